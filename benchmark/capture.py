@@ -1,0 +1,170 @@
+"""Greedy decoding that keeps every layer's last position and reads out each exit on the way.
+
+`generate` does the decoding, so caches and positions are right for every architecture it knows. Hooks keep the last
+position of each layer; before a token is chosen, all exits are read in one product, and the token is the argmax of
+that product's last row. Nothing but the reading is kept, so memory does not grow with tokens × vocabulary.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from benchmark import hardware
+from benchmark.anatomy import first_tensor
+from benchmark.loading import LoadedModel
+from benchmark.readout import Reading
+from benchmark.trace import Trace
+
+Progress = Callable[[int, int], None]
+"""Told, after every step, how many tokens and how many prompts were finished by it."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A trace, and what it took to make it."""
+
+    trace: Trace
+    batch_size: int
+    """The most prompts that were decoded together."""
+    generate_seconds: float
+    """Decoding alone."""
+    oracle_seconds: float
+    """Reading out every exit."""
+
+
+def decode(
+    loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, batch_size: int, progress: Progress
+) -> Capture:
+    """Decode every prompt greedily and record every exit of every token.
+
+    Args:
+        loaded: the model.
+        prompts: token ids of each prompt.
+        max_new_tokens: tokens a prompt at most; the first end-of-text token counts and ends it.
+        batch_size: the most prompts decoded together. Recurrent models share a batch only at equal length.
+        progress: told after every step.
+
+    Raises:
+        MeasurementError: the logits of some layer are NaN.
+    """
+    steps: list[_Step] = []
+    oracle_seconds, largest = 0.0, 0
+    start = _now(loaded.device)
+    for members in _batches([len(prompt) for prompt in prompts], batch_size, equal_length=loaded.recurrent):
+        oracle = _Oracle(loaded, np.array(members), max_new_tokens, progress)
+        oracle.decode([prompts[member] for member in members])
+        steps += oracle.steps
+        oracle_seconds += oracle.seconds
+        largest = max(largest, len(members))
+    total = _now(loaded.device) - start
+    return Capture(_assemble(steps), largest, total - oracle_seconds, oracle_seconds)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One decoding step: what was read for the prompts that were still going."""
+
+    prompts: NDArray[np.int64]
+    position: int
+    reading: Reading
+
+
+class _Oracle(LogitsProcessor):
+    """Sits where `generate` asks for changes to the logits: after a step's forward pass, before its token is chosen."""
+
+    def __init__(
+        self, loaded: LoadedModel, members: NDArray[np.int64], max_new_tokens: int, progress: Progress
+    ) -> None:
+        self.steps: list[_Step] = []
+        self.seconds = 0.0
+        self._loaded = loaded
+        self._members = members
+        self._max_new_tokens = max_new_tokens
+        self._progress = progress
+        self._states: list[Tensor | None] = [None] * loaded.anatomy.num_layers
+        self._going = torch.ones(len(members), dtype=torch.bool, device=loaded.device)
+        self._ends = torch.tensor(sorted(loaded.end_ids), dtype=torch.long, device=loaded.device)
+        self._reading_out = False
+
+    def decode(self, prompts: list[Sequence[int]]) -> None:
+        """Decode one batch of prompts; afterwards `steps` and `seconds` tell what was read and how long that took."""
+        width = max(len(prompt) for prompt in prompts)
+        ids = [[self._loaded.pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        with ExitStack() as stack, torch.inference_mode():
+            for index, layer in enumerate(self._loaded.anatomy.layers):
+                stack.callback(layer.register_forward_hook(self._keep(index)).remove)
+            self._loaded.model.generate(
+                input_ids=torch.tensor(ids, device=self._loaded.device),
+                attention_mask=torch.tensor(mask, device=self._loaded.device),
+                max_new_tokens=self._max_new_tokens,
+                logits_processor=LogitsProcessorList([self]),
+            )
+
+    def _keep(self, index: int) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            if not self._reading_out:
+                # A copy, because a view would hold the states of the whole prompt.
+                self._states[index] = first_tensor(output)[:, -1].clone()
+
+        return hook
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Read out all exits and leave only the last one's token to choose."""
+        start = _now(scores.device)
+        rows = self._going.nonzero()[:, 0]
+        states = torch.stack([state.to(scores.device)[rows] for state in self._states if state is not None], dim=1)
+        self._reading_out = True
+        try:
+            reading = self._loaded.readout.read(states)
+        finally:
+            self._reading_out = False
+        tokens = reading.predictions[:, -1]
+        full = len(self.steps) + 1 == self._max_new_tokens
+        self._going[rows[torch.isin(tokens, self._ends) | full]] = False
+        on_cpu = Reading(**{field.name: getattr(reading, field.name).cpu() for field in fields(Reading)})
+        self.steps.append(_Step(self._members[rows.cpu().numpy()], len(self.steps), on_cpu))
+        chosen = scores.argmax(-1)
+        chosen[rows] = tokens
+        self._progress(len(rows), len(rows) - int(self._going.sum()))
+        self.seconds += _now(scores.device) - start
+        return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
+
+
+def _batches(lengths: Sequence[int], batch_size: int, equal_length: bool) -> Iterator[list[int]]:
+    """Indices of the prompts that go together: of similar length, to pad little, or of equal length only."""
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    groups = (
+        [list(group) for _, group in itertools.groupby(order, key=lambda index: lengths[index])]
+        if equal_length
+        else [order]
+    )
+    for group in groups:
+        for start in range(0, len(group), batch_size):
+            yield group[start : start + batch_size]
+
+
+def _assemble(steps: list[_Step]) -> Trace:
+    """Put the tokens of all batches into the order of the prompts and, within one, of the text."""
+    prompt = np.concatenate([step.prompts for step in steps])
+    position = np.concatenate([np.full(len(step.prompts), step.position) for step in steps])
+    order = np.lexsort((position, prompt))
+
+    def column(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(step.reading, name).numpy() for step in steps])[order]
+
+    return Trace(prompt=prompt[order], position=position[order], **{f.name: column(f.name) for f in fields(Reading)})
+
+
+def _now(device: torch.device) -> float:
+    hardware.synchronize(device)
+    return time.perf_counter()

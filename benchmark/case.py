@@ -1,0 +1,272 @@
+"""One case: a model, a workload, a suite and a setting, from its configuration to its row."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from benchmark import hardware
+from benchmark.capture import Capture, Progress, decode
+from benchmark.errors import ExitBenchError, MeasurementError
+from benchmark.hub import Hub
+from benchmark.loading import LoadedModel, free_memory, load
+from benchmark.prompts import encode, read_prompts
+from benchmark.provenance import provenance
+from benchmark.results import Store, read_row
+from benchmark.row import SCHEMA_VERSION, Row
+from benchmark.sources import Machine, Source, locate
+from benchmark.specs import ModelSpec, WorkloadSpec
+
+DEFAULT_BATCH_SIZE = 16
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a session asks of every case; None leaves the choice to the model's entry or to the workload."""
+
+    machine: Machine
+    limit: int | None
+    max_new_tokens: int | None
+    batch_size: int | None
+    alpha: float
+    seed: int
+
+
+class Once(Generic[T]):
+    """A value computed at the first call. An error meant for a person is remembered as well, and raised again."""
+
+    def __init__(self, compute: Callable[[], T]) -> None:
+        """Compute nothing yet."""
+        self._compute = compute
+        self._outcome: list[T | ExitBenchError] = []
+
+    def __call__(self) -> T:
+        """The value, or the error."""
+        if not self._outcome:
+            try:
+                self._outcome.append(self._compute())
+            except ExitBenchError as error:
+                self._outcome.append(error)
+        outcome = self._outcome[0]
+        if isinstance(outcome, ExitBenchError):
+            raise outcome
+        return outcome
+
+    @property
+    def error(self) -> ExitBenchError | None:
+        """The error the first call ended in, if it did."""
+        outcome = self._outcome[0] if self._outcome else None
+        return outcome if isinstance(outcome, ExitBenchError) else None
+
+    def forget(self) -> bool:
+        """Let go of the value, so that the next call computes it anew; says whether there was one."""
+        if not self._outcome or self.error is not None:
+            return False
+        self._outcome.clear()
+        return True
+
+
+class Model:
+    """An entry of the model file in a session: located and loaded when first needed, at most once."""
+
+    def __init__(self, spec: ModelSpec, hub: Hub, machine: Machine, announce: Callable[[str], None]) -> None:
+        """Touch nothing yet; `announce` is told before a step that takes long."""
+        self.spec = spec
+        self.source: Once[Source] = Once(lambda: locate(spec, hub, machine))
+        self.loaded: Once[LoadedModel] = Once(lambda: self._load(machine, announce))
+
+    def _load(self, machine: Machine, announce: Callable[[str], None]) -> LoadedModel:
+        source = self.source()
+        announce(f"{self.spec.name}: loading from {source.label}")
+        return load(self.spec, source, machine)
+
+    def release(self) -> None:
+        """Free the memory of the loaded model."""
+        if self.loaded.forget():
+            free_memory()
+
+
+class Workload:
+    """A workload in a session: its prompts are read when first needed, at most once."""
+
+    def __init__(self, spec: WorkloadSpec, hub: Hub, limit: int | None) -> None:
+        """Touch nothing yet; `limit` is `--limit`."""
+        self.spec = spec
+        self.limited = limit is not None and limit < spec.prompts
+        self.prompts: Once[list[str]] = Once(lambda: read_prompts(spec, limit or spec.prompts, hub))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on a workload, asked for by a suite under the session's settings."""
+
+    model: Model
+    workload: Workload
+    suite: str
+    settings: Settings
+    store: Store
+    started: datetime
+
+    @cached_property
+    def configuration(self) -> str:
+        """8 hex digits over everything that was asked for, known before any weights are read.
+
+        Raises:
+            CannotRun, InputError: the model or the prompts are not to be had.
+        """
+        spec, source = self.model.spec, self.model.source()
+        asked = {
+            "schema": SCHEMA_VERSION,
+            "suite": self.suite,
+            "source": source.label,
+            "revision": source.revision,
+            "dtype": self.settings.machine.dtype or spec.dtype,
+            "device": self.settings.machine.device.type,
+            "device_map": spec.device_map,
+            "quantization": spec.quantization,
+            "prompts": self._prompts_sha256,
+            "kind": self.workload.spec.kind,
+            "chat_template": spec.chat_template,
+            "max_new_tokens": self.max_new_tokens,
+            "batch_size": self._batch_size,
+            "alpha": self.settings.alpha,
+            "seed": self.settings.seed,
+        }
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def path(self) -> Path:
+        """File of this case's row."""
+        return self.store.path(self.model.spec.name, self.workload.spec.name, self.suite, self.configuration)
+
+    @property
+    def finished(self) -> Row | None:
+        """The row of an earlier run of the same case, whatever its status."""
+        return read_row(self.path)
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Tokens generated for a prompt at most."""
+        return self.settings.max_new_tokens or self.workload.spec.max_new_tokens
+
+    @property
+    def _batch_size(self) -> int:
+        return self.settings.batch_size or self.model.spec.batch_size or DEFAULT_BATCH_SIZE
+
+    @property
+    def _prompts_sha256(self) -> str:
+        return hashlib.sha256(json.dumps(self.workload.prompts()).encode()).hexdigest()
+
+    def decode(self, progress: Progress) -> "Measurement":
+        """Load the model if need be, decode every prompt and record every exit.
+
+        Raises:
+            CannotRun, InputError: the model cannot be loaded.
+            MeasurementError: no prompt fits the context, the logits are NaN, or memory ran out.
+        """
+        loaded = self.model.loaded()
+        chat = (
+            self.workload.spec.kind == "chat"
+            and self.model.spec.chat_template is not False
+            and loaded.tokenizer.chat_template is not None
+        )
+        encoded = encode(loaded.tokenizer, self.workload.prompts(), chat)
+        fitting = [ids for ids in encoded if ids and self._fits(len(ids), loaded.context)]
+        if not fitting:
+            raise MeasurementError(
+                f"none of the {len(encoded)} prompts, with {self.max_new_tokens} new tokens, fits the model's context "
+                f"of {loaded.context} tokens; use a smaller --max-new-tokens"
+            )
+        hardware.reset_peak_memory(loaded.device)
+        try:
+            capture = decode(loaded, fitting, self.max_new_tokens, self._batch_size, progress)
+        except torch.OutOfMemoryError:
+            raise MeasurementError(
+                f"memory ran out at batch size {self._batch_size}; use a smaller --batch-size"
+            ) from None
+        return Measurement(
+            capture, len(fitting), len(encoded) - len(fitting), chat, hardware.peak_memory(loaded.device)
+        )
+
+    def record(self, measurement: "Measurement", columns: dict[str, Any]) -> Row:
+        """Write the row of a case that went well, with its tokens beside it.
+
+        Args:
+            measurement: what `decode` returned.
+            columns: the result columns computed from its trace.
+        """
+        capture, loaded = measurement.capture, self.model.loaded()
+        row = Row(
+            **self._frame(),
+            **columns,
+            status="ok",
+            parameters=loaded.num_parameters,
+            num_layers=loaded.anatomy.num_layers,
+            vocab_size=loaded.vocab_size,
+            dtype=loaded.dtype,
+            batch_size=capture.batch_size,
+            prompts=measurement.prompts,
+            prompts_left_out=measurement.prompts_left_out,
+            tokens=capture.trace.num_tokens,
+            chat_template=measurement.chat_template,
+            generate_seconds=capture.generate_seconds,
+            oracle_seconds=capture.oracle_seconds,
+            peak_memory_bytes=measurement.peak_memory_bytes,
+        )
+        return self.store.write(self.path, row, capture.trace.write_parquet)
+
+    def record_failure(self, error: BaseException) -> None:
+        """Write a row that says why the case failed, unless an earlier run of it went well."""
+        earlier = self.finished
+        if earlier is None or earlier.status == "failed":
+            text = " ".join(str(error).split())
+            reason = text if isinstance(error, ExitBenchError) else f"{type(error).__name__}: {text}"
+            self.store.write(self.path, Row(**self._frame(), status="failed", error=reason[:500]))
+
+    def _fits(self, length: int, context: int | None) -> bool:
+        return context is None or length + self.max_new_tokens <= context
+
+    def _frame(self) -> dict[str, Any]:
+        """The columns that are known before the model is loaded."""
+        spec, source = self.model.spec, self.model.source()
+        device = self.settings.machine.device
+        return {
+            "suite": self.suite,
+            "model": spec.name,
+            "workload": self.workload.spec.name,
+            "configuration": self.configuration,
+            "source": source.label,
+            "revision": source.revision,
+            "family": spec.family,
+            "released": spec.released,
+            "stage": spec.stage,
+            "base_model": spec.base_model,
+            "quantization": spec.quantization,
+            "device": device.type,
+            "max_new_tokens": self.max_new_tokens,
+            "prompts_sha256": self._prompts_sha256,
+            "limited": self.workload.limited,
+            "alpha": self.settings.alpha,
+            "seed": self.settings.seed,
+            "started": self.started.isoformat(timespec="seconds"),
+            **provenance(device),
+        }
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A capture, and what the row needs to know of how it was made."""
+
+    capture: Capture
+    prompts: int
+    prompts_left_out: int
+    chat_template: bool
+    peak_memory_bytes: int

@@ -1,0 +1,53 @@
+"""From a trace to the result columns of a row; pure, so stored traces give the same numbers without a model."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmark.bounds import speedup_bound_layers
+from benchmark.oracle import agreement, chance_skip_ratio, exit_share, first_match, settled, skip_ratio, tie_rate
+from benchmark.statistics import bootstrap_interval
+from benchmark.suitability import eas, eas_max
+from benchmark.trace import Trace
+
+_SIMILARITIES = {
+    "similarity_logit": "eas",
+    "similarity_logit_raw": "eas_raw",
+    "similarity_hidden": "eas_hidden",
+    "similarity_topk": "eas_topk",
+}
+
+
+def result_columns(trace: Trace, alpha: float, seed: int) -> dict[str, Any]:
+    """Result columns and per-layer columns of a case, by the names of `benchmark.row.Row`.
+
+    Args:
+        trace: of at least one token.
+        alpha: weight of similarity against depth in EAS, in [0, 1].
+        seed: of the bootstrap draws.
+    """
+    layers, matches = trace.num_layers, trace.matches
+    first, last = first_match(matches), settled(matches)
+    skipped = skip_ratio(first, layers)
+    interval = bootstrap_interval(skipped, trace.prompt, seed)
+    columns: dict[str, Any] = {
+        "exit_layer_mean": float(first.mean()),
+        "exit_layer_settled_mean": float(last.mean()),
+        "skip_ratio": float(skipped.mean()),
+        "skip_ratio_ci_low": interval[0] if interval else None,
+        "skip_ratio_ci_high": interval[1] if interval else None,
+        "skip_ratio_settled": float(skip_ratio(last, layers).mean()),
+        "skip_ratio_chance": chance_skip_ratio(trace),
+        "speedup_bound_layers": speedup_bound_layers(first, layers),
+        "tie_rate": tie_rate(trace),
+        "agreement": agreement(matches).tolist(),
+        "exit_share": exit_share(first, layers).tolist(),
+        "similarity_topk_tokens": trace.num_tokens,
+    }
+    for similarity, score in _SIMILARITIES.items():
+        curve = getattr(trace, similarity).astype(np.float64).mean(axis=0)
+        columns[similarity] = curve.tolist()
+        columns[score] = eas(curve, alpha)
+    highest = eas_max(alpha, layers)
+    columns["eas_normalized"] = columns["eas"] / highest if highest > 0 else None
+    return columns

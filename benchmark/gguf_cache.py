@@ -1,0 +1,107 @@
+"""GGUF files, converted once to what transformers loads in a second.
+
+Reading a GGUF takes tens of seconds each time, so the de-quantized weights and the tokenizer are kept as safetensors in
+a cache folder. Its key is made of the file's content and of the versions that took part in the conversion.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+import filelock
+import gguf
+import torch
+import transformers
+
+from benchmark.errors import InputError
+
+_MANIFEST = "manifest.json"
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: `$EXITBENCH_CACHE`, else `exitbench` in the user's cache folder."""
+    if folder := os.environ.get("EXITBENCH_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "exitbench"
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def converted(path: Path, sha256: str, where: str) -> Path:
+    """Folder with the converted model of a GGUF file; converts it the first time.
+
+    Two processes that need the same conversion wait for one another; a conversion that was interrupted leaves no folder
+    under the key, and one that was damaged later is made again.
+
+    Args:
+        path: the GGUF file.
+        sha256: its `file_sha256`.
+        where: address of the YAML field that named it, for the error.
+
+    Raises:
+        InputError: the file is not a complete GGUF that transformers can read, or the cache cannot be written.
+    """
+    versions = "-".join(f"{name}{version(name)}" for name in ("transformers", "torch", "gguf"))
+    folder = cache_folder() / "gguf" / f"{sha256[:16]}-{versions}"
+    if _complete(folder):
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder.with_name(f"{folder.name}.lock")):
+            if not _complete(folder):
+                _convert(path, folder, where)
+    except OSError as error:
+        raise InputError(f"{folder.parent}: cannot write the cache: {error}; set EXITBENCH_CACHE") from None
+    return folder
+
+
+def _convert(path: Path, folder: Path, where: str) -> None:
+    _refuse_damaged(path, where)
+    draft = folder.with_name(f"{folder.name}.draft")
+    # Only the holder of the lock comes here, so what is left over belongs to nobody.
+    for remains in (draft, folder):
+        shutil.rmtree(remains, ignore_errors=True)
+    # Older releases always de-quantize; newer ones would keep the blocks where a kernel for them is installed.
+    config_class = getattr(transformers, "GgufConfig", None)
+    options = {"quantization_config": config_class(dequantize=True)} if config_class else {}
+    try:
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=torch.float32, local_files_only=True, **options
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
+    except (ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{where}: transformers cannot read the GGUF file {path}: {reason}") from None
+    model.save_pretrained(draft)
+    tokenizer.save_pretrained(draft)
+    for file in draft.iterdir():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+    sizes = {file.name: file.stat().st_size for file in draft.iterdir()}
+    (draft / _MANIFEST).write_text(json.dumps(sizes))
+    draft.rename(folder)
+
+
+def _complete(folder: Path) -> bool:
+    try:
+        sizes = json.loads((folder / _MANIFEST).read_text())
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _refuse_damaged(path: Path, where: str) -> None:
+    """A truncated file fails here at once, instead of deep inside the conversion."""
+    try:
+        gguf.GGUFReader(path)
+    except (ValueError, IndexError, KeyError, OSError) as error:
+        raise InputError(
+            f"{where}: {path} is not a complete GGUF file ({' '.join(str(error).split())[:120]}); fetch it again"
+        ) from None

@@ -1,0 +1,233 @@
+"""The pytest plugin: options, fixtures, parametrization, and what a session prints.
+
+A suite is any test that asks for the fixture `case`; it is run once for every selected (model, workload).
+"""
+
+from argparse import ArgumentTypeError
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from benchmark import hardware
+from benchmark.case import Case, Model, Settings, Workload
+from benchmark.errors import CannotRun, ExitBenchError, InputError
+from benchmark.hub import Hub
+from benchmark.prompts import load_workloads
+from benchmark.results import Store
+from benchmark.selection import select
+from benchmark.sources import Machine
+from benchmark.specs import load_models
+from benchmark.terminal import Display, results_table, skipped_lines
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the command line of a measurement."""
+    group = parser.getgroup("exitbench", "measuring early-exit potential")
+    add = group.addoption
+    add("--model-file", type=Path, metavar="FILE", help="models to measure (default: models.yaml beside conftest.py)")
+    add(
+        "--model", action="append", default=[], metavar="NAME", help="only these models; exact name or glob, repeatable"
+    )
+    add("--workload", action="append", default=[], metavar="NAME", help="only these workloads; likewise")
+    add("--limit", type=_positive, metavar="N", help="first N prompts of each workload; rows are marked 'limited'")
+    add("--max-new-tokens", type=_positive, metavar="N", help="tokens a prompt (default: the workload's)")
+    add("--batch-size", type=_positive, metavar="N", help="prompts decoded together (default: the entry's, else 16)")
+    add("--dtype", choices=("float32", "bfloat16", "float16"), help="type of the weights (default: the entry's)")
+    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="auto: CUDA when there, else CPU (default)")
+    add("--results-dir", type=Path, metavar="DIR", help="where rows are written (default: results/local)")
+    add(
+        "--rerun",
+        choices=("all", "failed", "missing"),
+        help="all: measure finished cases again; failed: only cases that failed before; missing: only cases never "
+        "measured (default: whatever is not finished)",
+    )
+    add("--download", action="store_true", help="fetch models and datasets that are not on this machine")
+    add("--trust-remote-code", action="store_true", help="let entries with 'trust_remote_code: true' run their code")
+    add("--alpha", type=_fraction, default=0.5, help="weight of similarity against depth in EAS, 0 to 1 (default 0.5)")
+    add("--seed", type=int, default=0, help="seed of the bootstrap intervals (default 0)")
+
+
+class Session:
+    """What one pytest session measures: its models, workloads and settings, and what has come of them so far."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Read the model file, the workloads and the options.
+
+        Raises:
+            InputError: any of them is wrong.
+        """
+        option = config.getoption
+        self.model_file: Path = option("--model-file") or config.rootpath / "models.yaml"
+        self.rerun: str | None = option("--rerun")
+        self.display = Display(config)
+        self.store = Store(option("--results-dir") or config.rootpath / "results" / "local")
+        self.cases: dict[str, Case] = {}
+        machine = Machine(hardware.choose_device(option("--device")), option("--dtype"), option("--trust-remote-code"))
+        self.settings = Settings(
+            machine=machine,
+            limit=option("--limit"),
+            max_new_tokens=option("--max-new-tokens"),
+            batch_size=option("--batch-size"),
+            alpha=option("--alpha"),
+            seed=option("--seed"),
+        )
+        hub = Hub(download=option("--download"))
+        models = select(load_models(self.model_file), option("--model"), "--model", str(self.model_file))
+        workloads = select(load_workloads(), option("--workload"), "--workload", "the workloads")
+        self.models = [Model(spec, hub, machine, self.display.announce) for spec in models]
+        self.workloads = [Workload(spec, hub, self.settings.limit) for spec in workloads]
+
+    def cannot_run(self) -> dict[str, CannotRun]:
+        """Models and workloads that turned out not to be runnable here, by name."""
+        found = {model.spec.name: model.source.error or model.loaded.error for model in self.models}
+        found |= {workload.spec.name: workload.prompts.error for workload in self.workloads}
+        return {name: error for name, error in found.items() if isinstance(error, CannotRun)}
+
+
+_session = pytest.StashKey[Session]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Read what is to be measured, before anything is collected; a mistake ends the session with one message."""
+    try:
+        session.config.stash[_session] = Session(session.config)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say where the work will happen, most of all when `auto` found no GPU."""
+    try:
+        device = hardware.choose_device(config.getoption("--device"))
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
+    why = " (no CUDA device found)" if config.getoption("--device") == "auto" and device.type == "cpu" else ""
+    return f"exitbench: on {device.type}{why}: {hardware.accelerator(device)}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a case of every (model, workload) for each test that asks for them."""
+    session = metafunc.config.stash[_session]
+    if "model" in metafunc.fixturenames:
+        ids = [model.spec.name for model in session.models]
+        # Of session scope, so that pytest brings all cases of a model together, whatever suite they are in.
+        metafunc.parametrize("model", session.models, ids=ids, indirect=True, scope="session")
+    if "workload" in metafunc.fixturenames:
+        ids = [workload.spec.name for workload in session.workloads]
+        metafunc.parametrize("workload", session.workloads, ids=ids)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Notice a results folder that cannot be written before anything is measured."""
+    measures = any("case" in getattr(item, "fixturenames", ()) for item in session.items)
+    if measures and not session.config.option.collectonly:
+        try:
+            session.config.stash[_session].store.check_writable()
+        except InputError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def model(request: pytest.FixtureRequest) -> Iterator[Model]:
+    """An entry of the model file; located and loaded when first used, freed after its last case."""
+    yield request.param
+    request.param.release()
+
+
+@pytest.fixture(scope="session")
+def display(request: pytest.FixtureRequest) -> Display:
+    """Progress on the terminal."""
+    return request.config.stash[_session].display
+
+
+@pytest.fixture
+def case(model: Model, workload: Workload, request: pytest.FixtureRequest) -> Case:
+    """The case of this test; the test is skipped when an earlier run has finished it."""
+    session = request.config.stash[_session]
+    suite = request.function.__name__.removeprefix("test_")
+    case = Case(model, workload, suite, session.settings, session.store, datetime.now(UTC))
+    finished = case.finished
+    session.cases[request.node.nodeid] = case
+    if session.rerun == "failed" and finished is None:
+        pytest.skip("never measured; --rerun failed only repeats failures")
+    if finished is not None and finished.status == "ok" and session.rerun != "all":
+        pytest.skip(f"measured before: {case.path}; --rerun all measures it again")
+    if finished is not None and finished.status == "failed" and session.rerun == "missing":
+        pytest.skip(f"failed before: {finished.error}; --rerun failed tries again")
+    return case
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Skip what cannot run here; say what is wrong in one line."""
+    with _one_line():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """The same, and leave a row that says why a case failed."""
+    case = item.config.stash[_session].cases.get(item.nodeid)
+    with _one_line():
+        try:
+            return (yield)
+        except (CannotRun, pytest.skip.Exception):
+            raise
+        except Exception as error:
+            if case is not None:
+                case.record_failure(error)
+            raise
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Bring the folder's table up to date."""
+    measured = session.config.stash.get(_session, None)
+    if measured is not None and measured.cases:
+        measured.store.write_table()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Generator[None]:
+    """End with what was not measured and why, the results, and where they are."""
+    yield
+    session = config.stash.get(_session, None)
+    if session is None or config.option.collectonly:
+        return
+    if skipped := session.cannot_run():
+        terminalreporter.section("not measured here")
+        for line in skipped_lines(skipped, terminalreporter._tw.fullwidth):
+            terminalreporter.line(line)
+    if session.cases:
+        rows = [row for case in session.cases.values() if (row := case.finished) is not None]
+        terminalreporter.section("exitbench results")
+        terminalreporter.line(results_table(rows))
+        terminalreporter.line(f"\n{len(rows)} rows, in {session.store.folder}; all rows of the folder: table.csv there")
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Inside the block our own errors become a skip or a failure without a traceback."""
+    try:
+        yield
+    except CannotRun as error:
+        pytest.skip(str(error))
+    except ExitBenchError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise ArgumentTypeError(f"must be between 0 and 1, not {text}")
+    return number

@@ -1,0 +1,128 @@
+"""From a workload file to prompts, and from prompts to token ids."""
+
+import gzip
+import itertools
+import json
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from benchmark.errors import CannotRun, InputError
+from benchmark.hub import Hub
+from benchmark.specs import WorkloadSpec, load_workload
+
+WORKLOAD_FOLDER = Path(__file__).parent / "workloads"
+
+
+def load_workloads(folder: Path = WORKLOAD_FOLDER) -> list[WorkloadSpec]:
+    """Every workload that ships with the project: built-in ones first, then those from the hub, by name."""
+    specs = [load_workload(path) for path in sorted(folder.glob("*.yaml"))]
+    return sorted(specs, key=lambda spec: (spec.source.id is not None, spec.name))
+
+
+def read_prompts(spec: WorkloadSpec, count: int, hub: Hub) -> list[str]:
+    """The first `count` prompts of a workload, in file order; fewer when it has fewer.
+
+    Raises:
+        CannotRun: the data are not on this machine and cannot or may not be fetched.
+        InputError: the data are unreadable, a field is missing, or a prompt is empty.
+    """
+    prompts = []
+    for number, record in enumerate(itertools.islice(_records(spec, count, hub), count), start=1):
+        if not isinstance(record, Mapping):
+            raise InputError(f"{spec.where('source')}: record {number} is not an object with fields")
+        prompts.append(_render(spec, record, number))
+    if not prompts:
+        raise InputError(f"{spec.where('source')}: '{spec.source.file}' has no prompts")
+    return prompts
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], chat: bool) -> list[list[int]]:
+    """Token ids of each prompt, through the chat template or as the tokenizer encodes it by default."""
+    if not chat:
+        return [list(tokenizer(prompt).input_ids) for prompt in prompts]
+    return [
+        list(
+            tokenizer.apply_chat_template(
+                [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        )
+        for prompt in prompts
+    ]
+
+
+def _render(spec: WorkloadSpec, record: Mapping[str, Any], number: int) -> str:
+    field = "field" if spec.field is not None else "template"
+    try:
+        text = record[spec.field] if spec.field is not None else _Template().vformat(spec.template or "", (), record)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        known = ", ".join(record)
+        raise InputError(f"{spec.where(field)}: record {number} has no {error}; its fields: {known}") from None
+    if not isinstance(text, str):
+        raise InputError(f"{spec.where(field)}: record {number} is no text, but {type(text).__name__}")
+    if not text.strip():
+        raise InputError(f"{spec.where(field)}: record {number} gives an empty prompt")
+    return text
+
+
+class _Template(string.Formatter):
+    """`str.format` that can index (`{translation[de]}`) but not reach into objects or pad to any width."""
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if "." in field_name or field_name[:1].isdigit() or not field_name:
+            raise ValueError(f"field '{field_name}' that a template may name")
+        value, first = super().get_field(field_name, args, kwargs)
+        if not isinstance(value, str | int | float):
+            raise ValueError(f"text in '{field_name}'")
+        if isinstance(value, str) and not value.strip():
+            raise ValueError(f"text in '{field_name}', it is empty")
+        return value, first
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec:
+            raise ValueError(f"use for the format '{format_spec}'")
+        return str(value)
+
+
+def _records(spec: WorkloadSpec, count: int, hub: Hub) -> Iterable[Any]:
+    source = spec.source
+    if source.id is not None:
+        return _dataset(hub.dataset_file(spec), count, spec)
+    if source.package is not None:
+        try:
+            path = Path(str(metadata.distribution(source.package).locate_file(source.file)))
+        except metadata.PackageNotFoundError:
+            raise CannotRun(f"package {source.package} is not installed", f"pip install {source.package}") from None
+    else:
+        path = Path(spec._file).parent / source.file
+    return _json_lines(path, spec)
+
+
+def _json_lines(path: Path, spec: WorkloadSpec) -> Iterator[Any]:
+    where = spec.where("source.file")
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    try:
+                        yield json.loads(line)
+                    except ValueError as error:
+                        raise InputError(f"{where}: {path.name} line {number} is not JSON: {error}") from None
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: {path} cannot be read: {error}") from None
+
+
+def _dataset(path: Path, count: int, spec: WorkloadSpec) -> Iterable[Any]:
+    # Imported here because it takes a second, and only hub workloads need it.
+    import datasets
+
+    builders = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+    builder = builders.get(path.suffix)
+    if builder is None:
+        raise InputError(f"{spec.where('source.file')}: '{path.name}' is none of {', '.join(builders)}")
+    # Streaming reads the head of the local file; nothing is copied into another cache.
+    return datasets.load_dataset(builder, data_files=str(path), split="train", streaming=True).take(count)

@@ -1,0 +1,184 @@
+"""The row: every column of the results, its unit and its meaning. One case, one row.
+
+L is the number of layers; layers and exits count from 1 to L. A column that is null was not measured.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+
+class Row(BaseModel):
+    """One measured (model, workload, suite, setting), flat."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    schema_version: int = SCHEMA_VERSION
+    """Version of this list of columns."""
+    status: Literal["ok", "failed"]
+    """Whether the case gave numbers."""
+    error: str | None = None
+    """Why it did not."""
+
+    # Identity
+    suite: str
+    """Experiment, the name of the test without `test_`."""
+    model: str
+    """Name of the entry in the model file."""
+    workload: str
+    """Name of the workload."""
+    configuration: str
+    """First 8 hex digits of the SHA-256 of everything that was asked for; part of the file's name."""
+    source: str | None = None
+    """Where the weights came from: `hub:id`, `package:name==version` or `path:name`."""
+    revision: str | None = None
+    """What exactly they were: hub commit, `sha256:…` of a GGUF file, or `folder:…`, a fingerprint of a local folder."""
+    family: str | None = None
+    """Line of models, as the entry says."""
+    released: str | None = None
+    """Release date, as the entry says."""
+    architecture: Literal["dense", "moe", "ssm", "hybrid", "encoder-decoder", "encoder"] | None = None
+    """Kind of model, read off it."""
+    stage: Literal["base", "continued", "instruct", "distilled", "early-exit"] | None = None
+    """Kind of training it ended with, as the entry says."""
+    base_model: str | None = None
+    """Hub id of the model it was made from, as the entry says."""
+    parameters: int | None = None
+    """Parameters of the loaded model; tied ones count once."""
+    active_parameters: int | None = None
+    """Parameters that take part in one token."""
+    num_layers: int | None = None
+    """L."""
+    vocab_size: int | None = None
+    """Length of a logit vector."""
+
+    # Setting
+    dtype: str | None = None
+    """Type of the weights."""
+    quantization: str | None = None
+    """Quantization while loading, as the entry says."""
+    device: str | None = None
+    """`cuda` or `cpu`."""
+    batch_size: int | None = None
+    """The most prompts that were decoded together."""
+    max_new_tokens: int | None = None
+    """Tokens generated for a prompt at most."""
+    prompts: int | None = None
+    """Prompts measured."""
+    prompts_left_out: int | None = None
+    """Prompts that, with `max_new_tokens`, do not fit the model's context; they were not measured."""
+    prompts_sha256: str | None = None
+    """SHA-256 of the prompts' texts, to tell whether two rows saw the same."""
+    tokens: int | None = None
+    """Generated tokens, up to and including the first end of text of each prompt."""
+    limited: bool
+    """Whether `--limit` took fewer prompts than the workload has in a full run."""
+    chat_template: bool | None = None
+    """Whether prompts went through the model's chat template."""
+    alpha: float
+    """Weight of similarity against depth in EAS."""
+    seed: int
+    """Seed of the bootstrap draws."""
+
+    # Result
+    exit_layer_mean: float | None = None
+    """Mean first-match exit: the shallowest layer with the full model's token."""
+    exit_layer_settled_mean: float | None = None
+    """Mean settled exit: the shallowest layer from which on every layer has the full model's token."""
+    skip_ratio: float | None = None
+    """Mean of (L − ℓ)/L over all tokens, ℓ the first-match exit."""
+    skip_ratio_ci_low: float | None = None
+    """Lower end of the 95 % bootstrap interval of `skip_ratio`, over prompts; null with one prompt."""
+    skip_ratio_ci_high: float | None = None
+    """Upper end of the same."""
+    skip_ratio_settled: float | None = None
+    """Mean of (L − ℓ)/L, ℓ the settled exit."""
+    skip_ratio_chance: float | None = None
+    """`skip_ratio` expected when the full model's tokens are shuffled across the positions of the case."""
+    eas: float | None = None
+    """Early-exit Adaptability Score of the centred logit similarity."""
+    eas_raw: float | None = None
+    """The same of the logit similarity without centring."""
+    eas_hidden: float | None = None
+    """The same of the similarity of states after the final norm."""
+    eas_topk: float | None = None
+    """The same of the overlap of the 10 most likely tokens."""
+    eas_normalized: float | None = None
+    """`eas` over its largest value for this L and alpha."""
+    speedup_bound_layers: float | None = None
+    """L / `exit_layer_mean`: an upper bound that counts layers only."""
+    speedup_bound_head: float | None = None
+    """Upper bound with the embedding and the output head in both costs."""
+    speedup_bound_kv: float | None = None
+    """Upper bound that also charges what skipped layers owe the KV cache."""
+    tie_rate: float | None = None
+    """Share of tokens whose two largest full-model logits are equal."""
+
+    # Per layer: lists of length L
+    agreement: list[float] | None = None
+    """Share of tokens on which the layer has the full model's token."""
+    exit_share: list[float] | None = None
+    """Share of tokens whose first-match exit the layer is; sums to 1."""
+    similarity_logit: list[float] | None = None
+    """Mean cosine to the last layer's logits, each vector centred on its mean over the vocabulary."""
+    similarity_logit_raw: list[float] | None = None
+    """The same without centring."""
+    similarity_hidden: list[float] | None = None
+    """Mean cosine to the last layer's state after the final norm."""
+    similarity_topk: list[float] | None = None
+    """Mean share of the 10 most likely tokens in common with the last layer."""
+    similarity_topk_tokens: int | None = None
+    """Number of tokens `similarity_topk` is the mean of."""
+
+    # Cost
+    generate_seconds: float | None = None
+    """Wall-clock time of decoding, without the readout."""
+    oracle_seconds: float | None = None
+    """Wall-clock time of reading out every exit and of computing the columns."""
+    peak_memory_bytes: int | None = None
+    """Peak during the case: allocated on a GPU, resident in the process on a CPU."""
+
+    # Provenance
+    token_records_sha256: str | None = None
+    """SHA-256 of the Parquet file beside this row."""
+    started: str
+    """Start of the case, UTC, ISO 8601."""
+    harness_version: str
+    """Version of ExitBench."""
+    harness_commit: str | None = None
+    """Its git commit; null outside a checkout."""
+    harness_dirty: bool | None = None
+    """Whether the checkout had uncommitted changes."""
+    torch_version: str
+    transformers_version: str
+    python_version: str
+    platform: str
+    """Operating system and processor architecture."""
+    accelerator: str
+    """Name of the GPU, or of the processor."""
+    driver: str | None = None
+    """CUDA and driver version; null on a CPU."""
+
+    def headline(self) -> dict[str, Any]:
+        """The columns of the terminal's table and of pytest-benchmark's `extra_info`."""
+        return {name: getattr(self, name) for name in HEADLINE}
+
+
+HEADLINE = (
+    "model",
+    "workload",
+    "prompts",
+    "tokens",
+    "num_layers",
+    "exit_layer_mean",
+    "exit_layer_settled_mean",
+    "skip_ratio",
+    "skip_ratio_ci_low",
+    "skip_ratio_ci_high",
+    "skip_ratio_chance",
+    "eas",
+    "speedup_bound_layers",
+    "limited",
+)

