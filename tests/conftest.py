@@ -1,0 +1,124 @@
+"""A tiny real model, and real measuring sessions in a process of their own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+ROOT = Path(__file__).parent.parent
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+_SENTENCES = (
+    "Early exit stops at a layer once the prediction is already the right one.",
+    "def add(first: int, second: int) -> int:",
+    "How many layers could each token have skipped, with a perfect exit rule?",
+)
+
+
+def tiny_tokenizer(chat_template: str | None = None) -> PreTrainedTokenizerFast:
+    """Byte-level BPE of about 300 tokens; it can encode any text, and its end of text is token 0."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<eos>"], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(_SENTENCES, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", chat_template=chat_template)
+
+
+def tiny_model(**config: Any) -> LlamaForCausalLM:
+    """A random Llama of three layers and a hidden size of 32, the same every time; it names no end of text."""
+    defaults: dict[str, Any] = {
+        "vocab_size": 300,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 4096,
+        "bos_token_id": None,
+        "eos_token_id": None,
+    }
+    torch.manual_seed(0)
+    return LlamaForCausalLM(LlamaConfig(**defaults | config))
+
+
+def save_tiny(folder: Path, chat_template: str | None = None, **config: Any) -> Path:
+    """Save a tiny model and its tokenizer the way `save_pretrained` does; returns the folder."""
+    tiny_model(**config).save_pretrained(folder)
+    tiny_tokenizer(chat_template).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_tiny() -> Callable[..., Path]:
+    """`save_tiny`, for models that a test wants to change or damage."""
+    return save_tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny model with a chat template. Shared by all tests: copy it before changing anything."""
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny", chat_template=CHAT_TEMPLATE)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended."""
+
+    code: int
+    output: str
+    """Standard output and standard error, in the order in which they were written."""
+
+
+def clean_environment(hf_home: Path, cache: Path, **extra: str) -> dict[str, str]:
+    """This process's environment without settings of the person running the tests that would change a session."""
+    unwanted = ("PYTEST_", "HF_", "HUGGING", "TRANSFORMERS_", "EXITBENCH_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    return kept | {"HF_HOME": str(hf_home), "EXITBENCH_CACHE": str(cache), "COLUMNS": "160"} | extra
+
+
+def suite_command(*arguments: str | Path) -> list[str]:
+    """`pytest suites/` with arguments, as a person would type it in the root of the checkout."""
+    return [sys.executable, "-m", "pytest", "suites/", "-p", "no:cacheprovider", *map(str, arguments)]
+
+
+@pytest.fixture(scope="session")
+def run_suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Finished]:
+    """Run `pytest suites/` with the given arguments and return its exit code and output.
+
+    `hf_home` and `cache` become HF_HOME and EXITBENCH_CACHE, empty folders when left out; other keywords are set in
+    the environment as they stand.
+    """
+
+    def run(
+        *arguments: str | Path, hf_home: Path | None = None, cache: Path | None = None, **environment: str
+    ) -> Finished:
+        home = tmp_path_factory.mktemp("home")
+        process = subprocess.run(
+            suite_command(*arguments),
+            cwd=ROOT,
+            env=clean_environment(hf_home or home / "hf", cache or home / "cache", **environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        return Finished(process.returncode, process.stdout)
+
+    return run
