@@ -1,34 +1,64 @@
 """Where the layers of a model are and where its readout begins, found by watching one forward pass.
 
-No list of class names: the layer stack is the container whose children run one after the other, each on what the one
-before returned; the seam is the first module that receives what the last layer returned. Everything behind the seam
-(final norm, projection, head, scaling, soft-cap) is the readout, and the model itself computes it.
+No list of class names. The layer stack is the list of modules that run one after the other, each turning a state into
+a state of the same shape, and that holds most of the parameters. Whatever the model does with what the last layer
+returned (final norm, projection, head, scaling, soft-cap) is the readout, and the model itself computes it: see
+`read_out`.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from benchmark.errors import MeasurementError
+from benchmark.tasks import Task, forward_logits
 
-PROBE_TOKENS = 5
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of the stack: how a state goes in and comes out."""
+
+    module: nn.Module
+    path: str
+    state_argument: int | str
+    """Position or keyword of the argument that is the state."""
+    container: type | None
+    """`tuple` or `list` when the state is the first element of what the layer returns, None when it is all of it."""
+    companions: int
+    """Elements the layer returns besides the state."""
+
+    def state_in(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        """The state among the arguments of a call."""
+        return args[self.state_argument] if isinstance(self.state_argument, int) else kwargs[self.state_argument]
+
+    def state_out(self, output: Any) -> Tensor:
+        """The state in what the layer returned."""
+        return output if self.container is None else output[0]
+
+    def returning(self, state: Tensor) -> Any:
+        """What the layer would return with this state and nothing beside it."""
+        return state if self.container is None else self.container([state, *[None] * self.companions])
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The layer stack and the seam of one model."""
+    """The layer stack of one model and the seam behind it."""
 
-    layers: tuple[nn.Module, ...]
+    layers: tuple[Layer, ...]
     """In the order in which they run."""
-    seam: nn.Module
-    """First module behind the last layer; what enters it is the state that is read out."""
     stack_path: str
+    """Module path of the list they are in."""
     seam_path: str
+    """First module behind the last layer that receives what it returned."""
+    state_shape: tuple[int, ...]
+    """Shape of a state: any leading axes, batch, positions, d; as in the forward pass that was watched."""
+    seam: nn.Module | None = None
+    """Where the entry names a seam: the module whose input is replaced to read a state out."""
 
     @property
     def num_layers(self) -> int:
@@ -36,72 +66,86 @@ class Anatomy:
         return len(self.layers)
 
 
-def find_anatomy(model: nn.Module) -> Anatomy:
-    """Run one short forward pass and read layer stack and seam off it.
+def find_anatomy(
+    model: PreTrainedModel, task: Task, ids: Tensor, stack: str | None = None, seam: str | None = None
+) -> Anatomy:
+    """Run one forward pass and read layer stack and seam off it.
+
+    Args:
+        model: in evaluation mode.
+        task: how it is run.
+        ids: batch × positions.
+        stack: module path of the layer stack, for a model that is read wrongly without.
+        seam: module path of the seam, likewise.
 
     Raises:
-        MeasurementError: no container of modules works as a stack of layers, or nothing follows it.
+        MeasurementError: nothing works as a stack of layers, or what the entry names does not.
     """
-    calls = _watch(model)
-    by_module: dict[str, list[_Call]] = {}
-    for call in calls:
-        by_module.setdefault(call.path, []).append(call)
-    stacks = []
-    for path, container in model.named_modules():
-        if isinstance(container, nn.ModuleList | nn.Sequential) and len(container) > 0:
-            chain = [by_module.get(f"{path}.{name}" if path else name, []) for name, _ in container.named_children()]
-            if _is_chain(chain):
-                stacks.append((sum(p.numel() for p in container.parameters()), path, [call[0] for call in chain]))
-    if not stacks:
+    calls = _watch(model, task, ids)
+    modules = dict(model.named_modules())
+    for field, path in (("layer_stack", stack), ("seam", seam)):
+        if path is not None and path not in modules:
+            raise MeasurementError(f"field '{field}': the model has no module '{path}'")
+    stacks = {path: _as_stack(path, module, calls) for path, module in modules.items() if stack in (None, path)}
+    chains = {path: chain for path, chain in stacks.items() if chain}
+    if not chains:
+        repeated = next((path for path, module in modules.items() if _runs_repeatedly(path, module, calls)), None)
         raise MeasurementError(
-            f"{type(model).__name__}: no layer stack found: no module list runs each on what the one before returned"
+            f"{type(model).__name__}: {f'module {stack!r} is no layer stack' if stack else 'no layer stack found'}: "
+            + (f"'{repeated}' runs more than once for a token" if repeated else "no modules run one after the other")
         )
-    _, stack_path, chain_calls = max(stacks, key=lambda stack: stack[0])
-    last = chain_calls[-1]
-    for call in calls:
-        if call.entered > last.left and any(tensor is last.output for tensor in call.inputs):
-            modules = dict(model.named_modules())
-            layers = tuple(modules[layer.path] for layer in chain_calls)
-            return Anatomy(layers, modules[call.path], stack_path, call.path)
-    raise MeasurementError(f"{type(model).__name__}: no module takes the output of the last layer of '{stack_path}'")
+
+    def weight(path: str) -> tuple[int, int]:
+        return sum(parameter.numel() for parameter in modules[path].parameters()), len(chains[path])
+
+    stack_path = max(chains, key=weight)
+    chain = chains[stack_path]
+    layers = tuple(_layer(call, modules[call.path]) for call in chain)
+    return Anatomy(
+        layers=layers,
+        stack_path=stack_path,
+        seam_path=seam or _seam_path(chain[-1], calls),
+        state_shape=tuple(layers[-1].state_out(chain[-1].output).shape),
+        seam=modules[seam] if seam else None,
+    )
 
 
 @contextmanager
-def passed_through(layers: tuple[nn.Module, ...]) -> Iterator[None]:
+def passed_through(layers: Sequence[Layer]) -> Iterator[None]:
     """Inside the block these layers return the state they are given. The model is restored on leaving it."""
 
-    def identity(state: Tensor, *_: Any, **__: Any) -> Tensor:
-        return state
+    def through(layer: Layer) -> Callable[..., Any]:
+        return lambda *args, **kwargs: layer.returning(layer.state_in(args, kwargs))
 
     with ExitStack() as stack:
         for layer in layers:
-            stack.enter_context(_replaced_forward(layer, identity))
+            stack.enter_context(_replaced_forward(layer.module, through(layer)))
         yield
 
 
 @contextmanager
-def replaced_input(module: nn.Module, state: Tensor) -> Iterator[None]:
-    """Inside the block the module's first argument is `state`, whatever it is called with."""
+def read_out(anatomy: Anatomy, state: Tensor) -> Iterator[None]:
+    """Inside the block the layers do nothing, and what follows them works on `state`, whatever the model is given."""
+    *others, last = anatomy.layers
+    with ExitStack() as stack:
+        stack.enter_context(passed_through(others))
+        stack.enter_context(_replaced_forward(last.module, lambda *_, **__: last.returning(state)))
+        if anatomy.seam is not None:
+            stack.callback(anatomy.seam.register_forward_pre_hook(_swap_first(state), with_kwargs=True).remove)
+        yield
 
-    def swap(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+
+def _swap_first(state: Tensor) -> Callable[..., Any]:
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if args:
             return (state, *args[1:]), kwargs
         return args, {**kwargs, next(iter(kwargs)): state}
 
-    handle = module.register_forward_pre_hook(swap, with_kwargs=True)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def first_tensor(output: Any) -> Tensor:
-    """The state in what a layer returned: the output itself, or its first element."""
-    return output if isinstance(output, Tensor) else output[0]
+    return hook
 
 
 @contextmanager
-def _replaced_forward(module: nn.Module, forward: Any) -> Iterator[None]:
+def _replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     # Libraries such as accelerate put their own `forward` on the instance; give back exactly what was there.
     own = module.__dict__.get("forward")
     module.forward = forward
@@ -116,23 +160,44 @@ def _replaced_forward(module: nn.Module, forward: Any) -> Iterator[None]:
 
 @dataclass
 class _Call:
+    """One call of a module. It keeps its tensors alive, so that they can be told apart by identity."""
+
     path: str
     entered: int
-    inputs: list[Tensor]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     left: int = -1
-    output: Tensor | None = field(default=None)
+    output: Any = None
+
+    def tensors(self) -> list[Tensor]:
+        return [value for value in (*self.args, *self.kwargs.values()) if isinstance(value, Tensor)]
+
+    @property
+    def state(self) -> Tensor | None:
+        value = self.output[0] if isinstance(self.output, tuple | list) and self.output else self.output
+        return value if isinstance(value, Tensor) and value.is_floating_point() and value.dim() >= 3 else None
+
+    @property
+    def state_argument(self) -> Any:
+        """Where a tensor of the output's shape comes in."""
+        state = self.state
+        if state is None:
+            return None
+        for key, value in [*enumerate(self.args), *self.kwargs.items()]:
+            if isinstance(value, Tensor) and value.shape == state.shape and value.is_floating_point():
+                return key
+        return None
 
 
-def _watch(model: nn.Module) -> list[_Call]:
-    """Every module call of one forward pass, in the order of entering, with its tensors kept alive for comparison."""
+def _watch(model: PreTrainedModel, task: Task, ids: Tensor) -> list[_Call]:
+    """Every module call of one forward pass, in the order of entering."""
     clock = iter(range(10**9))
     calls: list[_Call] = []
     open_calls: list[_Call] = []
 
-    def enter(path: str) -> Any:
+    def enter(path: str) -> Callable[..., None]:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
-            call = _Call(path, next(clock), tensors)
+            call = _Call(path, next(clock), args, kwargs)
             calls.append(call)
             open_calls.append(call)
 
@@ -140,26 +205,49 @@ def _watch(model: nn.Module) -> list[_Call]:
 
     def leave(_: nn.Module, __: Any, output: Any) -> None:
         call = open_calls.pop()
-        call.left = next(clock)
-        value = output[0] if isinstance(output, tuple | list) and output else output
-        call.output = value if isinstance(value, Tensor) else None
+        call.left, call.output = next(clock), output
 
-    with ExitStack() as stack, torch.inference_mode():
+    with ExitStack() as stack:
         for path, module in model.named_modules():
             if path:
                 stack.callback(module.register_forward_pre_hook(enter(path), with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(leave).remove)
-        device = next(model.parameters()).device
-        model(torch.arange(PROBE_TOKENS, device=device)[None], use_cache=False)
+        forward_logits(model, task, ids)
     return calls
 
 
-def _is_chain(chain: list[list[_Call]]) -> bool:
-    """Whether the modules ran once each, in order, every one on the output of the one before."""
-    if not all(len(calls) == 1 and calls[0].output is not None for calls in chain):
+def _as_stack(path: str, container: nn.Module, calls: list[_Call]) -> list[_Call] | None:
+    """The calls of a container's children, when these work as the layers of a stack."""
+    if not isinstance(container, nn.ModuleList | nn.Sequential | nn.ModuleDict) or len(container) == 0:
+        return None
+    children = {f"{path}.{name}" for name, _ in container.named_children()}
+    chain = [call for call in calls if call.path in children]
+    if len(chain) != len(children) or len({call.path for call in chain}) != len(children):
+        return None
+    shapes = {call.state.shape if call.state is not None else None for call in chain}
+    in_turn = all(earlier.left < later.entered for earlier, later in itertools.pairwise(chain))
+    if not in_turn or len(shapes) != 1 or any(call.state_argument is None for call in chain):
+        return None
+    return chain
+
+
+def _seam_path(last: _Call, calls: list[_Call]) -> str:
+    behind = [call for call in calls if call.entered > last.left]
+    receives = [call for call in behind if any(tensor is last.state for tensor in call.tensors())]
+    return next((call.path for call in receives or behind), "")
+
+
+def _runs_repeatedly(path: str, container: nn.Module, calls: list[_Call]) -> bool:
+    if not isinstance(container, nn.ModuleList | nn.Sequential) or not path:
         return False
-    order = [calls[0] for calls in chain]
-    return all(
-        earlier.left < later.entered and any(tensor is earlier.output for tensor in later.inputs)
-        for earlier, later in itertools.pairwise(order)
-    )
+    counts = [sum(call.path == f"{path}.{name}" for call in calls) for name, _ in container.named_children()]
+    return any(count > 1 for count in counts)
+
+
+def _layer(call: _Call, module: nn.Module) -> Layer:
+    argument = call.state_argument
+    assert argument is not None
+    if isinstance(call.output, Tensor):
+        return Layer(module, call.path, argument, None, 0)
+    container = list if isinstance(call.output, list) else tuple
+    return Layer(module, call.path, argument, container, len(call.output) - 1)

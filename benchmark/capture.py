@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from benchmark import hardware
-from benchmark.anatomy import first_tensor
-from benchmark.loading import LoadedModel
-from benchmark.readout import Reading
+from benchmark.anatomy import Layer
+from benchmark.errors import MeasurementError
+from benchmark.loaded import LoadedModel
+from benchmark.readout import BATCH_AXIS, Reading
+from benchmark.readout_proof import TOLERANCE
 from benchmark.trace import Trace
 
 Progress = Callable[[int, int], None]
@@ -42,7 +44,11 @@ class Capture:
 
 
 def decode(
-    loaded: LoadedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, batch_size: int, progress: Progress
+    loaded: LoadedModel,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    batch_size: int,
+    progress: Progress = lambda tokens, prompts: None,
 ) -> Capture:
     """Decode every prompt greedily and record every exit of every token.
 
@@ -54,7 +60,7 @@ def decode(
         progress: told after every step.
 
     Raises:
-        MeasurementError: the logits of some layer are NaN.
+        MeasurementError: the logits of some layer are NaN, or a token is not the one the model itself would choose.
     """
     steps: list[_Step] = []
     oracle_seconds, largest = 0.0, 0
@@ -90,7 +96,7 @@ class _Oracle(LogitsProcessor):
         self._members = members
         self._max_new_tokens = max_new_tokens
         self._progress = progress
-        self._states: list[Tensor | None] = [None] * loaded.anatomy.num_layers
+        self._states: dict[int, Tensor] = {}
         self._going = torch.ones(len(members), dtype=torch.bool, device=loaded.device)
         self._ends = torch.tensor(sorted(loaded.end_ids), dtype=torch.long, device=loaded.device)
         self._reading_out = False
@@ -98,23 +104,29 @@ class _Oracle(LogitsProcessor):
     def decode(self, prompts: list[Sequence[int]]) -> None:
         """Decode one batch of prompts; afterwards `steps` and `seconds` tell what was read and how long that took."""
         width = max(len(prompt) for prompt in prompts)
-        ids = [[self._loaded.pad_id] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        padding = [width - len(prompt) for prompt in prompts]
+        if self._loaded.task == "encoder-decoder":
+            # What is read starts at position 0, what is continued ends at the last.
+            ids = [[*prompt, *[self._loaded.pad_id] * pad] for prompt, pad in zip(prompts, padding, strict=True)]
+            mask = [[1] * (width - pad) + [0] * pad for pad in padding]
+        else:
+            ids = [[*[self._loaded.pad_id] * pad, *prompt] for prompt, pad in zip(prompts, padding, strict=True)]
+            mask = [[0] * pad + [1] * (width - pad) for pad in padding]
         with ExitStack() as stack, torch.inference_mode():
             for index, layer in enumerate(self._loaded.anatomy.layers):
-                stack.callback(layer.register_forward_hook(self._keep(index)).remove)
+                stack.callback(layer.module.register_forward_hook(self._keep(index, layer)).remove)
             self._loaded.model.generate(
-                input_ids=torch.tensor(ids, device=self._loaded.device),
+                torch.tensor(ids, device=self._loaded.device),
                 attention_mask=torch.tensor(mask, device=self._loaded.device),
                 max_new_tokens=self._max_new_tokens,
                 logits_processor=LogitsProcessorList([self]),
             )
 
-    def _keep(self, index: int) -> Callable[[nn.Module, Any, Any], None]:
+    def _keep(self, index: int, layer: Layer) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
             if not self._reading_out:
                 # A copy, because a view would hold the states of the whole prompt.
-                self._states[index] = first_tensor(output)[:, -1].clone()
+                self._states[index] = layer.state_out(output)[..., -1:, :].clone()
 
         return hook
 
@@ -122,13 +134,14 @@ class _Oracle(LogitsProcessor):
         """Read out all exits and leave only the last one's token to choose."""
         start = _now(scores.device)
         rows = self._going.nonzero()[:, 0]
-        states = torch.stack([state.to(scores.device)[rows] for state in self._states if state is not None], dim=1)
+        states = [self._states[index].to(scores.device) for index in range(self._loaded.anatomy.num_layers)]
         self._reading_out = True
         try:
-            reading = self._loaded.readout.read(states)
+            reading = self._loaded.readout.read([state.index_select(BATCH_AXIS, rows) for state in states])
         finally:
             self._reading_out = False
         tokens = reading.predictions[:, -1]
+        self._refuse_other_tokens(scores[rows], tokens)
         full = len(self.steps) + 1 == self._max_new_tokens
         self._going[rows[torch.isin(tokens, self._ends) | full]] = False
         on_cpu = Reading(**{field.name: getattr(reading, field.name).cpu() for field in fields(Reading)})
@@ -138,6 +151,16 @@ class _Oracle(LogitsProcessor):
         self._progress(len(rows), len(rows) - int(self._going.sum()))
         self.seconds += _now(scores.device) - start
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
+
+    def _refuse_other_tokens(self, scores: Tensor, tokens: Tensor) -> None:
+        """The token of the readout must be the model's own choice, but for logits that are equal within rounding."""
+        best, largest = scores.amax(-1), scores.abs().amax(-1)
+        gap = ((best - scores.gather(1, tokens[:, None])[:, 0]) / largest.clamp_min(1e-12)).amax()
+        if gap > TOLERANCE.get(self._loaded.model.dtype, 1e-5):
+            raise MeasurementError(
+                f"step {len(self.steps) + 1}: the readout chooses another token than the model, which holds it for "
+                f"worse by {float(gap):.2g} of the largest logit; this model cannot be measured"
+            )
 
 
 def _batches(lengths: Sequence[int], batch_size: int, equal_length: bool) -> Iterator[list[int]]:

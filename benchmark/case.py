@@ -15,7 +15,8 @@ from benchmark import hardware
 from benchmark.capture import Capture, Progress, decode
 from benchmark.errors import ExitBenchError, MeasurementError
 from benchmark.hub import Hub
-from benchmark.loading import LoadedModel, free_memory, load
+from benchmark.loaded import LoadedModel
+from benchmark.loading import free_memory, load
 from benchmark.prompts import encode, read_prompts
 from benchmark.provenance import provenance
 from benchmark.results import Store, read_row
@@ -135,6 +136,8 @@ class Case:
             "prompts": self._prompts_sha256,
             "kind": self.workload.spec.kind,
             "chat_template": spec.chat_template,
+            "layer_stack": spec.layer_stack,
+            "seam": spec.seam,
             "max_new_tokens": self.max_new_tokens,
             "batch_size": self._batch_size,
             "alpha": self.settings.alpha,
@@ -210,7 +213,7 @@ class Case:
             status="ok",
             parameters=loaded.num_parameters,
             num_layers=loaded.anatomy.num_layers,
-            vocab_size=loaded.vocab_size,
+            vocab_size=loaded.readout.vocab_size,
             dtype=loaded.dtype,
             batch_size=capture.batch_size,
             prompts=measurement.prompts,

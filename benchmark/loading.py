@@ -1,12 +1,12 @@
 """A located model → weights, tokenizer and a proven readout on a device."""
 
 import gc
-from dataclasses import dataclass
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import (
-    AutoModelForCausalLM,
+    AutoConfig,
     AutoTokenizer,
     BitsAndBytesConfig,
     GenerationConfig,
@@ -15,49 +15,18 @@ from transformers import (
 )
 
 from benchmark import gguf_cache, hardware
-from benchmark.anatomy import Anatomy, find_anatomy
-from benchmark.errors import CannotRun, InputError
+from benchmark.anatomy import find_anatomy
+from benchmark.capture import decode
+from benchmark.errors import CannotRun, InputError, MeasurementError
+from benchmark.loaded import LoadedModel
 from benchmark.readout import Readout
 from benchmark.readout_proof import prove_readout
 from benchmark.sources import Machine, Source
 from benchmark.specs import ModelSpec
+from benchmark.tasks import AUTO_CLASS, Task, task_of
 
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model that is ready to be measured."""
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    anatomy: Anatomy
-    readout: Readout
-    end_ids: frozenset[int]
-    """Every token id that ends a text, from the generation config and the tokenizer."""
-    pad_id: int
-    context: int | None
-    """Positions the model was made for; None when it names no limit."""
-    recurrent: bool
-    """Whether some layers carry a state from token to token; such a model must never see padding."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where token ids go."""
-        return self.model.device
-
-    @property
-    def dtype(self) -> str:
-        """Type of the weights, such as `float32`."""
-        return str(self.model.dtype).removeprefix("torch.")
-
-    @property
-    def num_parameters(self) -> int:
-        """Parameters of the model; tied ones count once."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
-
-    @property
-    def vocab_size(self) -> int:
-        """Length of a logit vector."""
-        return self.model.config.get_text_config().vocab_size
+PROOF_TEXT = "The lighthouse keeper counted the ships: one, two, three, and then"
+PROOF_TOKENS, PROOF_NEW_TOKENS = 16, 8
 
 
 def load(spec: ModelSpec, source: Source, machine: Machine) -> LoadedModel:
@@ -83,13 +52,16 @@ def load(spec: ModelSpec, source: Source, machine: Machine) -> LoadedModel:
         options["quantization_config"] = BitsAndBytesConfig(**bits)
         options.setdefault("device_map", {"": machine.device})
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
+        task = task_of(config.to_dict()) or "causal"
+        model, info = AUTO_CLASS[task].from_pretrained(
             folder,
             dtype=machine.dtype or spec.dtype,
             trust_remote_code=custom_code,
             # Weights are data: safetensors, or tensors unpickled without the right to build anything else.
             weights_only=True,
             local_files_only=True,
+            output_loading_info=True,
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
@@ -107,29 +79,55 @@ def load(spec: ModelSpec, source: Source, machine: Machine) -> LoadedModel:
         raise InputError(
             f"{spec.where(field)}: cannot be loaded: {type(error).__name__}: {_first_line(error)}"
         ) from None
-    return prepare(model.eval().requires_grad_(False), tokenizer)
+    if info["missing_keys"]:
+        # transformers would fill them with random numbers.
+        raise InputError(
+            f"{spec.where(field)}: the checkpoint lacks weights: {', '.join(sorted(info['missing_keys'])[:5])}"
+        )
+    return prepare(model, tokenizer, task, stack=spec.layer_stack, seam=spec.seam)
 
 
-def prepare(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> LoadedModel:
+def prepare(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    stack: str | None = None,
+    seam: str | None = None,
+) -> LoadedModel:
     """Make a model in memory ready to be measured: plain greedy decoding, anatomy found, readout proven.
+
+    Args:
+        model: on its device.
+        tokenizer: of the model.
+        task: how the model is run.
+        stack: module path of the layer stack, where it is not to be found by watching.
+        seam: module path of the seam, likewise.
 
     Raises:
         MeasurementError: the layers were not found, or the readout does not reproduce the model.
     """
-    end_ids = _end_ids(model.generation_config, tokenizer)
-    pad_id = next(
-        (i for i in (tokenizer.pad_token_id, model.config.get_text_config().pad_token_id, *end_ids) if i is not None), 0
-    )
-    # Checkpoints ship sampling, penalties and forced tokens; the full model's token is the plain argmax.
-    model.generation_config = GenerationConfig(
-        do_sample=False, eos_token_id=sorted(end_ids) or None, pad_token_id=pad_id, use_cache=True
-    )
-    anatomy = find_anatomy(model)
-    readout = Readout(model, anatomy)
-    prove_readout(model, anatomy, readout)
-    return LoadedModel(
+    model.eval().requires_grad_(False)
+    end_ids = _end_ids(model, tokenizer)
+    ids = (tokenizer.pad_token_id, model.config.get_text_config().pad_token_id, *end_ids)
+    pad_id = next((token for token in ids if isinstance(token, int)), 0)
+    if model.can_generate():
+        # Checkpoints ship sampling, penalties and forced tokens; the full model's token is the plain argmax.
+        model.generation_config = GenerationConfig(
+            do_sample=False,
+            use_cache=True,
+            eos_token_id=sorted(end_ids) or None,
+            pad_token_id=pad_id,
+            bos_token_id=model.generation_config.bos_token_id,
+            decoder_start_token_id=model.generation_config.decoder_start_token_id,
+        )
+    probe = _probe_ids(tokenizer, model)
+    anatomy = find_anatomy(model, task, probe, stack, seam)
+    readout = Readout(model, anatomy, task)
+    prove_readout(model, anatomy, readout, task, probe)
+    loaded = LoadedModel(
         model=model,
         tokenizer=tokenizer,
+        task=task,
         anatomy=anatomy,
         readout=readout,
         end_ids=end_ids,
@@ -137,6 +135,9 @@ def prepare(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Loade
         context=_context(model),
         recurrent=_is_recurrent(model),
     )
+    if task != "masked":
+        _prove_decoding(loaded, probe)
+    return loaded
 
 
 def free_memory() -> None:
@@ -146,8 +147,26 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _end_ids(config: GenerationConfig, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    ids = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+def _prove_decoding(loaded: LoadedModel, ids: Tensor) -> None:
+    """The text of the oracle must be the text of `generate`, up to the first pair of logits equal within rounding."""
+    prompt = ids[0].tolist()
+    found = decode(loaded, [prompt], PROOF_NEW_TOKENS, batch_size=1).trace.targets
+    generated = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=PROOF_NEW_TOKENS)[0]
+    text = generated[-len(generated) + (1 if loaded.task == "encoder-decoder" else len(prompt)) :].tolist()
+    if found.tolist() != text[: len(found)] and loaded.model.dtype == torch.float32:
+        raise MeasurementError(
+            f"the oracle wrote the tokens {found.tolist()}, generate {text}; this model cannot be measured"
+        )
+
+
+def _probe_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Tensor:
+    """A short real text: batch of 1 × positions."""
+    return torch.tensor([tokenizer(PROOF_TEXT).input_ids[:PROOF_TOKENS]], device=model.device)
+
+
+def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    configured = model.generation_config.eos_token_id if model.can_generate() else None
+    ids = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in (*ids, tokenizer.eos_token_id) if token is not None)
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import torch
 from transformers import __version__ as transformers_version
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from benchmark import hardware
 from benchmark.errors import CannotRun, InputError
 from benchmark.gguf_cache import file_sha256
 from benchmark.hub import Hub, weight_files
 from benchmark.specs import ModelSpec
+from benchmark.tasks import task_of
 
 # Libraries that checkpoints saved in a quantized form need; methods that are missing here need none of their own.
 _QUANTIZERS = {
@@ -150,13 +150,12 @@ def _refuse_unfit_folder(spec: ModelSpec, folder: Path, machine: Machine) -> Non
 
 def _refuse_unfit(spec: ModelSpec, config: dict[str, Any], weight_bytes: int, machine: Machine) -> None:
     """Hold a model's parsed `config.json` and the size of its weights against this machine."""
-    kind = config.get("model_type")
-    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not spec.trust_remote_code:
-        what = "has custom code" if "auto_map" in config else f"is of type '{kind}'"
+    if task_of(config) is None and not spec.trust_remote_code:
+        what = "has custom code" if "auto_map" in config else f"is of type '{config.get('model_type')}'"
         remedy = (
             "add trust_remote_code: true to the entry and --trust-remote-code if you trust it"
             if "auto_map" in config
-            else "use a release of transformers that has a causal language model of this type"
+            else "use a release of transformers that has a language model of this type"
         )
         raise CannotRun(f"{what}, unknown to transformers {transformers_version}", remedy)
     method = (config.get("quantization_config") or {}).get("quant_method")

@@ -91,6 +91,11 @@ class ModelSpec(_Strict):
     trust_remote_code: bool = False
     """Let the repository's own Python code run; needs `--trust-remote-code` on the command line as well."""
 
+    layer_stack: Annotated[str, Field(min_length=1)] | None = None
+    """Module path of the list of layers, for a model whose layers are not found by watching it run."""
+    seam: Annotated[str, Field(min_length=1)] | None = None
+    """Module path of the first module behind the layers, likewise."""
+
     _file: str = PrivateAttr(default="")
 
     @model_validator(mode="before")

@@ -1,0 +1,43 @@
+"""A model that is ready to be measured."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from benchmark.anatomy import Anatomy
+from benchmark.readout import Readout
+from benchmark.tasks import Task
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to be measured."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    task: Task
+    anatomy: Anatomy
+    readout: Readout
+    end_ids: frozenset[int]
+    """Every token id that ends a text, from the generation config and the tokenizer."""
+    pad_id: int
+    context: int | None
+    """Positions the model was made for; None when it names no limit."""
+    recurrent: bool
+    """Whether some layers carry a state from token to token; such a model must never see padding."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> str:
+        """Type of the weights, such as `float32`."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters of the model; tied ones count once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())

@@ -1,0 +1,76 @@
+"""The three ways in which transformers' language models are run, and one forward pass of each.
+
+A causal model continues its input. An encoder-decoder reads the input once and writes with its decoder. An encoder
+fills in masked positions.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
+
+Task = Literal["causal", "encoder-decoder", "masked"]
+
+AUTO_CLASS: dict[Task, Any] = {
+    "causal": AutoModelForCausalLM,
+    "encoder-decoder": AutoModelForSeq2SeqLM,
+    "masked": AutoModelForMaskedLM,
+}
+TYPES: dict[Task, Mapping[str, Any]] = {
+    "causal": MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    "encoder-decoder": MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    "masked": MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+}
+
+
+def task_of(config: Mapping[str, Any]) -> Task | None:
+    """How a checkpoint is run, from its parsed `config.json`; None when transformers has no language model of its type.
+
+    Many types come as more than one kind; the class the checkpoint was saved as decides.
+    """
+    kind = str(config.get("model_type"))
+    saved_as = set(config.get("architectures") or ())
+    order: list[Task] = ["causal", "encoder-decoder", "masked"]
+    if config.get("is_encoder_decoder"):
+        order = ["encoder-decoder", "causal", "masked"]
+    having = [task for task in order if kind in TYPES[task]]
+    exact = [task for task in having if TYPES[task][kind] in saved_as]
+    return next(iter(exact or having), None)
+
+
+def forward_logits(model: PreTrainedModel, task: Task, ids: Tensor, encoder_states: Tensor | None = None) -> Tensor:
+    """Logits of one forward pass without a cache.
+
+    Args:
+        model: any of the three kinds.
+        task: which.
+        ids: batch × positions, what the layer stack runs on; the decoder's input of an encoder-decoder.
+        encoder_states: batch × input positions × d, an encoder-decoder's encoder output; zeros when left out, for
+            passes in which it does not matter.
+
+    Returns:
+        batch × positions × vocabulary.
+    """
+    with torch.inference_mode():
+        if task == "encoder-decoder":
+            if encoder_states is None:
+                width = model.config.get_text_config(encoder=True).hidden_size
+                encoder_states = torch.zeros(len(ids), 1, width, dtype=model.dtype, device=ids.device)
+            encoded = BaseModelOutput(last_hidden_state=encoder_states)
+            return model(decoder_input_ids=ids, encoder_outputs=encoded, use_cache=False).logits
+        if task == "masked":
+            return model(input_ids=ids).logits
+        return model(input_ids=ids, use_cache=False).logits
