@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from benchmark.errors import MeasurementError
-from benchmark.tasks import Task, forward_logits
+from benchmark.tasks import Task, encode, forward_logits
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Anatomy:
     seam_path: str
     """First module behind the last layer that receives what it returned."""
     state_shape: tuple[int, ...]
-    """Shape of a state: any leading axes, batch, positions, d; as in the forward pass that was watched."""
+    """Shape of a state of one text and one position. Mostly (1, 1, d); some models have more axes or another order."""
+    batch_axis: int
+    position_axis: int
     seam: nn.Module | None = None
     """Where the entry names a seam: the module whose input is replaced to read a state out."""
 
@@ -64,6 +66,15 @@ class Anatomy:
     def num_layers(self) -> int:
         """L, the number of exits."""
         return len(self.layers)
+
+    def select(self, state: Tensor, texts: Tensor, positions: Tensor) -> Tensor:
+        """The states of some (text, position) pairs, in the layout of as many texts of one position."""
+        picked = state.movedim((self.batch_axis, self.position_axis), (0, 1))[texts, positions]
+        return picked.unsqueeze(1).movedim((0, 1), (self.batch_axis, self.position_axis))
+
+    def last_position(self, state: Tensor) -> Tensor:
+        """The state of the last position, its axis kept."""
+        return state.narrow(self.position_axis, state.shape[self.position_axis] - 1, 1)
 
 
 def find_anatomy(
@@ -74,14 +85,16 @@ def find_anatomy(
     Args:
         model: in evaluation mode.
         task: how it is run.
-        ids: batch × positions.
+        ids: 1 × positions, at least 3.
         stack: module path of the layer stack, for a model that is read wrongly without.
         seam: module path of the seam, likewise.
 
     Raises:
         MeasurementError: nothing works as a stack of layers, or what the entry names does not.
     """
-    calls = _watch(model, task, ids)
+    # Two texts, so that the axes of a state can be told apart by their length.
+    pair = ids.expand(2, -1)
+    calls = _watch(model, task, pair)
     modules = dict(model.named_modules())
     for field, path in (("layer_stack", stack), ("seam", seam)):
         if path is not None and path not in modules:
@@ -101,11 +114,16 @@ def find_anatomy(
     stack_path = max(chains, key=weight)
     chain = chains[stack_path]
     layers = tuple(_layer(call, modules[call.path]) for call in chain)
+    shape = list(layers[-1].state_out(chain[-1].output).shape)
+    batch_axis, position_axis = _axes(shape, *pair.shape)
+    shape[batch_axis] = shape[position_axis] = 1
     return Anatomy(
         layers=layers,
         stack_path=stack_path,
         seam_path=seam or _seam_path(chain[-1], calls),
-        state_shape=tuple(layers[-1].state_out(chain[-1].output).shape),
+        state_shape=tuple(shape),
+        batch_axis=batch_axis,
+        position_axis=position_axis,
         seam=modules[seam] if seam else None,
     )
 
@@ -189,8 +207,19 @@ class _Call:
         return None
 
 
+def _axes(shape: list[int], texts: int, positions: int) -> tuple[int, int]:
+    """Axes of the texts and of the positions: side by side, in either order, as far in front as possible."""
+    for axis, sizes in enumerate(itertools.pairwise(shape)):
+        if sizes == (texts, positions):
+            return axis, axis + 1
+        if sizes == (positions, texts):
+            return axis + 1, axis
+    raise MeasurementError(f"the layers return states of shape {tuple(shape)} for {texts} texts of {positions} tokens")
+
+
 def _watch(model: PreTrainedModel, task: Task, ids: Tensor) -> list[_Call]:
     """Every module call of one forward pass, in the order of entering."""
+    encoded = encode(model, task, ids)
     clock = iter(range(10**9))
     calls: list[_Call] = []
     open_calls: list[_Call] = []
@@ -212,7 +241,7 @@ def _watch(model: PreTrainedModel, task: Task, ids: Tensor) -> list[_Call]:
             if path:
                 stack.callback(module.register_forward_pre_hook(enter(path), with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(leave).remove)
-        forward_logits(model, task, ids)
+        forward_logits(model, task, ids, encoded)
     return calls
 
 
@@ -221,8 +250,9 @@ def _as_stack(path: str, container: nn.Module, calls: list[_Call]) -> list[_Call
     if not isinstance(container, nn.ModuleList | nn.Sequential | nn.ModuleDict) or len(container) == 0:
         return None
     children = {f"{path}.{name}" for name, _ in container.named_children()}
+    # Not all have to run: a text passes by the layers that only look at pictures.
     chain = [call for call in calls if call.path in children]
-    if len(chain) != len(children) or len({call.path for call in chain}) != len(children):
+    if not chain or len({call.path for call in chain}) != len(chain):
         return None
     shapes = {call.state.shape if call.state is not None else None for call in chain}
     in_turn = all(earlier.left < later.entered for earlier, later in itertools.pairwise(chain))

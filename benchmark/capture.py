@@ -22,7 +22,7 @@ from benchmark import hardware
 from benchmark.anatomy import Layer
 from benchmark.errors import MeasurementError
 from benchmark.loaded import LoadedModel
-from benchmark.readout import BATCH_AXIS, Reading
+from benchmark.readout import Reading
 from benchmark.readout_proof import TOLERANCE
 from benchmark.trace import Trace
 
@@ -62,25 +62,25 @@ def decode(
     Raises:
         MeasurementError: the logits of some layer are NaN, or a token is not the one the model itself would choose.
     """
-    steps: list[_Step] = []
+    steps: list[Step] = []
     oracle_seconds, largest = 0.0, 0
-    start = _now(loaded.device)
-    for members in _batches([len(prompt) for prompt in prompts], batch_size, equal_length=loaded.recurrent):
+    start = now(loaded.device)
+    for members in batches([len(prompt) for prompt in prompts], batch_size, equal_length=loaded.recurrent):
         oracle = _Oracle(loaded, np.array(members), max_new_tokens, progress)
         oracle.decode([prompts[member] for member in members])
         steps += oracle.steps
         oracle_seconds += oracle.seconds
         largest = max(largest, len(members))
-    total = _now(loaded.device) - start
-    return Capture(_assemble(steps), largest, total - oracle_seconds, oracle_seconds)
+    total = now(loaded.device) - start
+    return Capture(assemble(steps), largest, total - oracle_seconds, oracle_seconds)
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One decoding step: what was read for the prompts that were still going."""
+class Step:
+    """What was read at once: one position of each of some prompts, while decoding."""
 
     prompts: NDArray[np.int64]
-    position: int
+    positions: NDArray[np.int64]
     reading: Reading
 
 
@@ -90,7 +90,7 @@ class _Oracle(LogitsProcessor):
     def __init__(
         self, loaded: LoadedModel, members: NDArray[np.int64], max_new_tokens: int, progress: Progress
     ) -> None:
-        self.steps: list[_Step] = []
+        self.steps: list[Step] = []
         self.seconds = 0.0
         self._loaded = loaded
         self._members = members
@@ -126,30 +126,30 @@ class _Oracle(LogitsProcessor):
         def hook(_: nn.Module, __: Any, output: Any) -> None:
             if not self._reading_out:
                 # A copy, because a view would hold the states of the whole prompt.
-                self._states[index] = layer.state_out(output)[..., -1:, :].clone()
+                self._states[index] = self._loaded.anatomy.last_position(layer.state_out(output)).clone()
 
         return hook
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Read out all exits and leave only the last one's token to choose."""
-        start = _now(scores.device)
+        start = now(scores.device)
         rows = self._going.nonzero()[:, 0]
         states = [self._states[index].to(scores.device) for index in range(self._loaded.anatomy.num_layers)]
+        axis = self._loaded.anatomy.batch_axis
         self._reading_out = True
         try:
-            reading = self._loaded.readout.read([state.index_select(BATCH_AXIS, rows) for state in states])
+            reading = self._loaded.readout.read([state.index_select(axis, rows) for state in states])
         finally:
             self._reading_out = False
         tokens = reading.predictions[:, -1]
         self._refuse_other_tokens(scores[rows], tokens)
         full = len(self.steps) + 1 == self._max_new_tokens
         self._going[rows[torch.isin(tokens, self._ends) | full]] = False
-        on_cpu = Reading(**{field.name: getattr(reading, field.name).cpu() for field in fields(Reading)})
-        self.steps.append(_Step(self._members[rows.cpu().numpy()], len(self.steps), on_cpu))
+        self.steps.append(Step(self._members[rows.cpu().numpy()], np.full(len(rows), len(self.steps)), reading.cpu()))
         chosen = scores.argmax(-1)
         chosen[rows] = tokens
         self._progress(len(rows), len(rows) - int(self._going.sum()))
-        self.seconds += _now(scores.device) - start
+        self.seconds += now(scores.device) - start
         return torch.full_like(scores, -torch.inf).scatter_(1, chosen[:, None], 0.0)
 
     def _refuse_other_tokens(self, scores: Tensor, tokens: Tensor) -> None:
@@ -163,7 +163,7 @@ class _Oracle(LogitsProcessor):
             )
 
 
-def _batches(lengths: Sequence[int], batch_size: int, equal_length: bool) -> Iterator[list[int]]:
+def batches(lengths: Sequence[int], batch_size: int, equal_length: bool) -> Iterator[list[int]]:
     """Indices of the prompts that go together: of similar length, to pad little, or of equal length only."""
     order = sorted(range(len(lengths)), key=lambda index: lengths[index])
     groups = (
@@ -176,10 +176,10 @@ def _batches(lengths: Sequence[int], batch_size: int, equal_length: bool) -> Ite
             yield group[start : start + batch_size]
 
 
-def _assemble(steps: list[_Step]) -> Trace:
+def assemble(steps: list[Step]) -> Trace:
     """Put the tokens of all batches into the order of the prompts and, within one, of the text."""
     prompt = np.concatenate([step.prompts for step in steps])
-    position = np.concatenate([np.full(len(step.prompts), step.position) for step in steps])
+    position = np.concatenate([step.positions for step in steps])
     order = np.lexsort((position, prompt))
 
     def column(name: str) -> NDArray[Any]:
@@ -188,6 +188,7 @@ def _assemble(steps: list[_Step]) -> Trace:
     return Trace(prompt=prompt[order], position=position[order], **{f.name: column(f.name) for f in fields(Reading)})
 
 
-def _now(device: torch.device) -> float:
+def now(device: torch.device) -> float:
+    """Seconds on a clock, read when the device has done all it was given."""
     hardware.synchronize(device)
     return time.perf_counter()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +14,11 @@ import torch
 
 from benchmark import hardware
 from benchmark.capture import Capture, Progress, decode
-from benchmark.errors import ExitBenchError, MeasurementError
+from benchmark.errors import CannotRun, ExitBenchError, MeasurementError
 from benchmark.hub import Hub
 from benchmark.loaded import LoadedModel
 from benchmark.loading import free_memory, load
+from benchmark.masking import fill_masks
 from benchmark.prompts import encode, read_prompts
 from benchmark.provenance import provenance
 from benchmark.results import Store, read_row
@@ -124,6 +126,12 @@ class Case:
             CannotRun, InputError: the model or the prompts are not to be had.
         """
         spec, source = self.model.spec, self.model.source()
+        if (source.task == "masked") != (self.workload.spec.kind == "masked"):
+            raise CannotRun(
+                "masked tokens are for encoder models, prompts for models that write",
+                "choose another workload",
+                f"{spec.name} on {self.workload.spec.name}",
+            )
         asked = {
             "schema": SCHEMA_VERSION,
             "suite": self.suite,
@@ -182,15 +190,22 @@ class Case:
             and loaded.tokenizer.chat_template is not None
         )
         encoded = encode(loaded.tokenizer, self.workload.prompts(), chat)
-        fitting = [ids for ids in encoded if ids and self._fits(len(ids), loaded.context)]
+        # What an encoder reads and what a decoder then writes do not share a context.
+        new_tokens = self.max_new_tokens if loaded.task == "causal" else 0
+        fitting = [ids for ids in encoded if ids and len(ids) + new_tokens <= (loaded.context or math.inf)]
         if not fitting:
             raise MeasurementError(
-                f"none of the {len(encoded)} prompts, with {self.max_new_tokens} new tokens, fits the model's context "
-                f"of {loaded.context} tokens; use a smaller --max-new-tokens"
+                f"none of the {len(encoded)} prompts, with {new_tokens} new tokens, fits the model's context "
+                f"of {loaded.context} tokens; use a smaller --max-new-tokens or a model with a longer context"
             )
         hardware.reset_peak_memory(loaded.device)
         try:
-            capture = decode(loaded, fitting, self.max_new_tokens, self._batch_size, progress)
+            if loaded.task == "masked":
+                capture = fill_masks(
+                    loaded, fitting, self.max_new_tokens, self._batch_size, self.settings.seed, progress
+                )
+            else:
+                capture = decode(loaded, fitting, self.max_new_tokens, self._batch_size, progress)
         except torch.OutOfMemoryError:
             raise MeasurementError(
                 f"memory ran out at batch size {self._batch_size}; use a smaller --batch-size"
@@ -233,9 +248,6 @@ class Case:
             text = " ".join(str(error).split())
             reason = text if isinstance(error, ExitBenchError) else f"{type(error).__name__}: {text}"
             self.store.write(self.path, Row(**self._frame(), status="failed", error=reason[:500]))
-
-    def _fits(self, length: int, context: int | None) -> bool:
-        return context is None or length + self.max_new_tokens <= context
 
     def _frame(self) -> dict[str, Any]:
         """The columns that are known before the model is loaded."""

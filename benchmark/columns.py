@@ -46,8 +46,9 @@ def result_columns(trace: Trace, alpha: float, seed: int) -> dict[str, Any]:
     }
     for similarity, score in _SIMILARITIES.items():
         curve = getattr(trace, similarity).astype(np.float64).mean(axis=0)
-        columns[similarity] = curve.tolist()
-        columns[score] = eas(curve, alpha)
+        measured = not np.isnan(curve).any()
+        columns[similarity] = curve.tolist() if measured else None
+        columns[score] = eas(curve, alpha) if measured else None
     highest = eas_max(alpha, layers)
     columns["eas_normalized"] = columns["eas"] / highest if highest > 0 else None
     return columns

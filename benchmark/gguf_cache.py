@@ -52,6 +52,7 @@ def converted(path: Path, sha256: str, where: str) -> Path:
     folder = cache_folder() / "gguf" / f"{sha256[:16]}-{versions}"
     if _complete(folder):
         return folder
+    _refuse_damaged(path, where)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder.with_name(f"{folder.name}.lock")):
@@ -63,7 +64,6 @@ def converted(path: Path, sha256: str, where: str) -> Path:
 
 
 def _convert(path: Path, folder: Path, where: str) -> None:
-    _refuse_damaged(path, where)
     draft = folder.with_name(f"{folder.name}.draft")
     # Only the holder of the lock comes here, so what is left over belongs to nobody.
     for remains in (draft, folder):
@@ -72,13 +72,22 @@ def _convert(path: Path, folder: Path, where: str) -> None:
     config_class = getattr(transformers, "GgufConfig", None)
     options = {"quantization_config": config_class(dequantize=True)} if config_class else {}
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            path.parent, gguf_file=path.name, dtype=torch.float32, local_files_only=True, **options
+        model, report = transformers.AutoModelForCausalLM.from_pretrained(
+            path.parent,
+            gguf_file=path.name,
+            dtype=torch.float32,
+            local_files_only=True,
+            output_loading_info=True,
+            **options,
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
-    except (ValueError, KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except Exception as error:
+        # A header that makes no sense ends in many kinds of errors, a plain `Exception` of the tokenizer among them.
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{where}: transformers cannot read the GGUF file {path}: {reason}") from None
+    # What the file lacks, transformers fills in at random; such a model must not be measured.
+    if absent := sorted(report["missing_keys"]):
+        raise InputError(f"{where}: {path} lacks {len(absent)} weights of the model, such as {absent[0]}")
     model.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
     for file in draft.iterdir():

@@ -12,14 +12,16 @@ from typing import Any
 
 import huggingface_hub
 from huggingface_hub import constants, errors
+from huggingface_hub.utils import validate_repo_id
 
 from benchmark.errors import CannotRun, InputError
 from benchmark.specs import ModelSpec, WorkloadSpec
 
 REQUEST_SECONDS = 5.0
-_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-_SINGLES = ("model.safetensors", "pytorch_model.bin")
+# In the order in which transformers looks for them: one file, or an index that names its shards.
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 _SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
+_IN_FOLDERS = "*/*"
 
 Describe = Callable[[str], str]
 """Turns a field name into the address of that field in the person's YAML file."""
@@ -27,12 +29,11 @@ Describe = Callable[[str], str]
 
 def weight_files(folder: Path) -> list[Path]:
     """The weight files of a model folder in the transformers layout; empty when any of them is missing."""
-    for name in _INDEXES:
-        if (folder / name).is_file():
-            shards = sorted(set(json.loads((folder / name).read_text())["weight_map"].values()))
-            files = [folder / Path(shard).name for shard in shards]
-            return files if all(file.is_file() for file in files) else []
-    return [folder / name for name in _SINGLES if (folder / name).is_file()][:1]
+    name = next((name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if name is None:
+        return []
+    files = [folder / shard for shard in _shards(folder / name)]
+    return files if all(file.is_file() for file in files) else []
 
 
 class Hub:
@@ -51,10 +52,10 @@ class Hub:
         folder = Path(config).parent
         return folder if weight_files(folder) else None
 
-    def fetch_model(self, spec: ModelSpec, check: Callable[[dict[str, Any], int], None]) -> Path:
+    def fetch_model(self, spec: ModelSpec, check: Callable[[Path, int], None]) -> Path:
         """Download a hub model and return its snapshot folder.
 
-        `check(config, weight_bytes)` is called with the parsed `config.json` and the size of the weight files before
+        `check(config_file, weight_bytes)` is called with the `config.json` and the size of the weight files before
         any weights are fetched, and raises CannotRun when they would be of no use here.
 
         Raises:
@@ -63,23 +64,45 @@ class Hub:
         """
         if not self.download:
             raise CannotRun("not on this machine", "add --download to fetch it", _size(spec))
-        info = self._info(_id(spec), spec.revision, "model", spec.where)
+        repo = _id(spec)
+        info = self._info(repo, spec.revision, "model", spec.where)
         sizes = {item.rfilename: item.size or 0 for item in info.siblings or []}
-        weights = _wanted_weights(sizes)
-        if not weights:
+        layout = next((name for name in _WEIGHTS if name in sizes), None)
+        if layout is None:
             raise CannotRun(
-                f"hub repository {spec.id} has no safetensors or PyTorch weights", "name a repository that has"
+                f"hub repository {repo} has no safetensors or PyTorch weights", "name a repository that has"
             )
-        config_file = self._get(lambda: huggingface_hub.hf_hub_download(_id(spec), "config.json", revision=info.sha))
+        if "config.json" not in sizes:
+            raise CannotRun(f"hub repository {repo} has no config.json", "name a repository in the transformers layout")
+
+        def small_file(name: str) -> Path:
+            return self._get(repo, lambda: huggingface_hub.hf_hub_download(repo, name, revision=info.sha))
+
+        config_file = small_file("config.json")
+        weights = _shards(small_file(layout)) if layout.endswith(".index.json") else [layout]
+        if not weights or not sizes.keys() >= set(weights):
+            raise CannotRun(
+                f"hub repository {repo} lacks weights that its {layout} names", "name a complete repository"
+            )
         weight_bytes = sum(sizes[name] for name in weights)
-        check(json.loads(Path(config_file).read_text()), weight_bytes)
+        check(config_file, weight_bytes)
         _refuse_full_disk(weight_bytes)
-        patterns = [*_SMALL_FILES, *weights, *(["*.py"] if spec.trust_remote_code else [])]
-        # By name of the branch, so that the cache remembers which commit the name stood for.
-        folder = self._get(
-            lambda: huggingface_hub.snapshot_download(_id(spec), revision=spec.revision, allow_patterns=patterns)
-        )
-        return Path(folder)
+
+        def snapshot(*patterns: str) -> Path:
+            # By name of the branch, so that the cache remembers which commit the name stood for.
+            return self._get(
+                repo,
+                lambda: huggingface_hub.snapshot_download(
+                    repo, revision=spec.revision, allow_patterns=list(patterns), ignore_patterns=_IN_FOLDERS
+                ),
+            )
+
+        # Weights come last: where they are complete, so is everything else.
+        snapshot(*_SMALL_FILES, *(["*.py"] if spec.trust_remote_code else []))
+        folder = snapshot(*weights)
+        if not weight_files(folder):
+            raise _broken_off("files are missing")
+        return folder
 
     def dataset_file(self, spec: WorkloadSpec) -> Path:
         """Path of the data file of a hub workload, fetched if needed and allowed.
@@ -97,16 +120,13 @@ class Hub:
             return Path(cached)
         if not self.download:
             raise CannotRun("not on this machine", "add --download to fetch it", f"dataset {repo}")
-        self._info(repo, source.revision, "dataset", spec.where)
-        try:
-            path = self._get(
-                lambda: huggingface_hub.hf_hub_download(
-                    repo, source.file, repo_type="dataset", revision=source.revision
-                )
-            )
-        except errors.EntryNotFoundError:
-            raise InputError(f"{spec.where('source.file')}: {repo} has no file '{source.file}'") from None
-        return Path(path)
+        info = self._info(repo, source.revision, "dataset", lambda field: spec.where(f"source.{field}"))
+        if source.file not in {item.rfilename for item in info.siblings or []}:
+            raise InputError(f"{spec.where('source.file')}: {repo} has no file '{source.file}'")
+        return self._get(
+            repo,
+            lambda: huggingface_hub.hf_hub_download(repo, source.file, repo_type="dataset", revision=source.revision),
+        )
 
     def _info(self, repo: str, revision: str | None, kind: str, where: Describe) -> Any:
         if self._unreachable is not None:
@@ -116,10 +136,7 @@ class Hub:
                 repo, revision=revision, repo_type=kind, files_metadata=True, timeout=REQUEST_SECONDS
             )
         except errors.GatedRepoError:
-            raise CannotRun(
-                f"hub repository {repo} is gated",
-                f"accept its terms at {constants.ENDPOINT}/{repo} and set HF_TOKEN",
-            ) from None
+            raise _gated(repo) from None
         except errors.RevisionNotFoundError:
             raise InputError(f"{where('revision')}: {repo} has no revision '{revision}'") from None
         except errors.RepositoryNotFoundError:
@@ -127,24 +144,39 @@ class Hub:
                 f"{where('id')}: no {kind} '{repo}' on the hub (or it is private and HF_TOKEN is not set)"
             ) from None
         except Exception as error:
-            # Whatever the HTTP library calls it: no answer, a refusal, offline mode. One try is enough.
+            if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (401, 403):
+                raise CannotRun(
+                    f"the hub refuses access to {repo} (HTTP {error.response.status_code})", "check HF_TOKEN"
+                ) from None
+            # Whatever the HTTP library calls it: no answer, an error there, offline mode. One try is enough.
             self._unreachable = f"the hub cannot be reached ({type(error).__name__})"
             raise CannotRun(self._unreachable, "check the network, or HF_ENDPOINT and HF_HUB_OFFLINE") from None
 
-    def _get(self, fetch: Callable[[], str]) -> str:
+    def _get(self, repo: str, fetch: Callable[[], str]) -> Path:
         try:
-            return fetch()
-        except errors.EntryNotFoundError:
-            raise
-        except errors.GatedRepoError as error:
-            raise CannotRun("the hub repository is gated", "accept its terms there and set HF_TOKEN") from error
+            return Path(fetch())
+        except errors.GatedRepoError:
+            raise _gated(repo) from None
         except Exception as error:
-            reason = f"the download broke off ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
-            raise CannotRun(reason, "run the same command again to resume it") from None
+            raise _broken_off(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
+
+
+def _gated(repo: str) -> CannotRun:
+    return CannotRun(
+        f"hub repository {repo} is gated", f"accept its terms at {constants.ENDPOINT}/{repo} and set HF_TOKEN"
+    )
+
+
+def _broken_off(reason: str) -> CannotRun:
+    return CannotRun(f"the download broke off ({reason})", "run the same command again to resume it")
 
 
 def _id(spec: ModelSpec) -> str:
     assert spec.id is not None
+    try:
+        validate_repo_id(spec.id)
+    except errors.HFValidationError as error:
+        raise InputError(f"{spec.where('id')}: {' '.join(str(error).split())}") from None
     return spec.id
 
 
@@ -155,15 +187,14 @@ def _size(spec: ModelSpec) -> str:
     return f"{spec.parameters / 1e9:.3g} B, {2 * spec.parameters / 1e9:.3g} GB"
 
 
-def _wanted_weights(sizes: dict[str, int]) -> list[str]:
-    """The weight files transformers would read: safetensors first, one layout only, nothing in sub-folders."""
-    for stem, suffix in (("model", ".safetensors"), ("pytorch_model", ".bin")):
-        index = f"{stem}{suffix}.index.json"
-        if index in sizes:
-            return [name for name in sizes if name.startswith(f"{stem}-") and name.endswith(suffix)]
-        if f"{stem}{suffix}" in sizes:
-            return [f"{stem}{suffix}"]
-    return []
+def _shards(file: Path) -> list[str]:
+    """Names of the weight files that `file` stands for: its own, or those an index names; none if it is damaged."""
+    if not file.name.endswith(".index.json"):
+        return [file.name]
+    try:
+        return sorted({Path(shard).name for shard in json.loads(file.read_bytes())["weight_map"].values()})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _refuse_full_disk(needed: int) -> None:

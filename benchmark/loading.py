@@ -15,12 +15,10 @@ from transformers import (
 )
 
 from benchmark import gguf_cache, hardware
-from benchmark.anatomy import find_anatomy
 from benchmark.capture import decode
 from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.loaded import LoadedModel
-from benchmark.readout import Readout
-from benchmark.readout_proof import prove_readout
+from benchmark.readout_proof import dissect
 from benchmark.sources import Machine, Source
 from benchmark.specs import ModelSpec
 from benchmark.tasks import AUTO_CLASS, Task, task_of
@@ -108,7 +106,7 @@ def prepare(
     """
     model.eval().requires_grad_(False)
     end_ids = _end_ids(model, tokenizer)
-    ids = (tokenizer.pad_token_id, model.config.get_text_config().pad_token_id, *end_ids)
+    ids = (tokenizer.pad_token_id, getattr(model.config.get_text_config(), "pad_token_id", None), *end_ids)
     pad_id = next((token for token in ids if isinstance(token, int)), 0)
     if model.can_generate():
         # Checkpoints ship sampling, penalties and forced tokens; the full model's token is the plain argmax.
@@ -121,9 +119,7 @@ def prepare(
             decoder_start_token_id=model.generation_config.decoder_start_token_id,
         )
     probe = _probe_ids(tokenizer, model)
-    anatomy = find_anatomy(model, task, probe, stack, seam)
-    readout = Readout(model, anatomy, task)
-    prove_readout(model, anatomy, readout, task, probe)
+    anatomy, readout, _ = dissect(model, task, probe, stack, seam)
     loaded = LoadedModel(
         model=model,
         tokenizer=tokenizer,

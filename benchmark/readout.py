@@ -6,6 +6,7 @@ layer, so that target and candidates can be compared.
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
 import torch
@@ -15,11 +16,9 @@ from transformers import PreTrainedModel
 
 from benchmark.anatomy import Anatomy, read_out
 from benchmark.errors import MeasurementError
-from benchmark.tasks import Task, forward_logits
+from benchmark.tasks import Task, encode, forward_logits
 
 TOP_K = 10
-BATCH_AXIS = -3
-"""States are batch × positions × d, in some models behind further axes."""
 # Logits of one chunk, in float32. Larger chunks were no faster on a CPU.
 _CHUNK_BYTES = 256 * 1024**2
 
@@ -35,11 +34,16 @@ class Reading:
     similarity_logit_raw: Tensor
     """The same without centring."""
     similarity_hidden: Tensor
-    """Cosine to the last layer's state as it enters the output head, that is after the final norm."""
+    """Cosine to the last layer's state as it enters the output head, that is after the final norm. NaN when the model
+    does not call its head as a module."""
     similarity_topk: Tensor
     """Share of the K most likely tokens in common with the last layer."""
     margin: Tensor
     """tokens: largest minus second largest logit of the last layer; 0 is a tie."""
+
+    def cpu(self) -> "Reading":
+        """The same in main memory."""
+        return Reading(**{field.name: getattr(self, field.name).cpu() for field in fields(self)})
 
 
 class Readout:
@@ -51,33 +55,35 @@ class Readout:
         self._anatomy = anatomy
         self._task = task
         self._head = model.get_output_embeddings()
-        *leading, _, _, width = anatomy.state_shape
-        zero = torch.zeros(*leading, 1, 1, width, dtype=model.dtype, device=model.device)
+        # An encoder's output has no say in the readout, but a decoder wants to be given one.
+        self._encoded = encode(model, task, torch.zeros(1, 1, dtype=torch.long, device=model.device))
+        zero = torch.zeros(anatomy.state_shape, dtype=model.dtype, device=model.device)
         self.vocab_size: int = self.logits(zero).shape[-1]
 
     def logits(self, states: Tensor) -> Tensor:
-        """Logits of states: … batch × positions × d → batch × positions × vocabulary, in the model's dtype."""
+        """Logits, batch × positions × vocabulary, of states as the layers return them; in the model's dtype."""
         return self._run(states)[0]
 
     def read(self, states: Sequence[Tensor]) -> Reading:
         """Read out every exit of some tokens.
 
         Args:
-            states: outputs of layers 1..L, each … tokens × 1 × d in the model's dtype.
+            states: outputs of layers 1..L for these tokens, one position each, as the layers return them.
 
         Raises:
             MeasurementError: the logits of a layer hold NaN; says which.
         """
-        tokens = states[0].shape[BATCH_AXIS]
+        axis = self._anatomy.batch_axis
+        tokens = states[0].shape[axis]
         chunk = max(1, _CHUNK_BYTES // (len(states) * self.vocab_size * 4))
         parts = [
-            self._read_chunk([state.narrow(BATCH_AXIS, start, min(chunk, tokens - start)) for state in states])
+            self._read_chunk([state.narrow(axis, start, min(chunk, tokens - start)) for state in states])
             for start in range(0, tokens, chunk)
         ]
         return Reading(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Reading)})
 
     def _read_chunk(self, states: list[Tensor]) -> Reading:
-        flat, head_input = self._run(torch.cat(states, dim=BATCH_AXIS))
+        flat, head_input = self._run(torch.cat(states, dim=self._anatomy.batch_axis))
         logits = flat[:, 0].float().unflatten(0, (len(states), -1)).transpose(0, 1).contiguous()
         predictions = logits.argmax(-1)
         top = logits.topk(min(TOP_K, self.vocab_size), dim=-1)
@@ -89,28 +95,35 @@ class Readout:
         square = torch.linalg.vector_norm(logits, dim=-1).square()
         raw_dot = dot + self.vocab_size * mean * mean[:, -1:]
         raw_square = square + self.vocab_size * mean * mean
-        hidden = normalize(head_input.flatten(1).float(), dim=-1).unflatten(0, (len(states), -1)).transpose(0, 1)
         shared = (top.indices[..., :, None] == top.indices[:, -1:, None, :]).any(-1).sum(-1)
         return Reading(
             predictions=predictions,
             similarity_logit=_cosine(dot, square),
             similarity_logit_raw=_cosine(raw_dot, raw_square),
-            similarity_hidden=(hidden * hidden[:, -1:]).sum(-1),
+            similarity_hidden=_hidden(head_input, mean),
             similarity_topk=shared / top.indices.shape[-1],
             margin=top.values[:, -1, 0] - top.values[:, -1, 1],
         )
 
-    def _run(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the states, and the states as they enter the output head."""
+    def _run(self, states: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits of the states, and the states as they enter the output head, if the model calls it as a module."""
         entered: list[Tensor] = []
-        handle = self._head.register_forward_pre_hook(lambda _, args: entered.append(args[0]))
-        ids = torch.zeros(states.shape[-3:-1], dtype=torch.long, device=self._model.device)
-        try:
-            with read_out(self._anatomy, states):
-                logits = forward_logits(self._model, self._task, ids)
-        finally:
-            handle.remove()
-        return logits, entered[0]
+        shape = states.shape[self._anatomy.batch_axis], states.shape[self._anatomy.position_axis]
+        ids = torch.zeros(shape, dtype=torch.long, device=self._model.device)
+        with read_out(self._anatomy, states), ExitStack() as stack:
+            if self._head is not None:
+                stack.callback(self._head.register_forward_pre_hook(lambda _, args: entered.append(args[0])).remove)
+            logits = forward_logits(self._model, self._task, ids, self._encoded)
+        return logits, entered[0] if entered else None
+
+
+def _hidden(head_input: Tensor | None, like: Tensor) -> Tensor:
+    """Cosine to the last exit of the states that enter the head: (layers · tokens) × 1 × d → tokens × layers."""
+    if head_input is None:
+        return torch.full_like(like, torch.nan)
+    tokens, layers = like.shape
+    unit = normalize(head_input.float().reshape(layers, tokens, -1), dim=-1).transpose(0, 1)
+    return (unit * unit[:, -1:]).sum(-1)
 
 
 def _cosine(dot: Tensor, square: Tensor) -> Tensor:

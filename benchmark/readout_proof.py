@@ -13,14 +13,51 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
 
-from benchmark.anatomy import Anatomy, Layer, passed_through
+from benchmark.anatomy import Anatomy, Layer, find_anatomy, passed_through
 from benchmark.errors import MeasurementError
 from benchmark.readout import Readout
-from benchmark.tasks import Task, forward_logits
+from benchmark.tasks import Task, encode, forward_logits
 
 # Relative to the largest logit. Equal kernels give 0.0; devices that pick kernels by load may differ in the last bits.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
+
+
+def dissect(
+    model: PreTrainedModel,
+    task: Task,
+    ids: Tensor,
+    stack: str | None = None,
+    seam: str | None = None,
+    every_layer: bool = False,
+) -> tuple[Anatomy, Readout, float]:
+    """Find the layers of a model and its readout, and prove them.
+
+    Args:
+        model: in evaluation mode.
+        task: how it is run.
+        ids: 1 × positions, a short text.
+        stack: module path of the layer stack, where it is not to be found by watching.
+        seam: module path of the seam, likewise.
+        every_layer: prove the readout of every layer, not of four.
+
+    Returns:
+        Anatomy, readout, and the largest difference met, relative to the largest logit.
+
+    Raises:
+        MeasurementError: it cannot be done, or not proven; says why.
+    """
+    try:
+        anatomy = find_anatomy(model, task, ids, stack, seam)
+        readout = Readout(model, anatomy, task)
+        return anatomy, readout, prove_readout(model, anatomy, readout, task, ids, every_layer)
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
+        # A model that passes something else between its layers trips over what it is given in its place.
+        reason = " ".join(str(error).split())[:150]
+        raise MeasurementError(
+            f"the readout cannot be run apart from the layers ({type(error).__name__}: {reason})"
+        ) from error
 
 
 def prove_readout(
@@ -34,21 +71,24 @@ def prove_readout(
     Raises:
         MeasurementError: a readout differs from the model; says at which layer and by how much.
     """
-    states, logits = layer_states(model, anatomy, task, ids)
+    encoded = encode(model, task, ids)
+    states, logits = _layer_states(model, anatomy, task, ids, encoded)
     last = anatomy.num_layers
-    alone = readout.logits(states[-1][..., -1:, :])
+    alone = readout.logits(anatomy.last_position(states[-1]))
     _compare(alone, logits[:, -1:], "the last position alone against the same position in its text")
     worst = _compare(readout.logits(states[-1]), logits, f"layer {last} of {last} against the model's logits")
     inner = range(1, last) if every_layer else sorted({1, (last + 1) // 2, last - 1} - {0, last})
     for layer in inner:
         with passed_through(anatomy.layers[layer:]):
-            truth = forward_logits(model, task, ids)
+            truth = forward_logits(model, task, ids, encoded)
         what = f"layer {layer} of {last} against the model with the later layers passed through"
         worst = max(worst, _compare(readout.logits(states[layer - 1]), truth, what))
     return worst
 
 
-def layer_states(model: PreTrainedModel, anatomy: Anatomy, task: Task, ids: Tensor) -> tuple[list[Tensor], Tensor]:
+def _layer_states(
+    model: PreTrainedModel, anatomy: Anatomy, task: Task, ids: Tensor, encoded: ModelOutput | None
+) -> tuple[list[Tensor], Tensor]:
     """Outputs of layers 1..L in one forward pass, and the model's logits."""
     states: list[Tensor] = []
 
@@ -58,7 +98,7 @@ def layer_states(model: PreTrainedModel, anatomy: Anatomy, task: Task, ids: Tens
     with ExitStack() as stack:
         for layer in anatomy.layers:
             stack.callback(layer.module.register_forward_hook(keep(layer)).remove)
-        logits = forward_logits(model, task, ids)
+        logits = forward_logits(model, task, ids, encoded)
     return states, logits
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import __version__ as transformers_version
@@ -20,7 +19,7 @@ from benchmark.errors import CannotRun, InputError
 from benchmark.gguf_cache import file_sha256
 from benchmark.hub import Hub, weight_files
 from benchmark.specs import ModelSpec
-from benchmark.tasks import task_of
+from benchmark.tasks import Task, task_of
 
 # Libraries that checkpoints saved in a quantized form need; methods that are missing here need none of their own.
 _QUANTIZERS = {
@@ -58,6 +57,12 @@ class Source:
         """Whether the source is a single GGUF file."""
         return self.path.is_file()
 
+    @property
+    def task(self) -> Task:
+        """How the model is run; GGUF files hold causal models."""
+        config = {} if self.is_gguf else json.loads((self.path / "config.json").read_bytes())
+        return task_of(config) or "causal"
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -87,7 +92,7 @@ def locate(spec: ModelSpec, hub: Hub, machine: Machine) -> Source:
         return _on_disk(spec, machine)
     folder = hub.model_on_disk(spec)
     if folder is None:
-        folder = hub.fetch_model(spec, lambda config, size: _refuse_unfit(spec, config, size, machine))
+        folder = hub.fetch_model(spec, lambda config_file, size: _refuse_unfit(spec, config_file, size, machine))
     else:
         _refuse_unfit_folder(spec, folder, machine)
     return Source(folder, revision=folder.name, label=f"hub:{spec.id}")
@@ -141,15 +146,19 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def _refuse_unfit_folder(spec: ModelSpec, folder: Path, machine: Machine) -> None:
+    weight_bytes = sum(file.stat().st_size for file in weight_files(folder))
+    _refuse_unfit(spec, folder / "config.json", weight_bytes, machine)
+
+
+def _refuse_unfit(spec: ModelSpec, config_file: Path, weight_bytes: int, machine: Machine) -> None:
+    """Hold a model's `config.json` and the size of its weights against this machine."""
+    where = spec.where("path" if spec.path else "id")
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads(config_file.read_bytes())
     except ValueError as error:
-        raise InputError(f"{spec.where('path' if spec.path else 'id')}: {folder}/config.json: {error}") from None
-    _refuse_unfit(spec, config, sum(file.stat().st_size for file in weight_files(folder)), machine)
-
-
-def _refuse_unfit(spec: ModelSpec, config: dict[str, Any], weight_bytes: int, machine: Machine) -> None:
-    """Hold a model's parsed `config.json` and the size of its weights against this machine."""
+        raise InputError(f"{where}: {config_file} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{where}: {config_file} is no JSON object")
     if task_of(config) is None and not spec.trust_remote_code:
         what = "has custom code" if "auto_map" in config else f"is of type '{config.get('model_type')}'"
         remedy = (

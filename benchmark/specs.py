@@ -165,11 +165,13 @@ class WorkloadSpec(_Strict):
     """The record's field that is the prompt, or give `template`."""
     template: str | None = None
     """`str.format` over the record's fields, such as `"Question: {question}"`."""
-    kind: Literal["chat", "completion"]
-    """`chat` goes through the model's chat template when it has one; `completion` is fed as it stands."""
+    kind: Literal["chat", "completion", "masked"]
+    """`chat` goes through the model's chat template when it has one; `completion` is fed as it stands; of a `masked`
+    text some tokens are masked, for encoder models to fill in."""
     prompts: Annotated[int, Field(gt=0)]
     """How many prompts a full run takes, from the top of the file."""
     max_new_tokens: Annotated[int, Field(gt=0)]
+    """Tokens generated for a prompt at most; of a `masked` text, the positions masked at most."""
     licence: str
 
     _file: str = PrivateAttr(default="")

@@ -15,12 +15,12 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     PreTrainedModel,
 )
-from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
+from transformers.utils import ModelOutput
 
 Task = Literal["causal", "encoder-decoder", "masked"]
 
@@ -51,25 +51,27 @@ def task_of(config: Mapping[str, Any]) -> Task | None:
     return next(iter(exact or having), None)
 
 
-def forward_logits(model: PreTrainedModel, task: Task, ids: Tensor, encoder_states: Tensor | None = None) -> Tensor:
-    """Logits of one forward pass without a cache.
+def encode(model: PreTrainedModel, task: Task, ids: Tensor) -> ModelOutput | None:
+    """Output of an encoder-decoder's encoder for ids (batch × positions); None for models without one."""
+    if task != "encoder-decoder":
+        return None
+    with torch.inference_mode():
+        return model.get_encoder()(input_ids=ids, return_dict=True)
+
+
+def forward_logits(model: PreTrainedModel, task: Task, ids: Tensor, encoded: ModelOutput | None) -> Tensor:
+    """Logits of one forward pass without a cache: batch × positions × vocabulary.
 
     Args:
         model: any of the three kinds.
         task: which.
         ids: batch × positions, what the layer stack runs on; the decoder's input of an encoder-decoder.
-        encoder_states: batch × input positions × d, an encoder-decoder's encoder output; zeros when left out, for
-            passes in which it does not matter.
-
-    Returns:
-        batch × positions × vocabulary.
+        encoded: what `encode` returned, for one text or for as many as there are in the batch.
     """
     with torch.inference_mode():
-        if task == "encoder-decoder":
-            if encoder_states is None:
-                width = model.config.get_text_config(encoder=True).hidden_size
-                encoder_states = torch.zeros(len(ids), 1, width, dtype=model.dtype, device=ids.device)
-            encoded = BaseModelOutput(last_hidden_state=encoder_states)
+        if encoded is not None:
+            states = encoded.last_hidden_state.expand(len(ids), -1, -1)
+            encoded = type(encoded)(**{**encoded, "last_hidden_state": states})
             return model(decoder_input_ids=ids, encoder_outputs=encoded, use_cache=False).logits
         if task == "masked":
             return model(input_ids=ids).logits
