@@ -65,7 +65,8 @@ def decode(
     steps: list[Step] = []
     oracle_seconds, largest = 0.0, 0
     start = now(loaded.device)
-    for members in batches([len(prompt) for prompt in prompts], batch_size, equal_length=loaded.recurrent):
+    together = batch_size if loaded.batchable else 1
+    for members in batches([len(prompt) for prompt in prompts], together, equal_length=loaded.recurrent):
         oracle = _Oracle(loaded, np.array(members), max_new_tokens, progress)
         oracle.decode([prompts[member] for member in members])
         steps += oracle.steps

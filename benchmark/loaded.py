@@ -26,6 +26,8 @@ class LoadedModel:
     """Positions the model was made for; None when it names no limit."""
     recurrent: bool
     """Whether some layers carry a state from token to token; such a model must never see padding."""
+    batchable: bool = True
+    """Whether prompts may be decoded together; not when, at load, one changed what was read of the other."""
 
     @property
     def device(self) -> torch.device:

@@ -15,8 +15,8 @@ from transformers import (
 )
 
 from benchmark import gguf_cache, hardware
-from benchmark.capture import decode
-from benchmark.errors import CannotRun, InputError, MeasurementError
+from benchmark.decoding_proof import prove_decoding
+from benchmark.errors import CannotRun, InputError
 from benchmark.loaded import LoadedModel
 from benchmark.readout_proof import dissect
 from benchmark.sources import Machine, Source
@@ -24,7 +24,7 @@ from benchmark.specs import ModelSpec
 from benchmark.tasks import AUTO_CLASS, Task, task_of
 
 PROOF_TEXT = "The lighthouse keeper counted the ships: one, two, three, and then"
-PROOF_TOKENS, PROOF_NEW_TOKENS = 16, 8
+PROOF_TOKENS = 16
 
 
 def load(spec: ModelSpec, source: Source, machine: Machine) -> LoadedModel:
@@ -131,9 +131,7 @@ def prepare(
         context=_context(model),
         recurrent=_is_recurrent(model),
     )
-    if task != "masked":
-        _prove_decoding(loaded, probe)
-    return loaded
+    return loaded if task == "masked" else prove_decoding(loaded, probe)
 
 
 def free_memory() -> None:
@@ -141,18 +139,6 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _prove_decoding(loaded: LoadedModel, ids: Tensor) -> None:
-    """The text of the oracle must be the text of `generate`, up to the first pair of logits equal within rounding."""
-    prompt = ids[0].tolist()
-    found = decode(loaded, [prompt], PROOF_NEW_TOKENS, batch_size=1).trace.targets
-    generated = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=PROOF_NEW_TOKENS)[0]
-    text = generated[-len(generated) + (1 if loaded.task == "encoder-decoder" else len(prompt)) :].tolist()
-    if found.tolist() != text[: len(found)] and loaded.model.dtype == torch.float32:
-        raise MeasurementError(
-            f"the oracle wrote the tokens {found.tolist()}, generate {text}; this model cannot be measured"
-        )
 
 
 def _probe_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Tensor:

@@ -216,7 +216,8 @@ def _one_line() -> Iterator[None]:
     except CannotRun as error:
         pytest.skip(str(error))
     except ExitBenchError as error:
-        pytest.fail(str(error), pytrace=False)
+        # Without `from None` pytest prints the message twice, as an error that happened while handling itself.
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _positive(text: str) -> int:

@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 import string
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -59,9 +60,11 @@ def _render(spec: WorkloadSpec, record: Mapping[str, Any], number: int) -> str:
     field = "field" if spec.field is not None else "template"
     try:
         text = record[spec.field] if spec.field is not None else _Template().vformat(spec.template or "", (), record)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except LookupError as error:
         known = ", ".join(record)
         raise InputError(f"{spec.where(field)}: record {number} has no {error}; its fields: {known}") from None
+    except ValueError as error:
+        raise InputError(f"{spec.where(field)}: not usable as a template: {error}") from None
     if not isinstance(text, str):
         raise InputError(f"{spec.where(field)}: record {number} is no text, but {type(text).__name__}")
     if not text.strip():
@@ -74,32 +77,39 @@ class _Template(string.Formatter):
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if "." in field_name or field_name[:1].isdigit() or not field_name:
-            raise ValueError(f"field '{field_name}' that a template may name")
-        value, first = super().get_field(field_name, args, kwargs)
+            raise LookupError(f"field '{field_name}' that a template may name")
+        try:
+            value, first = super().get_field(field_name, args, kwargs)
+        except (LookupError, TypeError):
+            raise KeyError(field_name) from None
         if not isinstance(value, str | int | float):
-            raise ValueError(f"text in '{field_name}'")
+            raise LookupError(f"text in '{field_name}'")
         if isinstance(value, str) and not value.strip():
-            raise ValueError(f"text in '{field_name}', it is empty")
+            raise LookupError(f"text in '{field_name}', it is empty")
         return value, first
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec:
-            raise ValueError(f"use for the format '{format_spec}'")
+            raise LookupError(f"use for the format '{format_spec}'")
         return str(value)
 
 
 def _records(spec: WorkloadSpec, count: int, hub: Hub) -> Iterable[Any]:
     source = spec.source
     if source.id is not None:
-        return _dataset(hub.dataset_file(spec), count, spec)
-    if source.package is not None:
+        path = hub.dataset_file(spec)
+    elif source.package is not None:
         try:
             path = Path(str(metadata.distribution(source.package).locate_file(source.file)))
         except metadata.PackageNotFoundError:
             raise CannotRun(f"package {source.package} is not installed", f"pip install {source.package}") from None
     else:
         path = Path(spec._file).parent / source.file
-    return _json_lines(path, spec)
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return _json_lines(path, spec)
+    if path.suffix == ".parquet":
+        return _parquet(path, count, spec)
+    raise InputError(f"{spec.where('source.file')}: '{path.name}' is none of .jsonl, .jsonl.gz, .parquet")
 
 
 def _json_lines(path: Path, spec: WorkloadSpec) -> Iterator[Any]:
@@ -110,19 +120,20 @@ def _json_lines(path: Path, spec: WorkloadSpec) -> Iterator[Any]:
                 if line.strip():
                     try:
                         yield json.loads(line)
-                    except ValueError as error:
+                    except (ValueError, RecursionError) as error:
                         raise InputError(f"{where}: {path.name} line {number} is not JSON: {error}") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise InputError(f"{where}: {path} cannot be read: {error}") from None
 
 
-def _dataset(path: Path, count: int, spec: WorkloadSpec) -> Iterable[Any]:
-    # Imported here because it takes a second, and only hub workloads need it.
+def _parquet(path: Path, count: int, spec: WorkloadSpec) -> Iterator[Any]:
+    # Imported here because it takes a second, and few workloads need it.
     import datasets
 
-    builders = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
-    builder = builders.get(path.suffix)
-    if builder is None:
-        raise InputError(f"{spec.where('source.file')}: '{path.name}' is none of {', '.join(builders)}")
-    # Streaming reads the head of the local file; nothing is copied into another cache.
-    return datasets.load_dataset(builder, data_files=str(path), split="train", streaming=True).take(count)
+    try:
+        # Streaming reads the head of the local file; nothing is copied into another cache.
+        yield from datasets.load_dataset("parquet", data_files=str(path), split="train", streaming=True).take(count)
+    except Exception as error:
+        # Whatever the library calls a damaged file.
+        reason = " ".join(str(error).split())
+        raise InputError(f"{spec.where('source.file')}: {path} cannot be read: {reason}") from None

@@ -1,9 +1,9 @@
 """No number without proof: at load, the readout is held against the model itself.
 
-Three statements are checked on a short input. The readout of layer L gives the model's logits. The readout of an inner
+Four statements are checked on a short input. The readout of layer L gives the model's logits. The readout of an inner
 layer gives what the model gives when every later layer is passed through. Both sides run the same kernels on the same
-shapes, so they are expected to be equal to the last bit. And the readout of one position does not depend on the others,
-so that nothing that mixes positions is left behind the stack.
+shapes, so they are expected to be equal to the last bit. The readout of one position does not depend on the others, and
+neither does what enters the first layer: so no layer was left out behind the stack or in front of it.
 """
 
 from collections.abc import Callable
@@ -83,6 +83,7 @@ def prove_readout(
             truth = forward_logits(model, task, ids, encoded)
         what = f"layer {layer} of {last} against the model with the later layers passed through"
         worst = max(worst, _compare(readout.logits(states[layer - 1]), truth, what))
+    _refuse_mixing_in_front(model, anatomy, task, ids, encoded)
     return worst
 
 
@@ -100,6 +101,31 @@ def _layer_states(
             stack.callback(layer.module.register_forward_hook(keep(layer)).remove)
         logits = forward_logits(model, task, ids, encoded)
     return states, logits
+
+
+def _refuse_mixing_in_front(
+    model: PreTrainedModel, anatomy: Anatomy, task: Task, ids: Tensor, encoded: ModelOutput | None
+) -> None:
+    """What enters the first layer at the last position must not change with the first token."""
+    first = anatomy.layers[0]
+    entering: list[Tensor] = []
+
+    def keep(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        entering.append(anatomy.last_position(first.state_in(args, kwargs)).clone())
+
+    other = ids.clone()
+    other[:, 0] = ids[:, 1]
+    handle = first.module.register_forward_pre_hook(keep, with_kwargs=True)
+    try:
+        for tokens in (ids, other):
+            forward_logits(model, task, tokens, encoded)
+    finally:
+        handle.remove()
+    if not torch.equal(*entering):
+        raise MeasurementError(
+            f"what enters '{first.path}' already mixes positions, so layers in front of '{anatomy.stack_path}' "
+            "would be missed; this model cannot be measured"
+        )
 
 
 def _compare(found: Tensor, truth: Tensor, what: str) -> float:

@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from benchmark.errors import InputError
-from benchmark.row import Row
+from benchmark.row import SCHEMA_VERSION, Row
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Store:
     def write(self, path: Path, row: Row, write_tokens: Callable[[Path], None] | None = None) -> Row:
         """Write a row, and its tokens before it, each atomically. Returns the row as it stands on disk."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        _as_json(row)  # before anything is replaced
         if write_tokens is not None:
             tokens = path.with_suffix(".parquet")
             with atomic_file(tokens) as draft:
@@ -64,7 +65,7 @@ class Store:
             digest = hashlib.sha256(tokens.read_bytes()).hexdigest()
             row = row.model_copy(update={"token_records_sha256": digest})
         with atomic_file(path) as draft:
-            draft.write_text(json.dumps(row.model_dump(), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+            draft.write_text(_as_json(row), encoding="utf-8")
         return row
 
     def write_table(self) -> Path:
@@ -75,12 +76,17 @@ class Store:
         return table
 
 
+def _as_json(row: Row) -> str:
+    return json.dumps(row.model_dump(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
 def read_row(path: Path) -> Row | None:
     """The row in a file, or None when the file is missing, damaged or of another schema."""
     try:
-        return Row.model_validate_json(path.read_bytes())
+        row = Row.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
+    return row if row.schema_version == SCHEMA_VERSION else None
 
 
 def read_rows(folder: Path) -> Iterator[Row]:
@@ -93,7 +99,10 @@ def read_rows(folder: Path) -> Iterator[Row]:
 def read_table(folder: Path) -> pd.DataFrame:
     """Every row below a folder as a table, without the per-layer lists."""
     columns = [name for name, field in Row.model_fields.items() if field.annotation != list[float] | None]
-    return pd.DataFrame([row.model_dump(include=set(columns)) for row in read_rows(folder)], columns=columns)
+    # Int64 has room for what was not measured; without it one failed case would turn 20 tokens into 20.0.
+    whole = {name: "Int64" for name in columns if Row.model_fields[name].annotation in (int, int | None)}
+    table = pd.DataFrame([row.model_dump(include=set(columns)) for row in read_rows(folder)], columns=columns)
+    return table.astype(whole)
 
 
 @contextmanager

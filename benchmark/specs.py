@@ -6,6 +6,8 @@ Two kinds of files: `models.yaml`, a list of `ModelSpec` under `models:`, and on
 
 import datetime
 import difflib
+import re
+import reprlib
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -28,7 +30,9 @@ Stage = Literal["base", "continued", "instruct", "distilled", "early-exit"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 # Names become folders of the results and parts of pytest ids, so they can hold no separator and no leading dot.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+@-]*$", max_length=100)]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+@-]*$"
+_NAME_LENGTH = 100
+Name = Annotated[str, Field(pattern=_NAME, max_length=_NAME_LENGTH)]
 HubId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
 
 
@@ -38,13 +42,20 @@ def _inside(path: str) -> str:
     return path
 
 
-def _date(value: Any) -> Any:
-    """YAML turns 2024-11-01 into a date; the row wants the text."""
-    return value.isoformat() if isinstance(value, datetime.date) else value
+def _year(value: Any) -> Any:
+    """YAML turns 2024 into a number; the row wants the text."""
+    return str(value) if type(value) is int else value
+
+
+def _in_the_calendar(date: str) -> str:
+    datetime.date.fromisoformat(date + "-01-01"[len(date) - 4 :])
+    return date
 
 
 InnerPath = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
-ReleaseDate = Annotated[str, BeforeValidator(_date), Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
+ReleaseDate = Annotated[
+    str, BeforeValidator(_year), Field(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"), AfterValidator(_in_the_calendar)
+]
 
 
 class _Strict(BaseModel):
@@ -107,7 +118,8 @@ class ModelSpec(_Strict):
                 name = Path(source).name if data.get("id") else Path(source).stem
                 revision = data.get("revision", "main")
                 name += f"@{revision}" if revision != "main" and data.get("id") else ""
-                return {**data, "name": name}
+                if re.fullmatch(_NAME, name) and len(name) <= _NAME_LENGTH:
+                    return {**data, "name": name}
         return data
 
     @model_validator(mode="after")
@@ -120,6 +132,8 @@ class ModelSpec(_Strict):
             raise ValueError("'package' and 'file' belong together")
         if self.revision is not None and self.id is None:
             raise ValueError("'revision' needs 'id'; local files have no revisions")
+        if not self.name:
+            raise ValueError("the source makes no usable name; give a 'name'")
         return self
 
     def where(self, field: str) -> str:
@@ -247,13 +261,26 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """Plain data only, and no key twice: YAML would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
+        keys: list[Any] = []
+        for key_node, _ in node.value:
+            # `<<` merges another entry's fields; those may be given again here.
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in keys:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"field '{key}' is given twice", node.value[position][0].start_mark
+                    None, None, f"field '{key}' is given twice", key_node.start_mark
                 )
+            keys.append(key)
         return super().construct_mapping(node, deep)
+
+
+def _as_text(loader: yaml.Loader, node: Any) -> str:
+    """Dates stay text, so that one that is not in the calendar is told with its entry and field."""
+    return str(node.value)
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
 
 
 def _read_yaml(path: Path) -> Any:
@@ -308,5 +335,7 @@ def _suggest(word: str, known: list[str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    # Cuts while it builds the text: an alias bomb has a short YAML and an endless repr.
+    cut = reprlib.Repr()
+    cut.maxstring = cut.maxother = 60
+    return cut.repr(value)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def save_tiny(folder: Path, chat_template: str | None = None, **config: Any) -> 
 
 @pytest.fixture(scope="session")
 def make_tiny() -> Callable[..., Path]:
-    """`save_tiny`, for models that a test wants to change or damage."""
+    """`save_tiny`: for models that a test wants to change or damage."""
     return save_tiny
 
 
@@ -74,6 +74,15 @@ def make_tiny() -> Callable[..., Path]:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny model with a chat template. Shared by all tests: copy it before changing anything."""
     return save_tiny(tmp_path_factory.mktemp("models") / "tiny", chat_template=CHAT_TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: a tiny model has nothing to share out, and threads that wait for a busy core are slow."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -85,40 +94,42 @@ class Finished:
     """Standard output and standard error, in the order in which they were written."""
 
 
-def clean_environment(hf_home: Path, cache: Path, **extra: str) -> dict[str, str]:
-    """This process's environment without settings of the person running the tests that would change a session."""
-    unwanted = ("PYTEST_", "HF_", "HUGGING", "TRANSFORMERS_", "EXITBENCH_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    return kept | {"HF_HOME": str(hf_home), "EXITBENCH_CACHE": str(cache), "COLUMNS": "160"} | extra
-
-
-def suite_command(*arguments: str | Path) -> list[str]:
-    """`pytest suites/` with arguments, as a person would type it in the root of the checkout."""
-    return [sys.executable, "-m", "pytest", "suites/", "-p", "no:cacheprovider", *map(str, arguments)]
-
-
 @pytest.fixture(scope="session")
-def run_suite(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Finished]:
-    """Run `pytest suites/` with the given arguments and return its exit code and output.
+def start(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.Popen[str]]:
+    """Start Python in the root of the checkout, free of settings of whoever runs the tests.
 
     `hf_home` and `cache` become HF_HOME and EXITBENCH_CACHE, empty folders when left out; other keywords are set in
-    the environment as they stand.
+    the environment as they stand. Output and errors come through one pipe.
     """
 
-    def run(
+    def begin(
         *arguments: str | Path, hf_home: Path | None = None, cache: Path | None = None, **environment: str
-    ) -> Finished:
+    ) -> subprocess.Popen[str]:
         home = tmp_path_factory.mktemp("home")
-        process = subprocess.run(
-            suite_command(*arguments),
+        unwanted = ("PYTEST_", "HF_", "HUGGING", "TRANSFORMERS_", "EXITBENCH_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+        folders = {"HF_HOME": str(hf_home or home / "hf"), "EXITBENCH_CACHE": str(cache or home / "cache")}
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
             cwd=ROOT,
-            env=clean_environment(hf_home or home / "hf", cache or home / "cache", **environment),
+            # One thread, for the same reason as in `one_thread`.
+            env={**kept, **folders, "COLUMNS": "160", "OMP_NUM_THREADS": "1", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
         )
-        return Finished(process.returncode, process.stdout)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def run_suite(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Finished]:
+    """Run `pytest suites/` with the given arguments and return its exit code and output; keywords as for `start`."""
+
+    def run(*arguments: str | Path, **keywords: Any) -> Finished:
+        process = start("-m", "pytest", "suites/", "-p", "no:cacheprovider", *arguments, **keywords)
+        output, _ = process.communicate(timeout=300)
+        return Finished(process.returncode, output)
 
     return run

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from benchmark.row import Row
 from benchmark.trace import Trace
 
-
 # The first example of a test also pays for imports, and a busy machine is no defect: no example has a deadline.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -56,7 +56,9 @@ def truth():
         ids = tokenizer(prompt, return_tensors="pt").input_ids
         text = model.generate(ids, max_new_tokens=NEW_TOKENS, do_sample=False, num_beams=1)
         states = []
-        hooks = [layer.register_forward_hook(lambda _, __, out, to=states: to.append(out)) for layer in model.model.layers]
+        hooks = [
+            layer.register_forward_hook(lambda _, __, out, to=states: to.append(out)) for layer in model.model.layers
+        ]
         with torch.inference_mode():
             model(text[:, :-1], use_cache=False)
             for hook in hooks:
