@@ -14,6 +14,7 @@ import torch
 
 from benchmark import hardware
 from benchmark.capture import Capture, Progress, decode
+from benchmark.costs import architecture
 from benchmark.errors import CannotRun, ExitBenchError, MeasurementError
 from benchmark.hub import Hub
 from benchmark.loaded import LoadedModel
@@ -198,6 +199,7 @@ class Case:
                 f"none of the {len(encoded)} prompts, with {new_tokens} new tokens, fits the model's context "
                 f"of {loaded.context} tokens; use a smaller --max-new-tokens or a model with a longer context"
             )
+        progress(0, len(encoded) - len(fitting))
         hardware.reset_peak_memory(loaded.device)
         try:
             if loaded.task == "masked":
@@ -226,7 +228,9 @@ class Case:
             **self._frame(),
             **columns,
             status="ok",
+            architecture=architecture(loaded.task, loaded.costs) if loaded.costs else None,
             parameters=loaded.num_parameters,
+            active_parameters=loaded.costs.active_parameters if loaded.costs else None,
             num_layers=loaded.anatomy.num_layers,
             vocab_size=loaded.readout.vocab_size,
             dtype=loaded.dtype,

@@ -6,6 +6,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmark.anatomy import Anatomy
+from benchmark.costs import Costs
 from benchmark.readout import Readout
 from benchmark.tasks import Task
 
@@ -19,13 +20,13 @@ class LoadedModel:
     task: Task
     anatomy: Anatomy
     readout: Readout
+    costs: Costs | None
+    """What a token costs in each layer; None where that cannot be read off the model."""
     end_ids: frozenset[int]
     """Every token id that ends a text, from the generation config and the tokenizer."""
     pad_id: int
     context: int | None
     """Positions the model was made for; None when it names no limit."""
-    recurrent: bool
-    """Whether some layers carry a state from token to token; such a model must never see padding."""
     batchable: bool = True
     """Whether prompts may be decoded together; not when, at load, one changed what was read of the other."""
 
@@ -38,6 +39,11 @@ class LoadedModel:
     def dtype(self) -> str:
         """Type of the weights, such as `float32`."""
         return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether some layers carry a state from token to token; such a model must never see padding."""
+        return self.costs.recurrent if self.costs is not None else bool(getattr(self.model, "_is_stateful", True))
 
     @property
     def num_parameters(self) -> int:

@@ -15,13 +15,15 @@ from transformers import (
 )
 
 from benchmark import gguf_cache, hardware
+from benchmark.anatomy import Anatomy
+from benchmark.costs import Costs, read_costs
 from benchmark.decoding_proof import prove_decoding
-from benchmark.errors import CannotRun, InputError
+from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.loaded import LoadedModel
 from benchmark.readout_proof import dissect
 from benchmark.sources import Machine, Source
 from benchmark.specs import ModelSpec
-from benchmark.tasks import AUTO_CLASS, Task, task_of
+from benchmark.tasks import AUTO_CLASS, Task, runs_as, task_of
 
 PROOF_TEXT = "The lighthouse keeper counted the ships: one, two, three, and then"
 PROOF_TOKENS = 16
@@ -82,7 +84,7 @@ def load(spec: ModelSpec, source: Source, machine: Machine) -> LoadedModel:
         raise InputError(
             f"{spec.where(field)}: the checkpoint lacks weights: {', '.join(sorted(info['missing_keys'])[:5])}"
         )
-    return prepare(model, tokenizer, task, stack=spec.layer_stack, seam=spec.seam)
+    return prepare(model, tokenizer, runs_as(task, model), stack=spec.layer_stack, seam=spec.seam)
 
 
 def prepare(
@@ -126,10 +128,10 @@ def prepare(
         task=task,
         anatomy=anatomy,
         readout=readout,
+        costs=_costs(model, anatomy, task),
         end_ids=end_ids,
         pad_id=pad_id,
         context=_context(model),
-        recurrent=_is_recurrent(model),
     )
     return loaded if task == "masked" else prove_decoding(loaded, probe)
 
@@ -158,11 +160,12 @@ def _context(model: PreTrainedModel) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
-def _is_recurrent(model: PreTrainedModel) -> bool:
-    if getattr(model, "_is_stateful", False):
-        return True
-    kinds = getattr(model.config.get_text_config(), "layer_types", None) or []
-    return any("attention" not in kind or "linear" in kind for kind in kinds)
+def _costs(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> Costs | None:
+    try:
+        return read_costs(model, anatomy, task)
+    except (MeasurementError, RuntimeError, TypeError, ValueError):
+        # Quantized layers, for one, know no gradients. The bounds that need costs are null then.
+        return None
 
 
 def _first_line(error: BaseException) -> str:

@@ -110,15 +110,14 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a case of every (model, workload) for each test that asks for them."""
+    """Make a case of every (model, workload) for each test that asks for one."""
+    if "case" not in metafunc.fixturenames:
+        return
     session = metafunc.config.stash[_session]
-    if "model" in metafunc.fixturenames:
-        ids = [model.spec.name for model in session.models]
-        # Of session scope, so that pytest brings all cases of a model together, whatever suite they are in.
-        metafunc.parametrize("model", session.models, ids=ids, indirect=True, scope="session")
-    if "workload" in metafunc.fixturenames:
-        ids = [workload.spec.name for workload in session.workloads]
-        metafunc.parametrize("workload", session.workloads, ids=ids)
+    # Of session scope, so that pytest brings all cases of a model together, whatever suite they are in.
+    models = [model.spec.name for model in session.models]
+    metafunc.parametrize("model", session.models, ids=models, indirect=True, scope="session")
+    metafunc.parametrize("workload", session.workloads, ids=[workload.spec.name for workload in session.workloads])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

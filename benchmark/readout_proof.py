@@ -74,6 +74,8 @@ def prove_readout(
     encoded = encode(model, task, ids)
     states, logits = _layer_states(model, anatomy, task, ids, encoded)
     last = anatomy.num_layers
+    if broken := [layer for layer, state in enumerate(states, start=1) if state.isnan().any()]:
+        raise MeasurementError(f"the states are NaN from layer {broken[0]} of {last} on; this model cannot be measured")
     alone = readout.logits(anatomy.last_position(states[-1]))
     _compare(alone, logits[:, -1:], "the last position alone against the same position in its text")
     worst = _compare(readout.logits(states[-1]), logits, f"layer {last} of {last} against the model's logits")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import pandas as pd
 from pydantic import ValidationError
@@ -98,11 +99,15 @@ def read_rows(folder: Path) -> Iterator[Row]:
 
 def read_table(folder: Path) -> pd.DataFrame:
     """Every row below a folder as a table, without the per-layer lists."""
-    columns = [name for name, field in Row.model_fields.items() if field.annotation != list[float] | None]
+    columns = [name for name, field in Row.model_fields.items() if not _is_list(field.annotation)]
     # Int64 has room for what was not measured; without it one failed case would turn 20 tokens into 20.0.
     whole = {name: "Int64" for name in columns if Row.model_fields[name].annotation in (int, int | None)}
     table = pd.DataFrame([row.model_dump(include=set(columns)) for row in read_rows(folder)], columns=columns)
     return table.astype(whole)
+
+
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(part) is list for part in get_args(annotation))
 
 
 @contextmanager

@@ -110,9 +110,9 @@ class Row(BaseModel):
     speedup_bound_layers: float | None = None
     """L / `exit_layer_mean`: an upper bound that counts layers only."""
     speedup_bound_head: float | None = None
-    """Upper bound with the embedding and the output head in both costs."""
+    """Bytes of full decoding / mean bytes of early decoding, with the embedding and the output head in both."""
     speedup_bound_kv: float | None = None
-    """Upper bound that also charges what skipped layers owe the KV cache."""
+    """The same, also charging what skipped layers owe their cache."""
     tie_rate: float | None = None
     """Share of tokens whose two largest full-model logits are equal."""
 
@@ -131,8 +131,26 @@ class Row(BaseModel):
     """Mean share of the 10 most likely tokens in common with the last layer."""
     similarity_topk_tokens: int | None = None
     """Number of tokens `similarity_topk` is the mean of."""
+    layer_kind: list[str] | None = None
+    """Kind of the layer: `attention`, `recurrent`, both, `mlp`; with `+moe` if it has experts."""
+    layer_bytes: list[int] | None = None
+    """Parameter bytes the layer reads for one decoded token; of experts, the active ones."""
+    layer_flops: list[int] | None = None
+    """2 × elements of the weight matrices among them."""
+    layer_owed_bytes: list[int] | None = None
+    """Parameter bytes the layer's cache needs even if the layer is skipped; null where that cannot be observed."""
+    layer_owed_flops: list[int] | None = None
+    """2 × elements of the weight matrices among them."""
 
     # Cost
+    head_bytes: int | None = None
+    """Parameter bytes read behind the layers for one decoded token: final norm, projections, output head."""
+    head_flops: int | None = None
+    """2 × elements of the weight matrices among them."""
+    embedding_bytes: int | None = None
+    """Parameter bytes read before the layers; of a table, one row."""
+    embedding_flops: int | None = None
+    """2 × elements of the weight matrices among them."""
     generate_seconds: float | None = None
     """Wall-clock time of decoding, without the readout."""
     oracle_seconds: float | None = None
@@ -180,5 +198,7 @@ HEADLINE = (
     "skip_ratio_chance",
     "eas",
     "speedup_bound_layers",
+    "speedup_bound_head",
+    "speedup_bound_kv",
     "limited",
 )

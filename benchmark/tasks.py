@@ -51,6 +51,11 @@ def task_of(config: Mapping[str, Any]) -> Task | None:
     return next(iter(exact or having), None)
 
 
+def runs_as(task: Task, model: PreTrainedModel) -> Task:
+    """How a loaded model is run. Some that are listed as encoder-decoders have a decoder only, such as audio models."""
+    return "causal" if task == "encoder-decoder" and not model.config.is_encoder_decoder else task
+
+
 def encode(model: PreTrainedModel, task: Task, ids: Tensor) -> ModelOutput | None:
     """Output of an encoder-decoder's encoder for ids (batch × positions); None for models without one."""
     if task != "encoder-decoder":

@@ -84,6 +84,8 @@ def results_table(rows: Iterable[Row]) -> str:
             "chance": _number(row.skip_ratio_chance, 3),
             "EAS": _number(row.eas, 3),
             "bound": f"{_number(row.speedup_bound_layers, 2)}x",
+            "+head": f"{_number(row.speedup_bound_head, 2)}x" if row.speedup_bound_head else "",
+            "+cache": f"{_number(row.speedup_bound_kv, 2)}x" if row.speedup_bound_kv else "",
             "tokens/s": _rate(row),
         }
         for row in rows

@@ -13,7 +13,7 @@ def test_oracle(case: Case, display: Display, benchmark: BenchmarkFixture) -> No
     with display.progress(case) as progress:
         measurement = benchmark.pedantic(case.decode, args=(progress,))
     trace = measurement.capture.trace
-    columns = result_columns(trace, case.settings.alpha, case.settings.seed)
+    columns = result_columns(trace, case.settings.alpha, case.settings.seed, case.model.loaded().costs)
     assert 1 <= columns["exit_layer_mean"] <= columns["exit_layer_settled_mean"] <= trace.num_layers
     row = case.record(measurement, columns)
     benchmark.extra_info.update(row.headline())
