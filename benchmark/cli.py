@@ -81,7 +81,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _architectures(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from benchmark.survey import page, passed_on, survey
+    from benchmark.survey import page, passed_on, same, survey
 
     torch.set_num_threads(1)  # the models are too small to share
     new = page(list(tqdm(survey(), unit=" types", disable=None)))
@@ -92,7 +92,7 @@ def _architectures(options: argparse.Namespace) -> int:
     old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     for title, model_type in sorted(passed_on(old) - passed_on(new)):
         print(f"{title}: {model_type} passed before and no longer does", file=sys.stderr)
-    if new != old:
+    if not same(new, old):
         print(f"{PAGE} is out of date; run: exitbench architectures", file=sys.stderr)
         return 1
     print(f"{PAGE} is up to date: {len(passed_on(new))} types can be measured")

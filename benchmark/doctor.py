@@ -28,8 +28,9 @@ def report(loaded: LoadedModel) -> Iterator[str]:
         yield f"{which:<13} {kind[0]}: {kind[1]:,} bytes a token each, {owed} of them owed to the cache when skipped"
         number += count
     yield f"head          {costs.head_bytes:,} bytes a token; embedding {costs.embedding_bytes:,}"
-    context = "not stated" if loaded.context is None else f"{loaded.context:,} tokens"
-    batches = "of equal length only" if loaded.recurrent else "padded"
-    yield f"context       {context}; prompts share a batch: {batches if loaded.batchable else 'no, they leak into one another'}"
+    together = "of equal length only" if loaded.recurrent else "padded"
+    together = together if loaded.batchable else "no, one would change what is read of another"
+    yield f"context       {'not stated' if loaded.context is None else f'{loaded.context:,} tokens'}"
+    yield f"batches       {together}"
     yield "proof         passed: the readout of the last layer gives the model's logits, that of inner layers what the"
     yield "              model gives with the later layers passed through, and decoding writes what generate writes"

@@ -16,7 +16,8 @@ from transformers import (
 
 from benchmark import gguf_cache, hardware
 from benchmark.anatomy import Anatomy
-from benchmark.costs import Costs, read_costs
+from benchmark.cost_reading import read_costs
+from benchmark.costs import Costs
 from benchmark.decoding_proof import prove_decoding
 from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.loaded import LoadedModel

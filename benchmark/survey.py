@@ -12,11 +12,12 @@ from typing import get_args
 import torch
 import transformers
 
-from benchmark.costs import architecture, read_costs
+from benchmark.costs import architecture
 from benchmark.errors import MeasurementError
+from benchmark.loading import prepare
 from benchmark.readout_proof import dissect
 from benchmark.tasks import Task, runs_as
-from benchmark.tiny_models import CannotBuild, model_types, tiny_model
+from benchmark.tiny_models import CannotBuild, model_types, tiny_model, tiny_tokenizer
 
 _IDS = torch.arange(3, 10)[None]
 _TITLES: dict[Task, str] = {
@@ -36,6 +37,8 @@ class Finding:
     layers: int | None = None
     stack: str = ""
     seam: str = ""
+    batches: str = ""
+    """How prompts may share a batch: `padded`, at `equal length` only, or not at all, `one by one`."""
     verdict: str = "exact"
     """`exact` when every exit's logits equal the model's with the later layers passed through, to the last bit;
     `within …` when they equal it within rounding; else why the type is refused or was not tried."""
@@ -63,13 +66,15 @@ def _examine(task: Task, model_type: str) -> Finding:
     mode = runs_as(task, model)
     try:
         anatomy, _, worst = dissect(model, mode, _IDS, every_layer=True)
+        loaded = prepare(model, tiny_tokenizer(), mode)
     except MeasurementError as error:
         return Finding(task, model_type, verdict=f"refused: {_plain(error)}")
     return Finding(
         task,
         model_type,
-        kind=architecture(mode, read_costs(model, anatomy, mode)),
+        kind=architecture(mode, loaded.costs) if loaded.costs else "",
         layers=anatomy.num_layers,
+        batches="one by one" if not loaded.batchable else "equal length" if loaded.recurrent else "padded",
         stack=anatomy.stack_path,
         seam=anatomy.seam_path,
         verdict="exact" if worst == 0 else f"within {worst:.0e}",
@@ -81,22 +86,28 @@ def page(findings: Sequence[Finding]) -> str:
     lines = [
         "# Which architectures can be measured",
         "",
-        f"Every model type that transformers {transformers.__version__} lists, built as a tiny random model, watched for one",
-        "forward pass and put to the proof: `exact` means that at every exit the readout's logits equal, to the last bit,",
-        "those of the model's own forward pass with the later layers passed through. What cannot be proven is refused, and",
-        "so is a real model of that type. Made by `exitbench architectures`; do not edit.",
+        f"Every model type that transformers {transformers.__version__} lists, built as a tiny random model, watched",
+        "for one forward pass and put to the proof: `exact` means that at every exit the readout's logits equal, to",
+        "the last bit, those of the model's own forward pass with the later layers passed through, and that decoding",
+        "with every exit read out writes what `generate` writes. What cannot be proven is refused, and so is a real",
+        "model of that type. `batches` says how prompts may be decoded together without one changing what is read of",
+        "another. Made by `exitbench architectures`; do not edit.",
     ]
     for task, title in _TITLES.items():
         rows = [finding for finding in findings if finding.task == task]
         passed = sum(finding.passed for finding in rows)
         lines += ["", f"## {title}: {passed} of {len(rows)}", ""]
-        lines += ["| type | kind | layers | stack | seam | verdict |", "|---|---|---|---|---|---|"]
+        lines += ["| type | kind | layers | stack | seam | batches | verdict |", "|---|---|---|---|---|---|---|"]
         for row in rows:
             paths = [f"`{path}`" if path else "" for path in (row.stack, row.seam)]
-            lines.append(
-                f"| {row.model_type} | {row.kind} | {row.layers or ''} | {' | '.join(paths)} | {row.verdict} |"
-            )
+            cells = [row.model_type, row.kind, str(row.layers or ""), *paths, row.batches, row.verdict]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two pages say the same, but for rounding that differs between processors."""
+    return re.sub(r"within \S+", "exact", one) == re.sub(r"within \S+", "exact", other)
 
 
 def passed_on(text: str) -> set[tuple[str, str]]:
@@ -106,12 +117,12 @@ def passed_on(text: str) -> set[tuple[str, str]]:
         if line.startswith("## "):
             title = line.removeprefix("## ").partition(":")[0]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 6 and cells[-1].startswith(("exact", "within")):
+        if len(cells) == 7 and cells[-1].startswith(("exact", "within")):
             found.add((title, cells[0]))
     return found
 
 
 def _plain(error: Exception) -> str:
-    """The message in one table cell: no separators, nothing that changes from run to run."""
+    """The message in one table cell: no separators, and no figures that differ between processors."""
     text = " ".join(str(error).split()).removesuffix("; this model cannot be measured").replace("|", "/")
-    return re.sub(r"0x[0-9a-f]+", "0x…", text)[:160]
+    return re.sub(r",? (which holds it for worse )?by [0-9.e+-]+ of the largest logit", "", text)[:160]

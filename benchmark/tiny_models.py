@@ -4,19 +4,22 @@ One rule shrinks the default config of a type by the names of its fields; `OVERR
 The models are no use for text, but every layer of them changes the state, and each builds in a fraction of a second.
 """
 
+import string
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from torch import nn
-from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel
+from transformers import CONFIG_MAPPING, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmark.errors import ExitBenchError
 from benchmark.tasks import AUTO_CLASS, TYPES, Task
 
 VOCABULARY = 128
+_SPECIAL = ("<pad>", "<eos>", "<mask>", "<unk>")
 LAYERS = 4
 """More where a type knows more kinds of layers than this."""
 MAX_KINDS = 8
@@ -238,3 +241,16 @@ def _perturb(model: nn.Module, matrices: float = 0.15, vectors: float = 0.05) ->
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * (matrices if parameter.ndim > 1 else vectors))
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a letter: pad, end of text, mask, unknown, then letters, digits and punctuation. Fits `VOCABULARY`."""
+    vocabulary = {
+        token: number for number, token in enumerate((*_SPECIAL, *string.ascii_letters, *string.digits, *" .,:;?!"))
+    }
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", mask_token="<mask>", unk_token="<unk>"
+    )

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from benchmark.costs import architecture, read_costs
+from benchmark.cost_reading import read_costs
+from benchmark.costs import architecture
 from benchmark.readout_proof import dissect
 from benchmark.tiny_models import tiny_model
 

@@ -4,20 +4,19 @@ from contextlib import ExitStack
 
 import pytest
 import torch
-from letters import letters
 
 from benchmark.capture import batches, decode
 from benchmark.errors import MeasurementError
 from benchmark.loading import prepare
 from benchmark.readout_proof import dissect
-from benchmark.tiny_models import tiny_model
+from benchmark.tiny_models import tiny_model, tiny_tokenizer
 
 TEXTS = ("the cat sat", "a dog barked at the moon", "hello there", "one two three four")
 NEW_TOKENS = 6
 
 
 def loaded(model_type, task="causal", **overrides):
-    return prepare(tiny_model(model_type, task, **overrides), letters(), task)
+    return prepare(tiny_model(model_type, task, **overrides), tiny_tokenizer(), task)
 
 
 def encoded(model):
@@ -137,7 +136,9 @@ def test_sampling_and_penalties_of_the_checkpoint_do_not_count():
     spoiled.generation_config.do_sample = True
     spoiled.generation_config.repetition_penalty = 5.0
     spoiled.generation_config.temperature = 3.0
-    traces = [decode(prepare(model, letters(), "causal"), [[5, 6, 7]], 12, 1).trace for model in (plain, spoiled)]
+    traces = [
+        decode(prepare(model, tiny_tokenizer(), "causal"), [[5, 6, 7]], 12, 1).trace for model in (plain, spoiled)
+    ]
     assert traces[0].predictions.tolist() == traces[1].predictions.tolist()
 
 
@@ -147,7 +148,7 @@ def test_a_model_whose_generate_feeds_something_else_is_refused():
 
 
 def test_bfloat16_takes_target_and_candidates_from_one_product():
-    model = prepare(tiny_model("llama", "causal").to(torch.bfloat16), letters(), "causal")
+    model = prepare(tiny_model("llama", "causal").to(torch.bfloat16), tiny_tokenizer(), "causal")
     trace = decode(model, encoded(model), NEW_TOKENS, batch_size=4).trace
     assert trace.matches[:, -1].all()
     assert (trace.margin >= 0).all()

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 import torch
-from letters import letters
 
 from benchmark.case import Case, Model, Once, Settings, Workload
 from benchmark.columns import result_columns
@@ -14,7 +13,7 @@ from benchmark.prompts import load_workloads
 from benchmark.results import Store, read_row
 from benchmark.sources import Machine
 from benchmark.specs import load_models
-from benchmark.tiny_models import tiny_model
+from benchmark.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace import Trace
 
 KINDS = {
@@ -30,7 +29,7 @@ KINDS = {
 def make_case(folder, model_type, task, workload, **settings):
     if not (folder / "model").exists():
         tiny_model(model_type, task, max_position_embeddings=2048).save_pretrained(folder / "model")
-        letters().save_pretrained(folder / "model")
+        tiny_tokenizer().save_pretrained(folder / "model")
     (folder / "models.yaml").write_text("models:\n- path: model\n  name: tiny\n")
     machine = Machine(torch.device("cpu"), None, trust_remote_code=False)
     asked = {"limit": 3, "max_new_tokens": 5, "batch_size": 2, "alpha": 0.5, "seed": 0} | settings

@@ -48,6 +48,7 @@ def write_gguf(path: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokeniz
     writer.add_token_list(sorted(bpe["vocab"], key=bpe["vocab"].get))
     writer.add_token_merges([" ".join(merge) for merge in bpe["merges"]])
     writer.add_eos_token_id(tokenizer.eos_token_id)
+    writer.add_bos_token_id(tokenizer.eos_token_id)
     for name, parameter in model.state_dict().items():
         stem = name.removesuffix(".weight")
         if stem in _ENDS:

@@ -2,19 +2,18 @@
 
 import pytest
 import torch
-from letters import letters
 
 from benchmark.errors import MeasurementError
 from benchmark.loading import prepare
 from benchmark.masking import fill_masks
-from benchmark.tiny_models import tiny_model
+from benchmark.tiny_models import tiny_model, tiny_tokenizer
 
 TEXTS = ("the cat sat on the mat and looked at the moon", "a dog barked", "x")
 
 
 @pytest.fixture(scope="module", params=["bert", "modernbert", "distilbert"])
 def loaded(request):
-    return prepare(tiny_model(request.param, "masked"), letters(), "masked")
+    return prepare(tiny_model(request.param, "masked"), tiny_tokenizer(), "masked")
 
 
 def test_targets_are_what_the_model_fills_in(loaded):
@@ -42,7 +41,7 @@ def test_the_seed_decides_which(loaded):
 
 
 def test_a_tokenizer_without_a_mask_is_refused():
-    tokenizer = letters()
+    tokenizer = tiny_tokenizer()
     tokenizer.mask_token = None
     loaded = prepare(tiny_model("bert", "masked"), tokenizer, "masked")
     with pytest.raises(MeasurementError, match="no mask token"):

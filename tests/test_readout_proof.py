@@ -113,7 +113,7 @@ def test_the_wrong_seam_is_caught():
 
 def test_a_model_that_mixes_positions_behind_its_layers_is_refused():
     with pytest.raises(MeasurementError, match="last position alone"):
-        dissect(tiny_model("inkling2_text", "causal"), "causal", IDS)
+        dissect(tiny_model("blt", "causal"), "causal", IDS)
 
 
 def test_layers_that_return_something_else_than_states_are_refused():
