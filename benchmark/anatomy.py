@@ -106,6 +106,7 @@ def find_anatomy(
         raise MeasurementError(
             f"{type(model).__name__}: {f'module {stack!r} is no layer stack' if stack else 'no layer stack found'}: "
             + (f"'{repeated}' runs more than once for a token" if repeated else "no modules run one after the other")
+            + "; if there is one, name it with 'layer_stack' in the entry"
         )
 
     def weight(path: str) -> tuple[int, int]:

@@ -160,7 +160,7 @@ class _Oracle(LogitsProcessor):
         if gap > TOLERANCE.get(self._loaded.model.dtype, 1e-5):
             raise MeasurementError(
                 f"step {len(self.steps) + 1}: the readout chooses another token than the model, which holds it for "
-                f"worse by {float(gap):.2g} of the largest logit; this model cannot be measured"
+                f"worse by {float(gap):.2g} of the largest logit; report this model"
             )
 
 

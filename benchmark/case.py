@@ -4,12 +4,13 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 
 from benchmark import hardware
@@ -58,7 +59,9 @@ class Once(Generic[T]):
             try:
                 self._outcome.append(self._compute())
             except ExitBenchError as error:
-                self._outcome.append(error)
+                # Without the frames it came from; they would keep a model that failed in memory.
+                error.__context__ = error.__cause__ = None
+                self._outcome.append(error.with_traceback(None))
         outcome = self._outcome[0]
         if isinstance(outcome, ExitBenchError):
             raise outcome
@@ -70,12 +73,10 @@ class Once(Generic[T]):
         outcome = self._outcome[0] if self._outcome else None
         return outcome if isinstance(outcome, ExitBenchError) else None
 
-    def forget(self) -> bool:
-        """Let go of the value, so that the next call computes it anew; says whether there was one."""
-        if not self._outcome or self.error is not None:
-            return False
-        self._outcome.clear()
-        return True
+    def forget(self) -> None:
+        """Let go of the value, so that the next call computes it anew. An error stays."""
+        if self.error is None:
+            self._outcome.clear()
 
 
 class Model:
@@ -84,18 +85,22 @@ class Model:
     def __init__(self, spec: ModelSpec, hub: Hub, machine: Machine, announce: Callable[[str], None]) -> None:
         """Touch nothing yet; `announce` is told before a step that takes long."""
         self.spec = spec
+        self._tried_to_load = False
         self.source: Once[Source] = Once(lambda: locate(spec, hub, machine))
         self.loaded: Once[LoadedModel] = Once(lambda: self._load(machine, announce))
 
     def _load(self, machine: Machine, announce: Callable[[str], None]) -> LoadedModel:
         source = self.source()
+        self._tried_to_load = True
         announce(f"{self.spec.name}: loading from {source.label}")
         return load(self.spec, source, machine)
 
     def release(self) -> None:
         """Free the memory of the loaded model."""
-        if self.loaded.forget():
+        self.loaded.forget()
+        if self._tried_to_load:
             free_memory()
+            self._tried_to_load = False
 
 
 class Workload:
@@ -104,7 +109,7 @@ class Workload:
     def __init__(self, spec: WorkloadSpec, hub: Hub, limit: int | None) -> None:
         """Touch nothing yet; `limit` is `--limit`."""
         self.spec = spec
-        self.limited = limit is not None and limit < spec.prompts
+        self.limited = limit is not None and limit != spec.prompts
         self.prompts: Once[list[str]] = Once(lambda: read_prompts(spec, limit or spec.prompts, hub))
 
 
@@ -145,6 +150,7 @@ class Case:
             "prompts": self._prompts_sha256,
             "kind": self.workload.spec.kind,
             "chat_template": spec.chat_template,
+            "trust_remote_code": spec.trust_remote_code,
             "layer_stack": spec.layer_stack,
             "seam": spec.seam,
             "max_new_tokens": self.max_new_tokens,
@@ -193,7 +199,18 @@ class Case:
         encoded = encode(loaded.tokenizer, self.workload.prompts(), chat)
         # What an encoder reads and what a decoder then writes do not share a context.
         new_tokens = self.max_new_tokens if loaded.task == "causal" else 0
-        fitting = [ids for ids in encoded if ids and len(ids) + new_tokens <= (loaded.context or math.inf)]
+        kept = [
+            number
+            for number, ids in enumerate(encoded)
+            # The last new token is never fed back.
+            if ids and len(ids) + max(new_tokens - 1, 0) <= (loaded.context or math.inf)
+        ]
+        fitting = [encoded[number] for number in kept]
+        if loaded.task == "encoder-decoder" and self.max_new_tokens > (loaded.context or math.inf):
+            raise MeasurementError(
+                f"the decoder has {loaded.context} positions, fewer than the {self.max_new_tokens} new tokens; "
+                "use a smaller --max-new-tokens"
+            )
         if not fitting:
             raise MeasurementError(
                 f"none of the {len(encoded)} prompts, with {new_tokens} new tokens, fits the model's context "
@@ -212,6 +229,8 @@ class Case:
             raise MeasurementError(
                 f"memory ran out at batch size {self._batch_size}; use a smaller --batch-size"
             ) from None
+        in_workload = replace(capture.trace, prompt=np.array(kept)[capture.trace.prompt])
+        capture = replace(capture, trace=in_workload)
         return Measurement(
             capture, len(fitting), len(encoded) - len(fitting), chat, hardware.peak_memory(loaded.device)
         )
@@ -229,7 +248,7 @@ class Case:
             **columns,
             status="ok",
             architecture=architecture(loaded.task, loaded.costs) if loaded.costs else None,
-            parameters=loaded.num_parameters,
+            parameters=loaded.costs.parameters if loaded.costs else loaded.num_parameters,
             active_parameters=loaded.costs.active_parameters if loaded.costs else None,
             num_layers=loaded.anatomy.num_layers,
             vocab_size=loaded.readout.vocab_size,

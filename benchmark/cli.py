@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except ExitBenchError as error:
-        print(f"exitbench: {error}", file=sys.stderr)
+        print("\n".join([f"exitbench: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1
     return code
 

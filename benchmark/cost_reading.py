@@ -19,7 +19,7 @@ from transformers import DynamicCache, PreTrainedModel
 from benchmark.anatomy import Anatomy, Layer
 from benchmark.cost_watch import Part, Watch, elements_of, is_opaque, owned_parameters
 from benchmark.costs import Costs, LayerCost, Mixer
-from benchmark.tasks import Task, encode, forward_logits
+from benchmark.tasks import Task, encode, forward_logits, input_device
 
 # Short, so that no sliding window is full and every cache of keys and values still grows.
 _PROMPT = 4
@@ -77,7 +77,7 @@ def _layer_cost(part: Part, mixes: bool) -> LayerCost:
 
 def _decode_one(model: PreTrainedModel, task: Task, watch: Watch) -> None:
     """Run a short text without and then one token with the watch; of an encoder, which has no cache, all of it."""
-    ids = torch.arange(5, 6 + _PROMPT, device=_device(model))[None]
+    ids = torch.arange(5, 6 + _PROMPT, device=input_device(model))[None]
     name = "decoder_input_ids" if task == "encoder-decoder" else "input_ids"
     accepted = inspect.signature(model.forward).parameters
     given: dict[str, Any] = {"use_cache": task != "masked"} if "use_cache" in accepted else {}
@@ -101,7 +101,7 @@ def _decode_one(model: PreTrainedModel, task: Task, watch: Watch) -> None:
 
 def _mixing(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> list[bool]:
     """Of each layer, whether what it makes of a state depends on the other positions: in order of the layers."""
-    before = torch.arange(5, 5 + 2 * _PROMPT, device=_device(model)).view(2, _PROMPT)
+    before = torch.arange(5, 5 + 2 * _PROMPT, device=input_device(model)).view(2, _PROMPT)
     ids = torch.cat([before, before[:1, :1].expand(2, 1)], dim=1)
     mixing: list[bool] = []
 
@@ -142,8 +142,3 @@ def _differentiable(model: PreTrainedModel) -> Iterator[None]:
             parameter.requires_grad_(was)
         for place, tensors in kept:
             place.update(tensors)
-
-
-def _device(model: PreTrainedModel) -> torch.device:
-    """Where token ids go; weights that are somewhere else are brought to them."""
-    return torch.device("cpu") if model.device.type == "meta" else model.device

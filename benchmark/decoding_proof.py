@@ -1,5 +1,6 @@
 """At load, the oracle's decoding is held against `generate`, and decoding in batches against decoding alone."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,12 @@ from torch import Tensor
 from benchmark.capture import decode
 from benchmark.errors import MeasurementError
 from benchmark.loaded import LoadedModel
+from benchmark.masking import fill_masks
 from benchmark.trace import Trace
 
 NEW_TOKENS = 8
-# Of cosines. Rounding moves them by far less, a text that leaks into another by far more.
-_SAME_SIMILARITY = 0.02
+# Of cosines. A text that leaks into another moves them by far more.
+_ROUNDING, _ROUNDING_16_BIT = 1e-4, 0.02
 
 
 def prove_decoding(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
@@ -38,20 +40,29 @@ def prove_decoding(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
     found = alone.targets[alone.prompt == 0].tolist()
     # In 16 bit, logits that are equal within rounding may fall either way; there the check of every step must do.
     if found != text[: len(found)] and loaded.model.dtype == torch.float32:
-        raise MeasurementError(f"the oracle writes the tokens {found}, generate {text}; this model cannot be measured")
-    return loaded if _agree(alone, _together(loaded, [prompt, beside])) else replace(loaded, batchable=False)
+        raise MeasurementError(f"the oracle writes the tokens {found}, generate {text}; report this model")
+    return _batchable(loaded, alone, lambda: decode(loaded, [prompt, beside], NEW_TOKENS, batch_size=2).trace)
 
 
-def _together(loaded: LoadedModel, prompts: list[list[int]]) -> Trace | None:
+def prove_masking(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
+    """Check whether texts may share a batch with an encoder; returns the model, `batchable` or no longer so."""
+    if loaded.tokenizer.mask_token_id is None:
+        return loaded
+    text = ids[0].tolist()
+    texts = [text, text[: 2 * len(text) // 3]]
+    alone = fill_masks(loaded, texts, NEW_TOKENS, batch_size=1, seed=0).trace
+    return _batchable(loaded, alone, lambda: fill_masks(loaded, texts, NEW_TOKENS, batch_size=2, seed=0).trace)
+
+
+def _batchable(loaded: LoadedModel, alone: Trace, together: Callable[[], Trace]) -> LoadedModel:
     try:
-        return decode(loaded, prompts, NEW_TOKENS, batch_size=2).trace
+        trace = together()
     except (MeasurementError, RuntimeError, ValueError, IndexError):
-        return None
-
-
-def _agree(alone: Trace, together: Trace | None) -> bool:
-    return (
-        together is not None
-        and np.array_equal(alone.targets, together.targets)
-        and np.allclose(alone.similarity_logit, together.similarity_logit, atol=_SAME_SIMILARITY)
+        return replace(loaded, batchable=False)
+    exact = loaded.model.dtype == torch.float32
+    same = alone.predictions.shape == trace.predictions.shape and np.allclose(
+        alone.similarity_logit, trace.similarity_logit, atol=_ROUNDING if exact else _ROUNDING_16_BIT
     )
+    if exact:
+        same = same and np.array_equal(alone.predictions, trace.predictions)
+    return replace(loaded, batchable=same)

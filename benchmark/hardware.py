@@ -68,13 +68,15 @@ def driver(device: torch.device) -> str | None:
 def synchronize(device: torch.device) -> None:
     """Wait for the device, so that a clock read next is honest."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        for gpu in range(torch.cuda.device_count()):
+            torch.cuda.synchronize(gpu)
 
 
 def reset_peak_memory(device: torch.device) -> None:
     """Start a new measurement of `peak_memory`."""
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+        for gpu in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(gpu)
     else:
         with contextlib.suppress(OSError):
             # Linux: 5 resets the resident high-water mark of this process.
@@ -82,12 +84,12 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Peak bytes since `reset_peak_memory`: allocated on a GPU, resident in this process on a CPU.
+    """Peak bytes since `reset_peak_memory`: allocated on all GPUs, resident in this process on a CPU.
 
     Where the system cannot reset the mark, it is the peak since the process started.
     """
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+        return sum(torch.cuda.max_memory_allocated(gpu) for gpu in range(torch.cuda.device_count()))
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

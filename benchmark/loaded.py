@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from benchmark.anatomy import Anatomy
 from benchmark.costs import Costs
 from benchmark.readout import Readout
-from benchmark.tasks import Task
+from benchmark.tasks import Task, input_device
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Where token ids go."""
-        return self.model.device
+        return input_device(self.model)
 
     @property
     def dtype(self) -> str:
@@ -43,7 +43,7 @@ class LoadedModel:
     @property
     def recurrent(self) -> bool:
         """Whether some layers carry a state from token to token; such a model must never see padding."""
-        return self.costs.recurrent if self.costs is not None else bool(getattr(self.model, "_is_stateful", True))
+        return self.costs is None or self.costs.recurrent  # when in doubt, no padding
 
     @property
     def num_parameters(self) -> int:

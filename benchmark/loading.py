@@ -4,7 +4,7 @@ import gc
 
 import torch
 import transformers
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoTokenizer,
@@ -18,13 +18,13 @@ from benchmark import gguf_cache, hardware
 from benchmark.anatomy import Anatomy
 from benchmark.cost_reading import read_costs
 from benchmark.costs import Costs
-from benchmark.decoding_proof import prove_decoding
+from benchmark.decoding_proof import prove_decoding, prove_masking
 from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.loaded import LoadedModel
 from benchmark.readout_proof import dissect
 from benchmark.sources import Machine, Source
 from benchmark.specs import ModelSpec
-from benchmark.tasks import AUTO_CLASS, Task, runs_as, task_of
+from benchmark.tasks import AUTO_CLASS, Task, input_device, runs_as, task_of
 
 PROOF_TEXT = "The lighthouse keeper counted the ships: one, two, three, and then"
 PROOF_TOKENS = 16
@@ -66,7 +66,7 @@ def load(spec: ModelSpec, source: Source, machine: Machine) -> LoadedModel:
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
-        if "device_map" not in options:
+        if "device_map" not in options and not getattr(model, "is_quantized", False):
             model = model.to(machine.device)
     except ImportError as error:
         raise CannotRun(f"a library is missing: {_first_line(error)}", "install it and run again") from None
@@ -110,7 +110,8 @@ def prepare(
     model.eval().requires_grad_(False)
     end_ids = _end_ids(model, tokenizer)
     ids = (tokenizer.pad_token_id, getattr(model.config.get_text_config(), "pad_token_id", None), *end_ids)
-    pad_id = next((token for token in ids if isinstance(token, int)), 0)
+    embedded = model.get_input_embeddings().num_embeddings
+    pad_id = next((token for token in ids if isinstance(token, int) and 0 <= token < embedded), 0)
     if model.can_generate():
         # Checkpoints ship sampling, penalties and forced tokens; the full model's token is the plain argmax.
         model.generation_config = GenerationConfig(
@@ -123,18 +124,19 @@ def prepare(
         )
     probe = _probe_ids(tokenizer, model)
     anatomy, readout, _ = dissect(model, task, probe, stack, seam)
+    costs = _costs(model, anatomy, task)
     loaded = LoadedModel(
         model=model,
         tokenizer=tokenizer,
         task=task,
         anatomy=anatomy,
         readout=readout,
-        costs=_costs(model, anatomy, task),
+        costs=costs,
         end_ids=end_ids,
         pad_id=pad_id,
-        context=_context(model),
+        context=_context(model, costs),
     )
-    return loaded if task == "masked" else prove_decoding(loaded, probe)
+    return prove_masking(loaded, probe) if task == "masked" else prove_decoding(loaded, probe)
 
 
 def free_memory() -> None:
@@ -146,7 +148,7 @@ def free_memory() -> None:
 
 def _probe_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Tensor:
     """A short real text: batch of 1 × positions."""
-    return torch.tensor([tokenizer(PROOF_TEXT).input_ids[:PROOF_TOKENS]], device=model.device)
+    return torch.tensor([tokenizer(PROOF_TEXT).input_ids[:PROOF_TOKENS]], device=input_device(model))
 
 
 def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
@@ -155,10 +157,17 @@ def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> froz
     return frozenset(token for token in (*ids, tokenizer.eos_token_id) if token is not None)
 
 
-def _context(model: PreTrainedModel) -> int | None:
+def _context(model: PreTrainedModel, costs: Costs | None) -> int | None:
+    if costs is not None and all(layer.mixer in ("recurrent", "none") for layer in costs.layers):
+        return None  # nothing in it depends on how far away a token is
     config = model.config.get_text_config()
     limit = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
-    return limit if isinstance(limit, int) else None
+    if not isinstance(limit, int):
+        return None
+    # RoBERTa and its kin keep the rows of their position table up to the one for padding to themselves.
+    tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
+    kept = [table.padding_idx + 1 for table in tables if table.num_embeddings == limit and table.padding_idx]
+    return limit - max(kept, default=0)
 
 
 def _costs(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> Costs | None:

@@ -45,7 +45,8 @@ def fill_masks(
     masked = [_positions(text, loaded, most_masks, np.random.default_rng([seed, n])) for n, text in enumerate(texts)]
     steps, oracle_seconds, largest = [], 0.0, 0
     start = now(loaded.device)
-    for members in batches([len(text) for text in texts], batch_size, equal_length=loaded.recurrent):
+    together = batch_size if loaded.batchable else 1
+    for members in batches([len(text) for text in texts], together, equal_length=loaded.recurrent):
         rows = np.concatenate([np.full(len(masked[member]), row) for row, member in enumerate(members)])
         positions = np.concatenate([masked[member] for member in members])
         states = _masked_states(loaded, [texts[member] for member in members], rows, positions, mask_id)

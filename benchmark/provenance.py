@@ -37,7 +37,7 @@ def _checkout() -> tuple[str | None, bool | None]:
         return None, None
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+        return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=normal"))
     except (OSError, subprocess.SubprocessError):
         return None, None
 

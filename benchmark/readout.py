@@ -16,9 +16,11 @@ from transformers import PreTrainedModel
 
 from benchmark.anatomy import Anatomy, read_out
 from benchmark.errors import MeasurementError
-from benchmark.tasks import Task, encode, forward_logits
+from benchmark.tasks import Task, encode, forward_logits, input_device
 
 TOP_K = 10
+HUGE = 1e20
+"""No logit is this large; some models mask a part of the vocabulary with the most negative number there is."""
 # Logits of one chunk, in float32. Larger chunks were no faster on a CPU.
 _CHUNK_BYTES = 256 * 1024**2
 
@@ -56,8 +58,8 @@ class Readout:
         self._task = task
         self._head = model.get_output_embeddings()
         # An encoder's output has no say in the readout, but a decoder wants to be given one.
-        self._encoded = encode(model, task, torch.zeros(1, 1, dtype=torch.long, device=model.device))
-        zero = torch.zeros(anatomy.state_shape, dtype=model.dtype, device=model.device)
+        self._encoded = encode(model, task, torch.zeros(1, 1, dtype=torch.long, device=input_device(model)))
+        zero = torch.zeros(anatomy.state_shape, dtype=model.dtype, device=input_device(model))
         self.vocab_size: int = self.logits(zero).shape[-1]
 
     def logits(self, states: Tensor) -> Tensor:
@@ -71,15 +73,16 @@ class Readout:
             states: outputs of layers 1..L for these tokens, one position each, as the layers return them.
 
         Raises:
-            MeasurementError: the logits of a layer hold NaN; says which.
+            MeasurementError: the logits of a layer are not finite; says which.
         """
         axis = self._anatomy.batch_axis
         tokens = states[0].shape[axis]
         chunk = max(1, _CHUNK_BYTES // (len(states) * self.vocab_size * 4))
-        parts = [
-            self._read_chunk([state.narrow(axis, start, min(chunk, tokens - start)) for state in states])
-            for start in range(0, tokens, chunk)
-        ]
+        with torch.inference_mode():
+            parts = [
+                self._read_chunk([state.narrow(axis, start, min(chunk, tokens - start)) for state in states])
+                for start in range(0, tokens, chunk)
+            ]
         return Reading(**{f.name: torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Reading)})
 
     def _read_chunk(self, states: list[Tensor]) -> Reading:
@@ -88,7 +91,7 @@ class Readout:
         predictions = logits.argmax(-1)
         top = logits.topk(min(TOP_K, self.vocab_size), dim=-1)
         mean = logits.mean(-1)
-        _refuse_nan(mean)
+        _refuse_not_finite(mean)
         # ⟨z_ℓ, z_L⟩ = ⟨c_ℓ, c_L⟩ + V m_ℓ m_L with c = z − m: one centred copy gives both cosines without cancellation.
         logits -= mean[..., None]
         dot = (logits @ logits[:, -1, :, None])[..., 0]
@@ -109,7 +112,7 @@ class Readout:
         """Logits of the states, and the states as they enter the output head, if the model calls it as a module."""
         entered: list[Tensor] = []
         shape = states.shape[self._anatomy.batch_axis], states.shape[self._anatomy.position_axis]
-        ids = torch.zeros(shape, dtype=torch.long, device=self._model.device)
+        ids = torch.zeros(shape, dtype=torch.long, device=input_device(self._model))
         with read_out(self._anatomy, states), ExitStack() as stack:
             if self._head is not None:
                 stack.callback(self._head.register_forward_pre_hook(lambda _, args: entered.append(args[0])).remove)
@@ -132,7 +135,9 @@ def _cosine(dot: Tensor, square: Tensor) -> Tensor:
     return torch.where(norm > 0, dot / norm.clamp_min(torch.finfo(norm.dtype).tiny), 0.0)
 
 
-def _refuse_nan(per_exit: Tensor) -> None:
-    bad = per_exit.isnan().any(0)
+def _refuse_not_finite(mean: Tensor) -> None:
+    """Refuse by the mean of each logit vector (tokens × layers): it shows a single NaN, infinity or huge constant."""
+    bad = ~(mean.abs() <= HUGE).all(0)
     if bad.any():
-        raise MeasurementError(f"the logits are NaN from layer {int(bad.int().argmax()) + 1} of {len(bad)} on")
+        what = "NaN" if mean.isnan().any() else "not finite"
+        raise MeasurementError(f"the logits are {what} from layer {int(bad.int().argmax()) + 1} of {len(bad)} on")

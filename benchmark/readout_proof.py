@@ -17,8 +17,10 @@ from transformers.utils import ModelOutput
 
 from benchmark.anatomy import Anatomy, Layer, find_anatomy, passed_through
 from benchmark.errors import MeasurementError
-from benchmark.readout import Readout
+from benchmark.readout import HUGE, Readout
 from benchmark.tasks import Task, encode, forward_logits
+
+REMEDY = "if its layers were found wrongly, name them with 'layer_stack' and 'seam' in the entry"
 
 # Relative to the largest logit. Equal kernels give 0.0; devices that pick kernels by load may differ in the last bits.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
@@ -51,7 +53,13 @@ def dissect(
     try:
         anatomy = find_anatomy(model, task, ids, stack, seam)
         readout = Readout(model, anatomy, task)
-        return anatomy, readout, prove_readout(model, anatomy, readout, task, ids, every_layer)
+        try:
+            return anatomy, readout, prove_readout(model, anatomy, readout, task, ids, every_layer)
+        except MeasurementError as error:
+            error.add_note(
+                f"found: layer stack '{anatomy.stack_path}', {anatomy.num_layers} layers; seam '{anatomy.seam_path}'"
+            )
+            raise
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
         # A model that passes something else between its layers trips over what it is given in its place.
         reason = " ".join(str(error).split())[:150]
@@ -75,7 +83,9 @@ def prove_readout(
     states, logits = _layer_states(model, anatomy, task, ids, encoded)
     last = anatomy.num_layers
     if broken := [layer for layer, state in enumerate(states, start=1) if state.isnan().any()]:
-        raise MeasurementError(f"the states are NaN from layer {broken[0]} of {last} on; this model cannot be measured")
+        raise MeasurementError(
+            f"the states are NaN from layer {broken[0]} of {last} on; its weights are damaged or overflow in this dtype"
+        )
     alone = readout.logits(anatomy.last_position(states[-1]))
     _compare(alone, logits[:, -1:], "the last position alone against the same position in its text")
     worst = _compare(readout.logits(states[-1]), logits, f"layer {last} of {last} against the model's logits")
@@ -126,7 +136,7 @@ def _refuse_mixing_in_front(
     if not torch.equal(*entering):
         raise MeasurementError(
             f"what enters '{first.path}' already mixes positions, so layers in front of '{anatomy.stack_path}' "
-            "would be missed; this model cannot be measured"
+            f"would be missed; {REMEDY}"
         )
 
 
@@ -135,9 +145,9 @@ def _compare(found: Tensor, truth: Tensor, what: str) -> float:
         raise MeasurementError(
             f"the readout of {what} has logits of shape {tuple(found.shape)}, not {tuple(truth.shape)}"
         )
+    if not truth.float().abs().max() <= HUGE:
+        raise MeasurementError(f"the model's logits are not finite, or mask a part of the vocabulary ({what})")
     difference = float((found.float() - truth.float()).abs().max() / truth.float().abs().max().clamp_min(1e-12))
     if not difference <= TOLERANCE.get(truth.dtype, 1e-5):
-        raise MeasurementError(
-            f"the readout of {what} is off by {difference:.2g} of the largest logit; this model cannot be measured"
-        )
+        raise MeasurementError(f"the readout of {what} is off by {difference:.2g} of the largest logit; {REMEDY}")
     return difference

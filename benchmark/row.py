@@ -68,19 +68,19 @@ class Row(BaseModel):
     prompts: int | None = None
     """Prompts measured."""
     prompts_left_out: int | None = None
-    """Prompts that, with `max_new_tokens`, do not fit the model's context; they were not measured."""
+    """Prompts that have no tokens or, with `max_new_tokens`, do not fit the model's context; they were not measured."""
     prompts_sha256: str | None = None
     """SHA-256 of the prompts' texts, to tell whether two rows saw the same."""
     tokens: int | None = None
     """Generated tokens, up to and including the first end of text of each prompt."""
     limited: bool
-    """Whether `--limit` took fewer prompts than the workload has in a full run."""
+    """Whether `--limit` took another number of prompts than a full run of the workload does."""
     chat_template: bool | None = None
     """Whether prompts went through the model's chat template."""
     alpha: float
     """Weight of similarity against depth in EAS."""
     seed: int
-    """Seed of the bootstrap draws."""
+    """Seed of the bootstrap draws, and of which tokens of a text are masked."""
 
     # Result
     exit_layer_mean: float | None = None
@@ -154,7 +154,7 @@ class Row(BaseModel):
     generate_seconds: float | None = None
     """Wall-clock time of decoding, without the readout."""
     oracle_seconds: float | None = None
-    """Wall-clock time of reading out every exit and of computing the columns."""
+    """Wall-clock time of reading out every exit."""
     peak_memory_bytes: int | None = None
     """Peak during the case: allocated on a GPU, resident in the process on a CPU."""
 

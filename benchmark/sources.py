@@ -35,6 +35,7 @@ _QUANTIZERS = {
     "higgs": "flute",
 }
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+_SMALL_FILE = 50_000_000
 # Weights, plus room for activations, the KV cache and one step's logits.
 _MEMORY_MARGIN = 1.2
 # De-quantized to float32, the common 4-bit blocks (4.5 bits a weight) grow by seven.
@@ -123,10 +124,12 @@ def _on_disk(spec: ModelSpec, machine: Machine) -> Source:
     if not weight_files(path):
         raise InputError(f"{spec.where('path')}: {path} has no complete set of safetensors or PyTorch weights")
     _refuse_unfit_folder(spec, path, machine)
-    digest = hashlib.sha256((path / "config.json").read_bytes())
-    for file in weight_files(path):
+    digest = hashlib.sha256()
+    for file in sorted(file for file in path.iterdir() if file.is_file()):
         stat = file.stat()
-        digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+        # Weights by size and time; what is small, such as tokenizer, template and custom code, by its content.
+        content = file_sha256(file) if stat.st_size < _SMALL_FILE else f"{stat.st_size} {stat.st_mtime_ns}"
+        digest.update(f"{file.name} {content}\n".encode())
     return Source(path, revision=f"folder:{digest.hexdigest()[:16]}", label=f"path:{path.name}")
 
 
@@ -155,7 +158,7 @@ def _refuse_unfit(spec: ModelSpec, config_file: Path, weight_bytes: int, machine
     where = spec.where("path" if spec.path else "id")
     try:
         config = json.loads(config_file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: {config_file} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise InputError(f"{where}: {config_file} is no JSON object")
@@ -167,7 +170,8 @@ def _refuse_unfit(spec: ModelSpec, config_file: Path, weight_bytes: int, machine
             else "use a release of transformers that has a language model of this type"
         )
         raise CannotRun(f"{what}, unknown to transformers {transformers_version}", remedy)
-    method = (config.get("quantization_config") or {}).get("quant_method")
+    quantized = config.get("quantization_config")
+    method = quantized.get("quant_method") if isinstance(quantized, dict) else None
     library = _QUANTIZERS.get(str(method))
     if library is not None and importlib.util.find_spec(library.partition(".")[0]) is None:
         raise CannotRun(f"the checkpoint is quantized with {method}, which is not installed", f"pip install {library}")

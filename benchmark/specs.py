@@ -49,6 +49,14 @@ def _in_the_calendar(date: str) -> str:
     return date
 
 
+def _home(path: str) -> str:
+    try:
+        Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+    return path
+
+
 InnerPath = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
 ReleaseDate = Annotated[
     str, BeforeValidator(_year), Field(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"), AfterValidator(_in_the_calendar)
@@ -66,7 +74,7 @@ class ModelSpec(_Strict):
     """Hub id, `organization/name`. Give exactly one of `id`, `path`, or `package` with `file`."""
     revision: Annotated[str, Field(min_length=1)] | None = None
     """Branch, tag or commit of the hub repository; `main` when left out."""
-    path: Annotated[str, Field(min_length=1)] | None = None
+    path: Annotated[str, Field(min_length=1), AfterValidator(_home)] | None = None
     """Local folder in the transformers layout, or a GGUF file; relative to the YAML file."""
     package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
     """Installed Python distribution that carries a GGUF file. It is read as data and never imported."""

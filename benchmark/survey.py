@@ -124,5 +124,5 @@ def passed_on(text: str) -> set[tuple[str, str]]:
 
 def _plain(error: Exception) -> str:
     """The message in one table cell: no separators, and no figures that differ between processors."""
-    text = " ".join(str(error).split()).removesuffix("; this model cannot be measured").replace("|", "/")
+    text = " ".join(str(error).split()).partition("; ")[0].replace("|", "/")
     return re.sub(r",? (which holds it for worse )?by [0-9.e+-]+ of the largest logit", "", text)[:160]

@@ -42,13 +42,19 @@ def task_of(config: Mapping[str, Any]) -> Task | None:
     Many types come as more than one kind; the class the checkpoint was saved as decides.
     """
     kind = str(config.get("model_type"))
-    saved_as = set(config.get("architectures") or ())
+    architectures = config.get("architectures")
+    saved_as = {str(name) for name in architectures} if isinstance(architectures, list) else set()
     order: list[Task] = ["causal", "encoder-decoder", "masked"]
     if config.get("is_encoder_decoder"):
         order = ["encoder-decoder", "causal", "masked"]
     having = [task for task in order if kind in TYPES[task]]
     exact = [task for task in having if TYPES[task][kind] in saved_as]
     return next(iter(exact or having), None)
+
+
+def input_device(model: PreTrainedModel) -> torch.device:
+    """Where token ids go: the CPU for a model whose weights are kept elsewhere and brought when needed."""
+    return torch.device("cpu") if model.device.type == "meta" else model.device
 
 
 def runs_as(task: Task, model: PreTrainedModel) -> Task:

@@ -22,7 +22,7 @@ class Trace:
     prompt: NDArray[np.int32]
     """tokens: index of the prompt, counted from 0 in the order of the workload."""
     position: NDArray[np.int32]
-    """tokens: place in the generated text, counted from 0."""
+    """tokens: place in the generated text, or of the masked token in its text, counted from 0."""
     predictions: NDArray[np.int32]
     """tokens × L: token id with the largest logit at exits 1..L. The last column is the generated text."""
     similarity_logit: NDArray[np.float32]

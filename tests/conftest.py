@@ -76,7 +76,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("models") / "tiny", chat_template=CHAT_TEMPLATE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Compute on one thread: a tiny model has nothing to share out, and threads that wait for a busy core are slow."""
     threads = torch.get_num_threads()

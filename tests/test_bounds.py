@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import traces
 
-from benchmark.bounds import speedup_bound_layers
+from benchmark.bounds import speedup_bound_head, speedup_bound_kv, speedup_bound_layers
 from benchmark.oracle import first_match, settled, skip_ratio
 from benchmark.trace import Trace
 
@@ -33,3 +34,29 @@ def test_the_bound_says_the_same_as_the_skip_ratio(trace: Trace):
 def test_settled_exits_cannot_be_faster_than_first_matches(trace: Trace):
     first, last = first_match(trace.matches), settled(trace.matches)
     assert 1 <= speedup_bound_layers(last, trace.num_layers) <= speedup_bound_layers(first, trace.num_layers)
+
+
+def test_head_and_cache_by_hand():
+    # Three layers of 10, 4 of each owed to the cache, head and embedding 6: full decoding costs 36.
+    exits = np.array([1, 2, 3])
+    assert speedup_bound_head(exits, [10, 10, 10], 6) == pytest.approx(36 / ((16 + 26 + 36) / 3))
+    assert speedup_bound_kv(exits, [10, 10, 10], [4, 4, 4], 6) == pytest.approx(36 / ((24 + 30 + 36) / 3))
+
+
+def test_unequal_layers_weigh_what_they_weigh():
+    assert speedup_bound_head(np.array([1]), [1, 9], 0) == 10.0
+    assert speedup_bound_head(np.array([1]), [9, 1], 0) == pytest.approx(10 / 9)
+
+
+@given(
+    exits=st.lists(st.integers(1, 6), min_size=1, max_size=20),
+    layer=st.integers(1, 100),
+    share=st.floats(0, 1),
+    other=st.integers(0, 500),
+)
+def test_each_step_of_the_bound_is_lower_where_layers_cost_the_same(exits, layer, share, other):
+    exits = np.array(exits)
+    by_layers = speedup_bound_layers(exits, 6)
+    by_head = speedup_bound_head(exits, [layer] * 6, other)
+    by_cache = speedup_bound_kv(exits, [layer] * 6, [share * layer] * 6, other)
+    assert 1 - 1e-9 <= by_cache <= by_head + 1e-9 <= by_layers + 2e-9

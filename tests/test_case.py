@@ -1,5 +1,8 @@
 """A whole case, from files on disk to a row on disk, on one tiny model of each kind."""
 
+import gc
+import weakref
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,7 +10,7 @@ import torch
 
 from benchmark.case import Case, Model, Once, Settings, Workload
 from benchmark.columns import result_columns
-from benchmark.errors import CannotRun, InputError
+from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.hub import Hub
 from benchmark.prompts import load_workloads
 from benchmark.results import Store, read_row
@@ -104,4 +107,37 @@ def test_an_error_for_a_person_is_remembered_and_not_looked_for_again():
             once()
     assert len(calls) == 1
     assert isinstance(once.error, InputError)
-    assert not once.forget()
+    once.forget()
+    assert isinstance(once.error, InputError)
+
+
+def test_tokens_keep_the_number_of_their_prompt_when_another_is_left_out(tmp_path):
+    case = make_case(tmp_path, "llama", "causal", "math", batch_size=1)
+    lengths = [len(prompt) for prompt in case.workload.prompts()]
+    longest = lengths.index(max(lengths))
+    case.model.loaded()
+    case.model.loaded._outcome[0] = replace(case.model.loaded(), context=max(lengths))
+    measurement = case.decode(lambda tokens, prompts: None)
+    assert measurement.prompts_left_out == 1
+    assert set(measurement.capture.trace.prompt) == {0, 1, 2} - {longest}
+
+
+def test_more_new_tokens_than_a_decoder_has_positions_are_refused(tmp_path):
+    case = make_case(tmp_path, "bart", "encoder-decoder", "math", max_new_tokens=3000)
+    with pytest.raises(MeasurementError, match="the decoder has 2048 positions"):
+        case.decode(lambda tokens, prompts: None)
+
+
+def test_a_model_that_failed_does_not_stay_in_memory():
+    kept = []
+
+    def fail():
+        weights = torch.zeros(3)
+        kept.append(weakref.ref(weights))
+        raise MeasurementError("no")
+
+    once = Once(fail)
+    with pytest.raises(MeasurementError):
+        once()
+    gc.collect()
+    assert kept[0]() is None

@@ -46,3 +46,15 @@ def test_a_tokenizer_without_a_mask_is_refused():
     loaded = prepare(tiny_model("bert", "masked"), tokenizer, "masked")
     with pytest.raises(MeasurementError, match="no mask token"):
         fill_masks(loaded, [[5, 6]], 4, 1, 0)
+
+
+def test_a_single_masked_token_alone(loaded):
+    trace = fill_masks(loaded, [loaded.tokenizer("x").input_ids], most_masks=1, batch_size=1, seed=0).trace
+    assert trace.num_tokens == 1
+
+
+def test_an_encoder_whose_texts_change_one_another_reads_them_one_at_a_time():
+    mixing = prepare(tiny_model("fnet", "masked"), tiny_tokenizer(), "masked")  # its Fourier transform sees padding
+    assert not mixing.batchable
+    texts = [mixing.tokenizer(text).input_ids for text in TEXTS]
+    assert fill_masks(mixing, texts, most_masks=4, batch_size=3, seed=0).batch_size == 1

@@ -213,7 +213,16 @@ class TestTable:
         assert [(row["model"], row["status"]) for row in table] == [("a", "ok"), ("b", "failed")]
 
     def test_it_has_no_lists(self, table: list[dict[str, str]]):
-        assert set(row_of().model_dump()) - set(table[0]) == {"agreement", "exit_share", *SIMILARITIES}
+        assert set(row_of().model_dump()) - set(table[0]) == {
+            "agreement",
+            "exit_share",
+            "layer_kind",
+            "layer_bytes",
+            "layer_flops",
+            "layer_owed_bytes",
+            "layer_owed_flops",
+            *SIMILARITIES,
+        }
 
     def test_its_numbers_are_those_of_the_row(self, table: list[dict[str, str]]):
         assert (table[0]["skip_ratio"], table[0]["limited"]) == ("0.25", "True")
