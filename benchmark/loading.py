@@ -110,7 +110,7 @@ def prepare(
     model.eval().requires_grad_(False)
     end_ids = _end_ids(model, tokenizer)
     ids = (tokenizer.pad_token_id, getattr(model.config.get_text_config(), "pad_token_id", None), *end_ids)
-    embedded = model.get_input_embeddings().num_embeddings
+    embedded = len(model.get_input_embeddings().weight)
     pad_id = next((token for token in ids if isinstance(token, int) and 0 <= token < embedded), 0)
     if model.can_generate():
         # Checkpoints ship sampling, penalties and forced tokens; the full model's token is the plain argmax.

@@ -196,15 +196,22 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     session = config.stash.get(_session, None)
     if session is None or config.option.collectonly:
         return
-    if skipped := session.cannot_run():
-        terminalreporter.section("not measured here")
+    earlier = [report for report in terminalreporter.getreports("skipped") if "before: " in str(report.longrepr)]
+    skipped = session.cannot_run()
+    if skipped or earlier:
+        terminalreporter.section("not measured now")
         for line in skipped_lines(skipped, terminalreporter._tw.fullwidth):
             terminalreporter.line(line)
+        if earlier:
+            terminalreporter.line(f"{len(earlier)} cases ended in an earlier run; --rerun all|failed repeats them")
     if session.cases:
         rows = [row for case in session.cases.values() if (row := case.finished) is not None]
         terminalreporter.section("exitbench results")
+        failed = sum(row.status == "failed" for row in rows)
         terminalreporter.line(results_table(rows))
-        terminalreporter.line(f"\n{len(rows)} rows, in {session.store.folder}; all rows of the folder: table.csv there")
+        terminalreporter.line(
+            f"\n{len(rows) - failed} measured, {failed} failed, in {session.store.folder} (table.csv: all rows there)"
+        )
 
 
 @contextmanager
@@ -220,14 +227,16 @@ def _one_line() -> Iterator[None]:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ArgumentTypeError(f"must be at least 1, not {number}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"must be a whole number of at least 1, not '{text}'")
+    return int(text)
 
 
 def _fraction(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
     if not 0 <= number <= 1:
-        raise ArgumentTypeError(f"must be between 0 and 1, not {text}")
+        raise ArgumentTypeError(f"must be a number between 0 and 1, not '{text}'")
     return number

@@ -37,7 +37,10 @@ def _checkout() -> tuple[str | None, bool | None]:
         return None, None
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        return commit, bool(_git(root, "status", "--porcelain", "--untracked-files=normal"))
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+        # Results and notes may lie around untracked; code and workloads may not.
+        added = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", "benchmark", "suites")
+        return commit, bool(changed or added)
     except (OSError, subprocess.SubprocessError):
         return None, None
 

@@ -125,10 +125,12 @@ def _on_disk(spec: ModelSpec, machine: Machine) -> Source:
         raise InputError(f"{spec.where('path')}: {path} has no complete set of safetensors or PyTorch weights")
     _refuse_unfit_folder(spec, path, machine)
     digest = hashlib.sha256()
+    weights = weight_files(path)
     for file in sorted(file for file in path.iterdir() if file.is_file()):
         stat = file.stat()
         # Weights by size and time; what is small, such as tokenizer, template and custom code, by its content.
-        content = file_sha256(file) if stat.st_size < _SMALL_FILE else f"{stat.st_size} {stat.st_mtime_ns}"
+        by_content = file not in weights and stat.st_size < _SMALL_FILE
+        content = file_sha256(file) if by_content else f"{stat.st_size} {stat.st_mtime_ns}"
         digest.update(f"{file.name} {content}\n".encode())
     return Source(path, revision=f"folder:{digest.hexdigest()[:16]}", label=f"path:{path.name}")
 

@@ -15,6 +15,7 @@ from benchmark.errors import CannotRun
 from benchmark.row import Row
 
 _LIVE_SECONDS, _LOGGED_SECONDS = 0.1, 15.0
+_MOST_NAMES, _SHOWN_NAMES = 8, 4
 
 
 class Display:
@@ -25,6 +26,7 @@ class Display:
         self._terminal = config.get_terminal_writer()
         self._capture = config.pluginmanager.getplugin("capturemanager")
         self._quiet = config.get_verbosity() < -1
+        self._live = self._terminal.hasmarkup
 
     def announce(self, text: str) -> None:
         """One line about a step that takes long."""
@@ -34,24 +36,27 @@ class Display:
     @contextmanager
     def progress(self, case: Case) -> Iterator[Progress]:
         """A bar of prompts done, with tokens per second, for one case."""
-        live = self._terminal.hasmarkup
+        name, total = f"{case.model.spec.name} × {case.workload.spec.name}", len(case.workload.prompts())
         bar = tqdm(
-            total=len(case.workload.prompts()),
-            desc=f"{case.model.spec.name} × {case.workload.spec.name}",
-            bar_format="{desc}: {n_fmt}/{total_fmt} prompts |{bar:20}| {elapsed}{postfix}",
+            total=total,
+            desc=f"{name}: 0/{total} prompts",
+            bar_format="{desc} |{bar:20}| {elapsed}{postfix}",
             file=self,
             disable=self._quiet,
-            mininterval=_LIVE_SECONDS if live else _LOGGED_SECONDS,
+            mininterval=_LIVE_SECONDS if self._live else _LOGGED_SECONDS,
             miniters=0,
         )
-        tokens, start = 0, time.perf_counter()
+        tokens, finished, start = 0, 0, time.perf_counter()
 
         def advance(new_tokens: int, finished_prompts: int) -> None:
-            nonlocal tokens
-            tokens += new_tokens
-            rate = tokens / (time.perf_counter() - start)
-            bar.set_postfix_str(f"{tokens} tokens, {rate:.1f} tokens/s", refresh=False)
-            bar.update(finished_prompts)
+            nonlocal tokens, finished
+            tokens, finished = tokens + new_tokens, finished + finished_prompts
+            bar.set_description_str(f"{name}: {finished}/{total} prompts", refresh=False)
+            bar.set_postfix_str(
+                f"{tokens} tokens, {tokens / (time.perf_counter() - start):.1f} tokens/s", refresh=False
+            )
+            # Prompts of one batch end together, so the bar moves with the tokens.
+            bar.update(max(finished, min(tokens / case.max_new_tokens, total)) - bar.n)
 
         if not self._quiet:
             self.write("\n")
@@ -59,9 +64,9 @@ class Display:
             yield advance
 
     def write(self, text: str) -> None:
-        """Print as it stands; makes the display the file that tqdm writes to."""
+        """Print as it stands; makes the display the file that tqdm writes to. A log gets lines, not overprints."""
         with self._uncaptured():
-            self._terminal.write(text, flush=True)
+            self._terminal.write(text if self._live else text.replace("\r", "\n"), flush=True)
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -71,27 +76,18 @@ class Display:
 
 
 def results_table(rows: Iterable[Row]) -> str:
-    """The rows as a person wants to see them first: exits, skip ratio with its interval, EAS, bound, speed."""
-    lines = [
-        {
-            "model": row.model,
-            "workload": row.workload + (" (limited)" if row.limited else ""),
-            "tokens": row.tokens,
-            "layers": row.num_layers,
-            "exit": _number(row.exit_layer_mean, 2),
-            "settled": _number(row.exit_layer_settled_mean, 2),
-            "skip ratio": _interval(row),
-            "chance": _number(row.skip_ratio_chance, 3),
-            "EAS": _number(row.eas, 3),
-            "bound": f"{_number(row.speedup_bound_layers, 2)}x",
-            "+head": f"{_number(row.speedup_bound_head, 2)}x" if row.speedup_bound_head else "",
-            "+cache": f"{_number(row.speedup_bound_kv, 2)}x" if row.speedup_bound_kv else "",
-            "tokens/s": _rate(row),
-        }
-        for row in rows
-        if row.status == "ok"
-    ]
-    return pd.DataFrame(lines).to_string(index=False) if lines else "no case has been measured"
+    """The rows as a person wants to see them first, by model and setting: exits, skip ratio, EAS, bounds."""
+    blocks = []
+    by_setting: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.status == "ok":
+            heading = f"{row.model}: {row.num_layers} layers, {row.dtype} on {row.device}, batches of {row.batch_size}"
+            by_setting.setdefault(heading, []).append(row)
+    for heading, group in by_setting.items():
+        blocks.append(f"{heading}\n{pd.DataFrame([_line(row) for row in group]).to_string(index=False)}")
+    if any(row.limited for group in by_setting.values() for row in group):
+        blocks.append("* limited: not the prompts of a full run")
+    return "\n\n".join(blocks) or "nothing was measured"
 
 
 def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
@@ -102,10 +98,27 @@ def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
     lines = []
     for (reason, remedy), names in groups.items():
         lines.append(f"{reason}; {remedy}:")
+        if len(names) > _MOST_NAMES:
+            names = [*names[:_SHOWN_NAMES], f"and {len(names) - _SHOWN_NAMES} more (-rs lists them)"]
         lines += textwrap.wrap(
             ", ".join(names), width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
         )
     return lines
+
+
+def _line(row: Row) -> dict[str, str]:
+    return {
+        "workload": f"{row.workload}{'*' if row.limited else ''}",
+        "tokens": str(row.tokens),
+        "exit": _number(row.exit_layer_mean, 2),
+        "settled": _number(row.exit_layer_settled_mean, 2),
+        "skip ratio": _interval(row),
+        "chance": _number(row.skip_ratio_chance, 3),
+        "EAS": _number(row.eas, 3),
+        "bound": _number(row.speedup_bound_layers, 2),
+        "+head": _number(row.speedup_bound_head, 2),
+        "+cache": _number(row.speedup_bound_kv, 2),
+    }
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -117,8 +130,3 @@ def _interval(row: Row) -> str:
     if row.skip_ratio_ci_low is None:
         return text
     return f"{text} [{_number(row.skip_ratio_ci_low, 3)}, {_number(row.skip_ratio_ci_high, 3)}]"
-
-
-def _rate(row: Row) -> str:
-    seconds = (row.generate_seconds or 0) + (row.oracle_seconds or 0)
-    return f"{row.tokens / seconds:.1f}" if row.tokens and seconds else ""

@@ -122,7 +122,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, make_tiny
     tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
     first, second = (len(tokenizer(prompt).input_ids) for prompt in prompts)
     assert first < second
-    make_tiny(folder / "short", max_position_embeddings=second + 4 - 1)
+    make_tiny(folder / "short", max_position_embeddings=second + 4 - 2)
     (folder / "models.yaml").write_text(
         "models:\n"
         "- {path: tiny, name: Tiny, family: Toys, released: 2026-01-01, stage: base}\n"
@@ -217,8 +217,8 @@ class TestFirstSession:
     def test_the_summary_ends_with_the_results_and_their_folder(self, first, place):
         *_, table, last = first.output.split("exitbench results")[-1].rsplit("\n\n", 1)
         assert "Tiny" in table and "Short" in table and "skip ratio" in table
-        assert "(limited)" in table
-        assert last.startswith(f"6 rows, in {place.results}")
+        assert "* limited" in table
+        assert f" failed, in {place.results}" in last
 
     def test_the_table_has_all_rows_of_the_folder(self, first, place):
         with (place.results / "table.csv").open() as file:
@@ -308,7 +308,7 @@ class TestLaterSessions:
         assert "Broken: loading from" in later["again"]
 
     def test_finished_cases_are_in_the_table_of_a_session_that_skips_them(self, later):
-        assert "6 rows, in" in later["again"]
+        assert " failed, in" in later["again"]
 
     def test_rerun_missing_leaves_failures_alone(self, later):
         assert "1 failed, 1 skipped" in later["missing"]
@@ -351,7 +351,7 @@ class TestLaterSessions:
     def test_a_model_that_is_not_here_is_skipped_with_size_and_remedy(self, later):
         assert later["far"].code == 0
         assert "1 skipped" in later["far"]
-        section = later["far"].output.split("not measured here")[-1]
+        section = later["far"].output.split("not measured now")[-1]
         assert "not on this machine; add --download to fetch it:\n  far (7 B, 14 GB)" in section
 
     def test_a_failure_never_replaces_a_row_that_went_well(self, later, place, damaged):

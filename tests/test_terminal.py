@@ -21,22 +21,30 @@ MEASURED = {
 
 
 def first_row(table: str) -> str:
-    """The first row below the head, without the padding."""
-    return " ".join(table.splitlines()[1].split())
+    """The first row below the heading and the head, without the padding."""
+    return " ".join(table.splitlines()[2].split())
 
 
 class TestResultsTable:
-    """Exits, skip ratio with its interval, EAS, bound and speed."""
+    """Exits, skip ratio with its interval, EAS and bounds, by model and setting."""
 
     def test_columns(self):
-        head = results_table([row_of(**MEASURED)]).splitlines()[0]
-        assert " ".join(head.split()) == (
-            "model workload tokens layers exit settled skip ratio chance EAS bound tokens/s"
-        )
+        heading, head, _ = results_table([row_of(**MEASURED)]).splitlines()
+        assert heading.startswith("tiny: 4 layers, ")
+        assert " ".join(head.split()) == "workload tokens exit settled skip ratio chance EAS bound +head +cache"
+
+    def test_it_fits_a_hundred_columns(self):
+        row = row_of(**MEASURED | {"speedup_bound_head": 1.5, "speedup_bound_kv": 1.4}, workload="open_ended_writing")
+        assert max(len(line) for line in results_table([row]).splitlines()) <= 100
+
+    def test_settings_are_told_apart(self):
+        rows = [row_of(**MEASURED, dtype=dtype, device="cpu", batch_size=2) for dtype in ("float32", "bfloat16")]
+        assert results_table(rows).count("float32 on cpu, batches of 2") == 1
+        assert results_table(rows).count("bfloat16 on cpu, batches of 2") == 1
 
     def test_numbers(self):
         assert first_row(results_table([row_of(**MEASURED)])) == (
-            "tiny chat 20 4 2.50 3.12 0.375 [0.300, 0.450] 0.062 0.380 1.60x 5.0"
+            "chat 20 2.50 3.12 0.375 [0.300, 0.450] 0.062 0.380 1.60"
         )
 
     def test_one_prompt_has_no_interval(self):
@@ -44,29 +52,34 @@ class TestResultsTable:
         assert "[" not in results_table([row])
 
     def test_a_limited_case_is_marked(self):
-        assert "chat (limited)" in results_table([row_of(**MEASURED, limited=True)])
-
-    def test_a_case_that_took_no_time_has_no_speed(self):
-        row = row_of(**MEASURED | {"generate_seconds": 0.0, "oracle_seconds": 0.0})
-        assert first_row(results_table([row])).endswith(" 1.60x")
+        table = results_table([row_of(**MEASURED, limited=True)])
+        assert "chat*" in table
+        assert table.endswith("* limited: not the prompts of a full run")
 
     def test_failed_cases_are_left_out(self):
         table = results_table([row_of(**MEASURED), row_of(status="failed", model="broken", error="NaN")])
-        assert len(table.splitlines()) == 2
+        assert len(table.splitlines()) == 3
         assert "broken" not in table
 
     @pytest.mark.parametrize("rows", [[], [row_of(status="failed", error="NaN")]], ids=["none", "failed"])
     def test_nothing_measured_is_said(self, rows):
-        assert results_table(rows) == "no case has been measured"
+        assert results_table(rows) == "nothing was measured"
 
     def test_many_rows_and_long_names_are_shown_whole(self):
         names = [f"{'long-name-' * 9}{number:03}" for number in range(200)]
         lines = results_table(row_of(**MEASURED, model=name) for name in names).splitlines()
-        assert [line.split()[0] for line in lines[1:]] == names
+        assert [line.split(":")[0] for line in lines[::4]] == names
 
 
 class TestSkippedLines:
     """Why models or workloads did not run."""
+
+    def test_of_many_names_only_some_are_shown(self):
+        skipped = {f"model-{number}": CannotRun("reason", "remedy") for number in range(9)}
+        assert skipped_lines(skipped, 200) == [
+            "reason; remedy:",
+            "  model-0, model-1, model-2, model-3, and 5 more (-rs lists them)",
+        ]
 
     def test_one_reason_is_said_once(self):
         skipped = {
@@ -87,7 +100,7 @@ class TestSkippedLines:
 
     @pytest.mark.parametrize("width", [30, 37, 44, 51])
     def test_names_are_wrapped_between_words_and_never_at_a_hyphen(self, width: int):
-        skipped = {f"some-long-name-{number}": CannotRun("reason", "remedy") for number in range(20)}
+        skipped = {f"some-long-name-{number}": CannotRun("reason", "remedy") for number in range(8)}
         _, *lines = skipped_lines(skipped, width)
         assert all(line.startswith("  ") and len(line) <= width for line in lines)
         assert " ".join(line.strip() for line in lines) == ", ".join(skipped)
