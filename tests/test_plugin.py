@@ -401,8 +401,8 @@ class TestRefusals:
         refused(later["cuda"], "--device cuda: torch sees no CUDA device here; use --device auto or cpu")
 
     def test_an_option_out_of_range_says_so(self, later):
-        assert later["alpha"].code == 4 and "--alpha: must be between 0 and 1, not 2" in later["alpha"]
-        assert later["limit"].code == 4 and "--limit: must be at least 1, not 0" in later["limit"]
+        assert later["alpha"].code == 4 and "--alpha: must be a number between 0 and 1, not '2'" in later["alpha"]
+        assert later["limit"].code == 4 and "--limit: must be a whole number of at least 1, not '0'" in later["limit"]
 
 
 @pytest.fixture(scope="module")
