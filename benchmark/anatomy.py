@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -57,6 +58,8 @@ class Anatomy:
     """First module behind the last layer that receives what it returned."""
     state_shape: tuple[int, ...]
     """Shape of a state of one text and one position. Mostly (1, 1, d); some models have more axes or another order."""
+    state_dtypes: tuple[torch.dtype, ...]
+    """Of what each layer returns; some models keep the residual stream in float32."""
     batch_axis: int
     position_axis: int
     seam: nn.Module | None = None
@@ -123,6 +126,7 @@ def find_anatomy(
         stack_path=stack_path,
         seam_path=seam or _seam_path(chain[-1], calls),
         state_shape=tuple(shape),
+        state_dtypes=tuple(layer.state_out(call.output).dtype for layer, call in zip(layers, chain, strict=True)),
         batch_axis=batch_axis,
         position_axis=position_axis,
         seam=modules[seam] if seam else None,
@@ -138,7 +142,7 @@ def passed_through(layers: Sequence[Layer]) -> Iterator[None]:
 
     with ExitStack() as stack:
         for layer in layers:
-            stack.enter_context(_replaced_forward(layer.module, through(layer)))
+            stack.enter_context(replaced_forward(layer.module, through(layer)))
         yield
 
 
@@ -148,7 +152,7 @@ def read_out(anatomy: Anatomy, state: Tensor) -> Iterator[None]:
     *others, last = anatomy.layers
     with ExitStack() as stack:
         stack.enter_context(passed_through(others))
-        stack.enter_context(_replaced_forward(last.module, lambda *_, **__: last.returning(state)))
+        stack.enter_context(replaced_forward(last.module, lambda *_, **__: last.returning(state)))
         if anatomy.seam is not None:
             stack.callback(anatomy.seam.register_forward_pre_hook(_swap_first(state), with_kwargs=True).remove)
         yield
@@ -164,7 +168,8 @@ def _swap_first(state: Tensor) -> Callable[..., Any]:
 
 
 @contextmanager
-def _replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Inside the block the module computes `forward`. It is restored on leaving it."""
     # Libraries such as accelerate put their own `forward` on the instance; give back exactly what was there.
     own = module.__dict__.get("forward")
     module.forward = forward

@@ -37,7 +37,7 @@ def prove_decoding(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
     alone = decode(loaded, [prompt, beside], NEW_TOKENS, batch_size=1).trace
     generated = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW_TOKENS)[0].tolist()
     text = generated[1:] if loaded.task == "encoder-decoder" else generated[len(prompt) :]
-    found = alone.targets[alone.prompt == 0].tolist()
+    found = alone.target[alone.prompt == 0].tolist()
     # In 16 bit, logits that are equal within rounding may fall either way; there the check of every step must do.
     if found != text[: len(found)] and loaded.model.dtype == torch.float32:
         raise MeasurementError(f"the oracle writes the tokens {found}, generate {text}; report this model")
@@ -50,8 +50,8 @@ def prove_masking(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
         return loaded
     text = ids[0].tolist()
     texts = [text, text[: 2 * len(text) // 3]]
-    alone = fill_masks(loaded, texts, NEW_TOKENS, batch_size=1, seed=0).trace
-    return _batchable(loaded, alone, lambda: fill_masks(loaded, texts, NEW_TOKENS, batch_size=2, seed=0).trace)
+    alone = fill_masks(loaded, texts, NEW_TOKENS, batch_size=1).trace
+    return _batchable(loaded, alone, lambda: fill_masks(loaded, texts, NEW_TOKENS, batch_size=2).trace)
 
 
 def _batchable(loaded: LoadedModel, alone: Trace, together: Callable[[], Trace]) -> LoadedModel:
@@ -60,9 +60,9 @@ def _batchable(loaded: LoadedModel, alone: Trace, together: Callable[[], Trace])
     except (MeasurementError, RuntimeError, ValueError, IndexError):
         return replace(loaded, batchable=False)
     exact = loaded.model.dtype == torch.float32
-    same = alone.predictions.shape == trace.predictions.shape and np.allclose(
+    same = alone.matches.shape == trace.matches.shape and np.allclose(
         alone.similarity_logit, trace.similarity_logit, atol=_ROUNDING if exact else _ROUNDING_16_BIT
     )
     if exact:
-        same = same and np.array_equal(alone.predictions, trace.predictions)
+        same = same and np.array_equal(alone.target, trace.target) and np.array_equal(alone.matches, trace.matches)
     return replace(loaded, batchable=same)

@@ -5,6 +5,7 @@ import platform
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -70,6 +71,12 @@ def synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         for gpu in range(torch.cuda.device_count()):
             torch.cuda.synchronize(gpu)
+
+
+def now(device: torch.device) -> float:
+    """Seconds on a clock, read when the device has done all it was given."""
+    synchronize(device)
+    return time.perf_counter()
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmark.anatomy import Anatomy
 from benchmark.costs import Costs
+from benchmark.halves import Half
 from benchmark.readout import Readout
 from benchmark.tasks import Task, input_device
 
@@ -20,6 +21,8 @@ class LoadedModel:
     task: Task
     anatomy: Anatomy
     readout: Readout
+    halves: tuple[Half | None, ...]
+    """Where the state between the two halves of each layer is met; None where the layer has none."""
     costs: Costs | None
     """What a token costs in each layer; None where that cannot be read off the model."""
     end_ids: frozenset[int]

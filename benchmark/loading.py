@@ -20,6 +20,7 @@ from benchmark.cost_reading import read_costs
 from benchmark.costs import Costs
 from benchmark.decoding_proof import prove_decoding, prove_masking
 from benchmark.errors import CannotRun, InputError, MeasurementError
+from benchmark.halves import find_halves
 from benchmark.loaded import LoadedModel
 from benchmark.readout_proof import dissect
 from benchmark.sources import Machine, Source
@@ -108,6 +109,9 @@ def prepare(
         MeasurementError: the layers were not found, or the readout does not reproduce the model.
     """
     model.eval().requires_grad_(False)
+    # Parts of a sum are not to be rounded to 16 bit on the way; the bounds of `benchmark.screening` count on it.
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     end_ids = _end_ids(model, tokenizer)
     ids = (tokenizer.pad_token_id, getattr(model.config.get_text_config(), "pad_token_id", None), *end_ids)
     embedded = len(model.get_input_embeddings().weight)
@@ -131,6 +135,7 @@ def prepare(
         task=task,
         anatomy=anatomy,
         readout=readout,
+        halves=find_halves(model, task, probe, anatomy),
         costs=costs,
         end_ids=end_ids,
         pad_id=pad_id,

@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.trace import Trace
-
 Exits = NDArray[np.int64]
 
 
@@ -21,8 +19,40 @@ def settled(matches: NDArray[np.bool_]) -> Exits:
     return matches.shape[1] - stretch + 1
 
 
-def skip_ratio(exits: Exits, num_layers: int) -> NDArray[np.float64]:
-    """Share of the layers a token could have skipped, (L − ℓ)/L: tokens."""
+def similar_enough(similarity: NDArray[np.floating], tau: float) -> Exits:
+    """τ-oracle, the shallowest layer whose similarity to the last is at least τ: tokens × L → tokens, in 1..L.
+
+    Raises:
+        ValueError: tau is outside [−1, 1].
+    """
+    if not -1 <= tau <= 1:
+        raise ValueError(f"tau must be in [-1, 1], not {tau}")
+    # In the type of the similarity, where 9 of 10 is not below 0.9.
+    enough = similarity >= similarity.dtype.type(tau)
+    enough[:, -1] = True
+    return first_match(enough)
+
+
+def with_halves(
+    matches: NDArray[np.bool_], half_matches: NDArray[np.int8]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """All exits in the order of the computation: behind the mixer of layer 1, layer 1, behind the mixer of layer 2, …
+
+    Args:
+        matches: tokens × L.
+        half_matches: tokens × L, behind the mixer of each layer; -1 where the layer has no two halves.
+
+    Returns:
+        Depth of each exit in layers, ℓ − ½ or ℓ, and tokens × exits, whether it gives the full model's token.
+    """
+    has_half = (half_matches >= 0).all(axis=0)
+    is_exit = np.stack([has_half, np.ones_like(has_half)], axis=1).reshape(-1)
+    both = np.stack([half_matches == 1, matches], axis=2).reshape(len(matches), -1)
+    return (np.arange(1, len(is_exit) + 1) / 2)[is_exit], both[:, is_exit]
+
+
+def skip_ratio(exits: NDArray[np.integer | np.floating], num_layers: int) -> NDArray[np.float64]:
+    """Share of the layers a token could have skipped, (L − ℓ)/L: tokens. ℓ is in layers, halves included."""
     return (num_layers - exits) / num_layers
 
 
@@ -31,27 +61,16 @@ def agreement(matches: NDArray[np.bool_]) -> NDArray[np.float64]:
     return matches.mean(axis=0)
 
 
+def agreement_at(exits: Exits, matches: NDArray[np.bool_]) -> float:
+    """Share of the tokens whose own exit gives the full model's token."""
+    return float(np.take_along_axis(matches, exits[:, None] - 1, axis=1).mean())
+
+
 def exit_share(exits: Exits, num_layers: int) -> NDArray[np.float64]:
     """Share of the tokens that exit at each layer: L, sums to 1."""
     return np.bincount(exits - 1, minlength=num_layers) / len(exits)
 
 
-def chance_skip_ratio(trace: Trace) -> float:
-    """Mean skip ratio when the full model's tokens are shuffled across the positions of the case.
-
-    This is the expectation over all shuffles, not one draw: a token v stands at a given position with the probability
-    of its share in the text, and then exits at the first layer that predicts v there (or at L, which skips nothing).
-    """
-    vocabulary, counts = np.unique(trace.targets, return_counts=True)
-    share = dict(zip(vocabulary.tolist(), (counts / trace.num_tokens).tolist(), strict=True))
-    weights = np.arange(trace.num_layers - 1, -1, -1) / trace.num_layers
-    total = 0.0
-    for row in trace.predictions:
-        seen, first = np.unique(row, return_index=True)
-        total += sum(share.get(token, 0.0) * weights[layer] for token, layer in zip(seen.tolist(), first, strict=True))
-    return total / trace.num_tokens
-
-
-def tie_rate(trace: Trace) -> float:
-    """Share of the tokens whose two largest full-model logits are equal."""
-    return float((trace.margin == 0).mean())
+def tie_rate(margin: NDArray[np.floating]) -> float:
+    """Share of the tokens whose two largest full-model logits are equal, from the difference of the two: tokens."""
+    return float((margin == 0).mean())

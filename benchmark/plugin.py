@@ -6,21 +6,26 @@ A suite is any test that asks for the fixture `case`; it is run once for every s
 from argparse import ArgumentTypeError
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark import hardware
-from benchmark.case import Case, Model, Settings, Workload
+from benchmark.case import Case, Settings
+from benchmark.entries import Model, Workload
 from benchmark.errors import CannotRun, ExitBenchError, InputError
+from benchmark.experiments import TAU, Choices, Record
 from benchmark.hub import Hub
 from benchmark.prompts import load_workloads
 from benchmark.results import Store
+from benchmark.sampling import SAMPLE, TOP_K
 from benchmark.selection import select
 from benchmark.sources import Machine
 from benchmark.specs import load_models
 from benchmark.terminal import Display, results_table, skipped_lines
+from benchmark.trace import Trace
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,7 +52,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--download", action="store_true", help="fetch models and datasets that are not on this machine")
     add("--trust-remote-code", action="store_true", help="let entries with 'trust_remote_code: true' run their code")
     add("--alpha", type=_fraction, default=0.5, help="weight of similarity against depth in EAS, 0 to 1 (default 0.5)")
-    add("--seed", type=int, default=0, help="seed of the bootstrap intervals (default 0)")
+    add("--top-k", type=_positive, default=TOP_K, metavar="K", help=f"K of the top-K similarity (default {TOP_K})")
+    add("--tau", type=_thresholds, default=TAU, metavar="T,T,…", help="thresholds of the tau-oracle, -1 to 1 each")
+    add(
+        "--sample",
+        type=_sample,
+        default=SAMPLE,
+        metavar="N|all",
+        help="tokens of a case that are looked at with all their logits, for top-K, entropy, divergence, ranks, chance "
+        f"and halves of layers (default {SAMPLE})",
+    )
+    add("--seed", type=int, default=0, help="seed of the intervals, of the sample and of masking (default 0)")
 
 
 class Session:
@@ -64,7 +79,12 @@ class Session:
         self.rerun: str | None = option("--rerun")
         self.display = Display(config)
         self.store = Store(option("--results-dir") or config.rootpath / "results" / "local")
-        self.cases: dict[str, Case] = {}
+        self.cases: dict[tuple[str, str], Case] = {}
+        """By the names of model and workload: all experiments of a case share it."""
+        self.case_of: dict[str, Case] = {}
+        """By the node ids of tests."""
+        self.extra_info: dict[Case, dict[str, Any]] = {}
+        """What pytest-benchmark tells of the test that measured a case: the headline of all its experiments."""
         machine = Machine(hardware.choose_device(option("--device")), option("--dtype"), option("--trust-remote-code"))
         self.settings = Settings(
             machine=machine,
@@ -73,6 +93,9 @@ class Session:
             batch_size=option("--batch-size"),
             alpha=option("--alpha"),
             seed=option("--seed"),
+            tau=option("--tau"),
+            top_k=option("--top-k"),
+            sample=option("--sample"),
         )
         hub = Hub(download=option("--download"))
         models = select(load_models(self.model_file), option("--model"), "--model", str(self.model_file))
@@ -88,6 +111,7 @@ class Session:
 
 
 _session = pytest.StashKey[Session]()
+_CANNOT_RUN = "cannot run here: "
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -114,10 +138,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
     session = metafunc.config.stash[_session]
-    # Of session scope, so that pytest brings all cases of a model together, whatever suite they are in.
+    # Of session scope, so that pytest brings together all cases of a model, and all experiments of a case.
     models = [model.spec.name for model in session.models]
     metafunc.parametrize("model", session.models, ids=models, indirect=True, scope="session")
-    metafunc.parametrize("workload", session.workloads, ids=[workload.spec.name for workload in session.workloads])
+    workloads = [workload.spec.name for workload in session.workloads]
+    metafunc.parametrize("workload", session.workloads, ids=workloads, scope="session")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -145,41 +170,87 @@ def display(request: pytest.FixtureRequest) -> Display:
 
 @pytest.fixture
 def case(model: Model, workload: Workload, request: pytest.FixtureRequest) -> Case:
-    """The case of this test; the test is skipped when an earlier run has finished it."""
+    """The case of this test; the test is skipped when an earlier run has finished its experiment."""
     session = request.config.stash[_session]
-    suite = request.function.__name__.removeprefix("test_")
-    case = Case(model, workload, suite, session.settings, session.store, datetime.now(UTC))
-    finished = case.finished
-    session.cases[request.node.nodeid] = case
-    if session.rerun == "failed" and finished is None:
+    names = model.spec.name, workload.spec.name
+    case = session.cases.get(names) or Case(model, workload, session.settings, session.store)
+    earlier = case.earlier
+    session.cases[names] = session.case_of[request.node.nodeid] = case
+    if session.rerun == "failed" and earlier is None:
         pytest.skip("never measured; --rerun failed only repeats failures")
-    if finished is not None and finished.status == "ok" and session.rerun != "all":
+    done = earlier is not None and earlier.status == "ok" and _experiment(request) in earlier.experiments
+    if done and session.rerun != "all":
         pytest.skip(f"measured before: {case.path}; --rerun all measures it again")
-    if finished is not None and finished.status == "failed" and session.rerun == "missing":
-        pytest.skip(f"failed before: {finished.error}; --rerun failed tries again")
+    if earlier is not None and earlier.status == "failed" and session.rerun == "missing":
+        pytest.skip(f"failed before: {earlier.error}; --rerun failed tries again")
     return case
+
+
+@pytest.fixture
+def trace(case: Case, display: Display, benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Trace:
+    """The tokens of the case with all their exits: measured by the first experiment that asks, read from disk if an
+    earlier run has."""
+    if case.trace is None and request.config.stash[_session].rerun != "all":
+        case.read()
+    if case.trace is None:
+        case.model.loaded()  # so that the time to load is not the case's
+        with display.progress(case) as progress:
+            benchmark.pedantic(case.measure, args=(progress,))
+        request.config.stash[_session].extra_info[case] = benchmark.extra_info
+    assert case.trace is not None
+    return case.trace
+
+
+@pytest.fixture
+def choices(case: Case, trace: Trace) -> Choices:
+    """What the columns of the case depend on besides its trace."""
+    return case.choices
+
+
+@pytest.fixture
+def record(case: Case, request: pytest.FixtureRequest) -> Record:
+    """Adds columns to the row of the case, under the name of the experiment: the test's, without `test_`."""
+    extra_info = request.config.stash[_session].extra_info
+
+    def add(columns: dict[str, Any]) -> None:
+        row = case.record(_experiment(request), columns)
+        extra_info.get(case, {}).update(row.headline())
+
+    return add
+
+
+def _experiment(request: pytest.FixtureRequest) -> str:
+    return request.function.__name__.removeprefix("test_")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Skip what cannot run here; say what is wrong in one line."""
-    with _one_line():
+    """Skip what cannot run here; say what is wrong in one line, and leave a row that says why a case failed."""
+    with _reported(item):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """The same, and leave a row that says why a case failed."""
-    case = item.config.stash[_session].cases.get(item.nodeid)
-    with _one_line():
-        try:
-            return (yield)
-        except (CannotRun, pytest.skip.Exception):
-            raise
-        except Exception as error:
-            if case is not None:
-                case.record_failure(error)
-            raise
+    """The same."""
+    with _reported(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A case that fails while it is measured has failed; pytest would call that an error, being in a fixture."""
+    report = yield
+    if report.failed and report.when == "setup" and item.nodeid in item.config.stash[_session].case_of:
+        report.when = "call"
+    return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Print no letter for what cannot run here: there may be thousands, and the end of the session sums them up."""
+    if report.skipped and isinstance(report.longrepr, tuple) and _CANNOT_RUN in report.longrepr[2]:
+        return "skipped", "", "SKIPPED"
+    return None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -196,7 +267,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     session = config.stash.get(_session, None)
     if session is None or config.option.collectonly:
         return
-    earlier = [report for report in terminalreporter.getreports("skipped") if "before: " in str(report.longrepr)]
+    earlier = [case for case in session.cases.values() if case.earlier is not None and not case.measured]
     skipped = session.cannot_run()
     if skipped or earlier:
         terminalreporter.section("not measured now")
@@ -205,7 +276,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if earlier:
             terminalreporter.line(f"{len(earlier)} cases ended in an earlier run; --rerun all|failed repeats them")
     if session.cases:
-        rows = [row for case in session.cases.values() if (row := case.finished) is not None]
+        rows = [row for case in session.cases.values() if (row := case.row) is not None]
         terminalreporter.section("exitbench results")
         failed = sum(row.status == "failed" for row in rows)
         terminalreporter.line(results_table(rows))
@@ -215,13 +286,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @contextmanager
-def _one_line() -> Iterator[None]:
-    """Inside the block our own errors become a skip or a failure without a traceback."""
+def _reported(item: pytest.Item) -> Iterator[None]:
+    """Inside the block our own errors become a skip or a failure without a traceback; a failure leaves a row."""
     try:
         yield
     except CannotRun as error:
-        pytest.skip(str(error))
-    except ExitBenchError as error:
+        pytest.skip(f"{_CANNOT_RUN}{error}")
+    except pytest.skip.Exception:
+        raise
+    except Exception as error:
+        case = item.config.stash[_session].case_of.get(item.nodeid)
+        if case is not None:
+            case.record_failure(error)
+        if not isinstance(error, ExitBenchError):
+            raise
         # Without `from None` pytest prints the message twice, as an error that happened while handling itself.
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
@@ -240,3 +318,17 @@ def _fraction(text: str) -> float:
     if not 0 <= number <= 1:
         raise ArgumentTypeError(f"must be a number between 0 and 1, not '{text}'")
     return number
+
+
+def _thresholds(text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = (2.0,)
+    if not all(-1 <= number <= 1 for number in numbers):
+        raise ArgumentTypeError(f"must be numbers between -1 and 1 with commas between them, not '{text}'")
+    return numbers
+
+
+def _sample(text: str) -> int | None:
+    return None if text == "all" else _positive(text)

@@ -17,13 +17,11 @@ from transformers.utils import ModelOutput
 
 from benchmark.anatomy import Anatomy, Layer, find_anatomy, passed_through
 from benchmark.errors import MeasurementError
+from benchmark.reading import TOLERANCE
 from benchmark.readout import HUGE, Readout
 from benchmark.tasks import Task, encode, forward_logits
 
 REMEDY = "if its layers were found wrongly, name them with 'layer_stack' and 'seam' in the entry"
-
-# Relative to the largest logit. Equal kernels give 0.0; devices that pick kernels by load may differ in the last bits.
-TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
 
 
 def dissect(

@@ -1,6 +1,8 @@
 """The record: for every generated token and every exit, what the readout says about it.
 
-Everything left of the trace needs a model; everything right of it is a pure function of these arrays.
+Everything left of the trace needs a model; everything right of it is a pure function of these arrays. T is the number
+of tokens, L of layers, n of sampled tokens. Exits and similarities are known of every token; what takes the logits of
+the whole vocabulary is known of the tokens of a fixed random sample.
 """
 
 from dataclasses import dataclass, fields
@@ -12,71 +14,101 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-_TYPES = {"prompt": np.int32, "position": np.int32, "predictions": np.int32}
+from benchmark.errors import InputError
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Tokens in the order of their prompts and, within a prompt, of the text. L is the number of layers."""
+    """Tokens in the order of their prompts and, within a prompt, of the text."""
 
     prompt: NDArray[np.int32]
-    """tokens: index of the prompt, counted from 0 in the order of the workload."""
+    """T: index of the prompt, counted from 0 in the order of the workload."""
     position: NDArray[np.int32]
-    """tokens: place in the generated text, or of the masked token in its text, counted from 0."""
-    predictions: NDArray[np.int32]
-    """tokens × L: token id with the largest logit at exits 1..L. The last column is the generated text."""
+    """T: place in the generated text, or of the masked token in its text, counted from 0."""
+    target: NDArray[np.int32]
+    """T: the full model's token y."""
+    text: NDArray[np.object_]
+    """T: what the token adds to the text, for people to read; a part of a character shows as U+FFFD."""
+    word_position: NDArray[np.int32]
+    """T: place of the token in its word; 0 begins a word, -1 stands in none (punctuation, spaces, special tokens)."""
+    matches: NDArray[np.bool_]
+    """T × L: whether the exit's token is the full model's. The last column is true."""
     similarity_logit: NDArray[np.float32]
-    """tokens × L: cosine to the last exit's logits, each vector centred on its mean over the vocabulary."""
+    """T × L: cosine to the last exit's logits, each vector centred on its mean over the vocabulary."""
     similarity_logit_raw: NDArray[np.float32]
-    """tokens × L: the same without centring."""
+    """T × L: the same without centring."""
     similarity_hidden: NDArray[np.float32]
-    """tokens × L: cosine to the last exit's state after the final norm."""
-    similarity_topk: NDArray[np.float32]
-    """tokens × L: share of the K most likely tokens in common with the last exit."""
+    """T × L: cosine to the last exit's state after the final norm."""
     margin: NDArray[np.float32]
-    """tokens: largest minus second largest logit of the last exit."""
+    """T: largest minus second largest logit of the full model; 0 is a tie."""
+    sampled: NDArray[np.bool_]
+    """T: whether the token is in the sample; true n times."""
+
+    predictions: NDArray[np.int32]
+    """n × L: token id with the largest logit."""
+    rank: NDArray[np.int32]
+    """n × L: rank of y among the logits, from 1; equal logits count by token id."""
+    similarity_topk: NDArray[np.float32]
+    """n × L: share of the K most likely tokens in common with the last exit."""
+    entropy: NDArray[np.float32]
+    """n × L: entropy of softmax(z_ℓ), nats."""
+    kl: NDArray[np.float32]
+    """n × L: KL(softmax(z_L) ‖ softmax(z_ℓ)), nats."""
+    layer_margin: NDArray[np.float32]
+    """n × L: largest minus second largest logit of the exit."""
+    half_matches: NDArray[np.int8]
+    """n × L: whether the state between the two halves of the layer, behind its mixer, gives y: 1 or 0; -1 where the
+    layer has no two residual additions."""
 
     def __post_init__(self) -> None:
         """Hold every array in one type, so that a stored trace equals a fresh one."""
         for field in fields(self):
-            array = np.asarray(getattr(self, field.name), dtype=_TYPES.get(field.name, np.float32))
-            object.__setattr__(self, field.name, array)
+            object.__setattr__(self, field.name, np.asarray(getattr(self, field.name), dtype=_TYPES[field.name]))
 
     @property
     def num_tokens(self) -> int:
-        """Generated tokens."""
-        return self.predictions.shape[0]
+        """T."""
+        return self.matches.shape[0]
 
     @property
     def num_layers(self) -> int:
         """L."""
-        return self.predictions.shape[1]
+        return self.matches.shape[1]
 
-    @property
-    def targets(self) -> NDArray[np.int32]:
-        """tokens: the full model's token y."""
-        return self.predictions[:, -1]
-
-    @property
-    def matches(self) -> NDArray[np.bool_]:
-        """tokens × L: whether the exit's token is the full model's."""
-        return self.predictions == self.targets[:, None]
-
-    def write_parquet(self, path: Path, **columns: NDArray[Any]) -> None:
-        """Write one row a token; `columns` (tokens each) stand beside the trace's own."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)} | columns
-        table = pa.table({name: _to_arrow(array) for name, array in arrays.items()})
-        pq.write_table(table, path, compression="zstd")
+    def write_parquet(self, path: Path) -> None:
+        """Write one row a token; what is known of the sample only is null elsewhere."""
+        columns = {}
+        for field in fields(self):
+            array = getattr(self, field.name)
+            columns[field.name] = _spread(array, self.sampled) if field.name in OF_SAMPLE else _to_arrow(array)
+        pq.write_table(pa.table(columns), path, compression="zstd")
 
     @classmethod
     def read_parquet(cls, path: Path) -> "Trace":
         """Read what `write_parquet` wrote.
 
         Raises:
-            OSError, pyarrow.ArrowInvalid: the file is missing or damaged.
+            InputError: the file is missing, damaged, or no trace.
         """
-        table = pq.read_table(path, columns=[field.name for field in fields(cls)])
-        return cls(**{name: _to_numpy(table[name].combine_chunks()) for name in table.column_names})
+        try:
+            # memory_map off and no threads: a truncated file must be an error, never a crash.
+            table = pq.read_table(path, columns=[field.name for field in fields(cls)])
+            return cls(**{name: _to_numpy(table[name].combine_chunks()) for name in table.column_names})
+        except (OSError, pa.ArrowException, TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{path}: cannot be read as the tokens of a case: {reason}; measure it again") from None
+
+
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("prompt", "position", "target", "word_position", "predictions", "rank"), np.int32),
+    **dict.fromkeys(("matches", "sampled"), np.bool_),
+    **dict.fromkeys(("similarity_logit", "similarity_logit_raw", "similarity_hidden", "similarity_topk"), np.float32),
+    **dict.fromkeys(("margin", "layer_margin", "entropy", "kl"), np.float32),
+    "text": np.object_,
+    "half_matches": np.int8,
+}
+OF_SAMPLE = ("predictions", "rank", "similarity_topk", "entropy", "kl", "layer_margin", "half_matches")
+"""Arrays with a row for every token of the sample, not for every token."""
 
 
 def _to_arrow(array: NDArray[Any]) -> pa.Array:
@@ -85,9 +117,17 @@ def _to_arrow(array: NDArray[Any]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array.shape[1])
 
 
+def _spread(array: NDArray[Any], sampled: NDArray[np.bool_]) -> pa.Array:
+    """n × L at the places of the sample among T rows, null elsewhere."""
+    filled = np.zeros((len(sampled), array.shape[1]), array.dtype)
+    filled[sampled] = array
+    return pa.FixedSizeListArray.from_arrays(pa.array(filled.reshape(-1)), array.shape[1], mask=pa.array(~sampled))
+
+
 def _to_numpy(array: Any) -> NDArray[Any]:
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks)
-    if pa.types.is_fixed_size_list(array.type):
-        return array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), array.type.list_size)
-    return array.to_numpy(zero_copy_only=False)
+    if not pa.types.is_fixed_size_list(array.type):
+        return array.to_numpy(zero_copy_only=False)
+    # `flatten` leaves out what is null.
+    return array.flatten().to_numpy(zero_copy_only=False).reshape(-1, array.type.list_size)

@@ -1,4 +1,4 @@
-"""A tiny real model, and real measuring sessions in a process of their own."""
+"""A tiny real model, the embedded real one, and real measuring sessions in a process of their own."""
 
 import os
 import subprocess
@@ -10,8 +10,20 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
+
+from benchmark.hub import Hub
+from benchmark.loaded import LoadedModel
+from benchmark.loading import load
+from benchmark.sources import Machine, locate
+from benchmark.specs import load_models
+from benchmark.tiny_models import tiny_model
+
+# The first example of a test also pays for imports, and a busy machine is no defect: no example has a deadline.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,26 +52,19 @@ def tiny_tokenizer(chat_template: str | None = None) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", chat_template=chat_template)
 
 
-def tiny_model(**config: Any) -> LlamaForCausalLM:
-    """A random Llama of three layers and a hidden size of 32, the same every time; it names no end of text."""
-    defaults: dict[str, Any] = {
+def save_tiny(folder: Path, chat_template: str | None = None, **config: Any) -> Path:
+    """Save a random Llama of three layers and its tokenizer the way `save_pretrained` does; returns the folder.
+
+    It names no end of text, its tokenizer does. `config` changes it.
+    """
+    plain: dict[str, Any] = {
         "vocab_size": 300,
-        "hidden_size": 32,
-        "intermediate_size": 64,
         "num_hidden_layers": 3,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
         "max_position_embeddings": 4096,
         "bos_token_id": None,
         "eos_token_id": None,
     }
-    torch.manual_seed(0)
-    return LlamaForCausalLM(LlamaConfig(**defaults | config))
-
-
-def save_tiny(folder: Path, chat_template: str | None = None, **config: Any) -> Path:
-    """Save a tiny model and its tokenizer the way `save_pretrained` does; returns the folder."""
-    tiny_model(**config).save_pretrained(folder)
+    tiny_model("llama", "causal", **plain | config).save_pretrained(folder)
     tiny_tokenizer(chat_template).save_pretrained(folder)
     return folder
 
@@ -74,6 +79,14 @@ def make_tiny() -> Callable[..., Path]:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny model with a chat template. Shared by all tests: copy it before changing anything."""
     return save_tiny(tmp_path_factory.mktemp("models") / "tiny", chat_template=CHAT_TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> LoadedModel:
+    """The embedded real model, SmolLM2-135M-Instruct, in float32 on the CPU; half a gigabyte. Not to be changed."""
+    (spec, *_) = load_models(ROOT / "models.yaml")
+    machine = Machine(torch.device("cpu"), "float32", trust_remote_code=False)
+    return load(spec, locate(spec, Hub(download=False), machine), machine)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -48,15 +48,30 @@ def test_unequal_layers_weigh_what_they_weigh():
     assert speedup_bound_head(np.array([1]), [9, 1], 0) == pytest.approx(10 / 9)
 
 
-@given(
-    exits=st.lists(st.integers(1, 6), min_size=1, max_size=20),
-    layer=st.integers(1, 100),
-    share=st.floats(0, 1),
-    other=st.integers(0, 500),
-)
-def test_each_step_of_the_bound_is_lower_where_layers_cost_the_same(exits, layer, share, other):
-    exits = np.array(exits)
-    by_layers = speedup_bound_layers(exits, 6)
-    by_head = speedup_bound_head(exits, [layer] * 6, other)
-    by_cache = speedup_bound_kv(exits, [layer] * 6, [share * layer] * 6, other)
-    assert 1 - 1e-9 <= by_cache <= by_head + 1e-9 <= by_layers + 2e-9
+exit_layers = st.lists(st.integers(1, 6), min_size=1, max_size=20).map(np.array)
+cost = st.integers(0, 2**40)
+"""Of a part of the model, in bytes."""
+
+
+@given(exit_layers, st.lists(st.tuples(cost, cost), min_size=6, max_size=6), st.integers(1, 2**40))
+def test_charging_the_cache_lowers_the_bound_and_none_is_below_one(
+    exits: np.ndarray, layers: list[tuple[int, int]], other: int
+):
+    owed = [of_cache for of_cache, _ in layers]
+    costs = [of_cache + of_rest for of_cache, of_rest in layers]
+    assert 1 <= speedup_bound_kv(exits, costs, owed, other) <= speedup_bound_head(exits, costs, other)
+
+
+@given(exit_layers, st.integers(1, 2**40), cost)
+def test_charging_the_head_lowers_the_bound_where_layers_cost_the_same(exits: np.ndarray, layer: int, other: int):
+    assert speedup_bound_head(exits, [layer] * 6, other) <= speedup_bound_layers(exits, 6) * (1 + 1e-12)
+
+
+@given(exit_layers, st.lists(st.integers(1, 2**40), min_size=6, max_size=6), cost)
+def test_a_cache_that_owes_every_layer_leaves_nothing_to_gain(exits: np.ndarray, layers: list[int], other: int):
+    assert speedup_bound_kv(exits, layers, layers, other) == pytest.approx(1)
+
+
+@given(exit_layers, st.lists(st.integers(1, 2**40), min_size=6, max_size=6), cost)
+def test_a_cache_that_owes_nothing_changes_nothing(exits: np.ndarray, layers: list[int], other: int):
+    assert speedup_bound_kv(exits, layers, [0] * 6, other) == speedup_bound_head(exits, layers, other)

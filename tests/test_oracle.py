@@ -1,14 +1,22 @@
 """Exits and skip ratios, on a text of five tokens and three layers that can be followed by hand."""
 
-import itertools
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import trace_of, traces
 
-from benchmark.oracle import agreement, chance_skip_ratio, exit_share, first_match, settled, skip_ratio, tie_rate
+from benchmark.oracle import (
+    agreement,
+    agreement_at,
+    exit_share,
+    first_match,
+    settled,
+    similar_enough,
+    skip_ratio,
+    tie_rate,
+    with_halves,
+)
 from benchmark.trace import Trace
 
 # Layer 3 is the last one, so the text is 7 7 8 7 9. The third token is there at layer 1, lost at 2 and back at 3.
@@ -57,21 +65,51 @@ def test_exit_share_has_a_place_for_layers_nobody_exits_at():
     assert exit_share(np.array([1, 1]), 4) == pytest.approx([1, 0, 0, 0])
 
 
-def test_chance_skip_ratio_by_hand():
-    # The text 7 8 is shuffled: half the time each position keeps its token, half the time it has the other one.
-    # Position 1 says 8 at layer 1 and 7 at layer 2: 7 skips nothing, 8 skips 1/2. Position 2 says 8 at both: 8 skips
-    # 1/2, 7 is nowhere and exits at the last layer.
-    trace = trace_of([[8, 7], [8, 8]])
-    assert chance_skip_ratio(trace) == pytest.approx((0 + 1 / 2 + 1 / 2 + 0) / 4)
-
-
-def test_a_text_of_one_word_is_as_easy_by_chance_as_it_is():
-    trace = trace_of([[7, 7, 7], [1, 7, 7], [1, 2, 7]])
-    assert chance_skip_ratio(trace) == pytest.approx(skip_ratio(first_match(trace.matches), 3).mean())
-
-
 def test_tie_rate_counts_tokens_whose_two_best_logits_are_equal():
-    assert tie_rate(trace_of([[1], [2], [3], [4]], margin=[0.0, 0.5, 0.0, 1e-30])) == 0.5
+    assert tie_rate(np.array([0.0, 0.5, 0.0, 1e-30])) == 0.5
+
+
+def test_the_tau_oracle_exits_at_the_first_layer_that_is_similar_enough():
+    similarity = np.array([[0.9, 0.2, 1.0], [0.2, 0.8, 1.0], [0.1, 0.2, 1.0]])
+    assert similar_enough(similarity, tau=0.8).tolist() == [1, 2, 3]
+
+
+def test_the_last_layer_is_similar_enough_even_if_rounding_says_otherwise():
+    similarity = np.array([[0.5, 0.99999994]], np.float32)
+    assert similar_enough(similarity, tau=1).tolist() == [2]
+
+
+@pytest.mark.parametrize("tau", [0.1, 0.3, 0.6, 0.7, 0.9])
+def test_a_similarity_of_tau_is_enough_in_single_precision(tau: float):
+    assert similar_enough(np.array([[tau, 1]], np.float32), tau).tolist() == [1]
+
+
+@pytest.mark.parametrize("tau", [-1.01, 1.01, float("nan")])
+def test_a_threshold_no_cosine_can_have_is_refused(tau: float):
+    with pytest.raises(ValueError, match=r"tau must be in \[-1, 1\]"):
+        similar_enough(np.ones((1, 2)), tau)
+
+
+def test_the_similarity_is_left_as_it_was():
+    similarity = np.array([[0.5, 0.9]], np.float32)
+    similar_enough(similarity, tau=1)
+    assert similarity == pytest.approx(np.array([[0.5, 0.9]]))
+
+
+def test_agreement_at_an_exit_asks_each_token_at_its_own():
+    assert agreement_at(np.array([1, 1, 2, 2, 2]), TEXT.matches) == 2 / 5
+
+
+def test_halves_stand_before_their_layers():
+    depth, both = with_halves(np.array([[False, True, True]]), np.array([[1, 0, 1]]))
+    assert depth.tolist() == [0.5, 1, 1.5, 2, 2.5, 3]
+    assert both.tolist() == [[True, False, False, True, True, True]]
+
+
+def test_a_layer_without_two_halves_is_one_exit():
+    depth, both = with_halves(np.array([[False, True, True]]), np.array([[1, -1, 0]]))
+    assert depth.tolist() == [0.5, 1, 2, 2.5, 3]
+    assert both.tolist() == [[True, False, True, False, True]]
 
 
 @given(traces())
@@ -93,34 +131,21 @@ def test_exit_share_sums_to_one(trace: Trace):
     assert exit_share(first_match(trace.matches), trace.num_layers).sum() == pytest.approx(1)
 
 
-@given(traces())
-def test_layers_at_the_end_that_change_nothing_add_to_what_is_skipped(trace: Trace):
-    layers, first, last = trace.num_layers, first_match(trace.matches), settled(trace.matches)
-    longer = trace_of(np.hstack([trace.predictions, np.repeat(trace.predictions[:, -1:], 3, axis=1)]))
-    assert (first_match(longer.matches) == first).all()
-    assert (settled(longer.matches) == last).all()
-    assert skip_ratio(first, layers + 3) * (layers + 3) == pytest.approx(skip_ratio(first, layers) * layers + 3)
+@given(traces(), st.floats(-1, 1))
+def test_the_tau_oracle_is_what_its_definition_says(trace: Trace, tau: float):
+    for row, exit_layer in zip(trace.similarity_logit, similar_enough(trace.similarity_logit, tau), strict=True):
+        enough = [layer for layer in range(1, trace.num_layers) if row[layer - 1] >= np.float32(tau)]
+        assert exit_layer == min([*enough, trace.num_layers])
+
+
+@given(traces(), st.floats(-1, 1), st.floats(-1, 1))
+def test_a_higher_threshold_exits_no_earlier(trace: Trace, one: float, other: float):
+    low, high = sorted([one, other])
+    assert (similar_enough(trace.similarity_logit, low) <= similar_enough(trace.similarity_logit, high)).all()
 
 
 @given(traces())
-def test_doubling_every_layer_exits_at_the_first_of_each_pair(trace: Trace):
-    doubled = trace_of(np.repeat(trace.predictions, 2, axis=1))
-    assert (first_match(doubled.matches) == 2 * first_match(trace.matches) - 1).all()
-    assert (settled(doubled.matches) == 2 * settled(trace.matches) - 1).all()
-
-
-@given(traces(max_tokens=5))
-def test_chance_skip_ratio_is_the_mean_over_all_shuffles(trace: Trace):
-    assert chance_skip_ratio(trace) == pytest.approx(float(_mean_over_shuffles(trace)), rel=1e-12, abs=1e-15)
-
-
-def _mean_over_shuffles(trace: Trace) -> Fraction:
-    """The definition, word for word and without rounding: shuffle the text, look where each token would exit."""
-    layers = trace.num_layers
-    total, count = Fraction(0), 0
-    for shuffled in itertools.permutations(trace.targets.tolist()):
-        for said, token in zip(trace.predictions.tolist(), shuffled, strict=True):
-            exit_layer = said.index(token) + 1 if token in said else layers
-            total += Fraction(layers - exit_layer, layers)
-            count += 1
-    return total / count
+def test_more_exits_to_choose_from_are_never_later(trace: Trace):
+    matches = trace.matches[trace.sampled]
+    depth, both = with_halves(matches, trace.half_matches)
+    assert (depth[first_match(both) - 1] <= first_match(matches)).all()

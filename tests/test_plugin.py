@@ -2,8 +2,10 @@
 
 import csv
 import hashlib
+import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,13 +25,15 @@ from benchmark.hub import Hub
 from benchmark.prompts import WORKLOAD_FOLDER, read_prompts
 from benchmark.specs import load_workload
 
+EXPERIMENTS = ("bounds", "exits", "halves", "layers", "suitability", "words")
+"""Tests of a case, in the order in which they run."""
 SMALL = ("--limit", "2", "--max-new-tokens", "4")
 HUMANEVAL = ("--workload", "humaneval")
 TRANSLATION = ("--workload", "translation")
 
 # Several sessions in one process, because importing torch takes longer than all of them.
 _MANY = """
-import json, os, sys, tempfile
+import gc, json, os, sys, tempfile
 import pytest
 results = {}
 for name, arguments in json.loads(sys.argv[1]).items():
@@ -37,7 +41,8 @@ for name, arguments in json.loads(sys.argv[1]).items():
         sys.stdout.flush()
         screen = os.dup(1), os.dup(2)
         os.dup2(sink.fileno(), 1), os.dup2(sink.fileno(), 2)
-        code = int(pytest.main(["suites/", "-p", "no:cacheprovider", *arguments]))
+        gc.freeze()  # pytest collects garbage at the end of a session, and what was imported is much to look through
+        code = int(pytest.main(["-p", "no:cacheprovider", *arguments]))
         sys.stdout.flush(), sys.stderr.flush()
         os.dup2(screen[0], 1), os.dup2(screen[1], 2)
         sink.seek(0)
@@ -59,10 +64,16 @@ class Ended:
 
 @pytest.fixture(scope="module")
 def run_many(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[str, Ended]]:
-    """Run one session after the other in a single process; arguments by name of the session."""
+    """Run one session after the other in a single process; arguments by name of the session.
+
+    A session is of all of `suites/` unless its first argument names a part of it.
+    """
 
     def run(sessions: dict[str, list[Any]]) -> dict[str, Ended]:
         sessions = {name: [str(argument) for argument in arguments] for name, arguments in sessions.items()}
+        for arguments in sessions.values():
+            if not arguments[0].startswith("suites/"):
+                arguments.insert(0, "suites/")
         process = start("-c", _MANY, json.dumps(sessions))
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
@@ -143,19 +154,34 @@ def first(place: Place, run_suite: Callable[..., Any]) -> Ended:
 class TestFirstSession:
     def test_a_case_that_fails_makes_the_session_fail(self, first):
         assert first.code == 1
-        assert "2 failed, 4 passed" in first
+        assert "12 failed, 24 passed" in first
 
-    def test_every_case_has_its_model_and_workload_in_its_id(self, first, place):
-        cases = xml.etree.ElementTree.parse(place.folder / "junit.xml").iter("testcase")
-        assert [case.get("name") for case in cases] == [
-            f"test_oracle[{model}-{workload}]"
-            for model in ("Tiny", "Broken", "Short")
-            for workload in ("humaneval", "translation")
+    def test_experiments_of_a_case_and_cases_of_a_model_run_one_after_the_other(self, first, place):
+        tests = xml.etree.ElementTree.parse(place.folder / "junit.xml").iter("testcase")
+        names = [re.fullmatch(r"test_(\w+)\[(\w+)-(\w+)\]", test.get("name")).groups() for test in tests]
+        by_case = [
+            (case, [experiment for experiment, *_ in tests])
+            for case, tests in itertools.groupby(names, key=lambda name: name[1:])
         ]
+        assert all(experiments == list(EXPERIMENTS) for _, experiments in by_case)
+        assert [model for model, _ in itertools.groupby(by_case, key=lambda by_case: by_case[0][0])] == [
+            "Tiny",
+            "Broken",
+            "Short",
+        ]
+        assert len(by_case) == 6
 
     def test_each_model_is_loaded_once_for_all_its_cases(self, first):
         for model, folder in (("Tiny", "tiny"), ("Broken", "nan"), ("Short", "short")):
             assert first.output.count(f"{model}: loading from path:{folder}") == 1
+
+    def test_a_case_is_measured_once_for_all_its_experiments(self, first, place):
+        benchmarks = json.loads((place.folder / "benchmark.json").read_text())["benchmarks"]
+        assert sorted(benchmark["name"] for benchmark in benchmarks) == [
+            f"test_bounds[{model}-{workload}]"
+            for model in ("Short", "Tiny")
+            for workload in ("humaneval", "translation")
+        ]
 
     def test_auto_says_that_it_runs_on_the_cpu(self, first):
         if torch.cuda.is_available():
@@ -178,6 +204,7 @@ class TestFirstSession:
             "prompts_left_out": 0,
             "max_new_tokens": 4,
             "limited": True,
+            "experiments": list(EXPERIMENTS),
         }
         assert {name: row[name] for name in expected} == expected
         assert 2 <= row["tokens"] <= 8
@@ -196,13 +223,13 @@ class TestFirstSession:
             row = rows(place.results)["Broken", workload]
             assert row["status"] == "failed"
             assert "NaN" in row["error"] and "layer 2 of 3" in row["error"]
-            assert row["skip_ratio"] is None
+            assert (row["skip_ratio"], row["experiments"]) == (None, [])
 
-    def test_a_failure_is_one_message_without_a_traceback(self, first, place):
+    def test_a_failure_is_one_line_for_every_experiment_without_a_traceback(self, first, place):
         assert "Traceback" not in first
         assert "During handling" not in first
         error = rows(place.results)["Broken", "humaneval"]["error"]
-        assert first.output.splitlines().count(error) == 2  # once for each of its two cases
+        assert first.output.splitlines().count(error) == 2 * len(EXPERIMENTS)
 
     def test_a_prompt_that_does_not_fit_the_context_is_left_out_and_counted(self, first, place):
         row = rows(place.results)["Short", "humaneval"]
@@ -228,9 +255,10 @@ class TestFirstSession:
 
     def test_benchmark_json_carries_the_headline_columns(self, first, place):
         benchmarks = json.loads((place.folder / "benchmark.json").read_text())["benchmarks"]
-        info = next(b["extra_info"] for b in benchmarks if b["name"] == "test_oracle[Tiny-humaneval]")
+        info = next(b["extra_info"] for b in benchmarks if b["name"] == "test_bounds[Tiny-humaneval]")
         row = rows(place.results)["Tiny", "humaneval"]
         headline = ("model", "workload", "tokens", "exit_layer_mean", "skip_ratio", "eas", "speedup_bound_layers")
+        assert None not in (info[name] for name in headline)  # although they are of several experiments
         assert {name: info[name] for name in headline} == {name: row[name] for name in headline}
 
 
@@ -247,6 +275,17 @@ BAD_FILES = {
 }
 
 
+OUT_OF_RANGE = [
+    ("--alpha", "3", "must be a number between 0 and 1, not '3'"),
+    ("--tau", "2", "must be numbers between -1 and 1 with commas between them, not '2'"),
+    ("--tau", "0.5,x", "must be numbers between -1 and 1 with commas between them, not '0.5,x'"),
+    ("--limit", "0", "must be a whole number of at least 1, not '0'"),
+    ("--sample", "0", "must be a whole number of at least 1, not '0'"),
+    ("--sample", "some", "must be a whole number of at least 1, not 'some'"),
+    ("--top-k", "0", "must be a whole number of at least 1, not '0'"),
+]
+
+
 @pytest.fixture(scope="module")
 def damaged(first: Ended, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A copy of `place` after its first session, in which `Tiny` was damaged without anyone noticing."""
@@ -257,11 +296,28 @@ def damaged(first: Ended, place: Place, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def later(
-    first: Ended, place: Place, damaged: Place, run_many: Callable[..., Any], tmp_path_factory: Any
-) -> dict[str, Ended]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of results of their own."""
+    return tmp_path_factory.mktemp("later")
+
+
+def interrupted(place: Place, results: Path, *done: str, tokens: str = "humaneval") -> tuple[str, Path]:
+    """A results folder as a session leaves it that was killed when some experiments of a case were done.
+
+    `tokens` is the workload whose tokens lie beside the row. Returned as arguments of a session.
+    """
+    row = rows(place.results)["Tiny", "humaneval"]
+    path = Path("Tiny", "humaneval", f"oracle-{row['configuration']}.json")
+    (results / path).parent.mkdir(parents=True)
+    (results / path).write_text(json.dumps(row | {"experiments": sorted(done)}))
+    (other,) = (place.results / "Tiny" / tokens).glob("*.parquet")
+    shutil.copy(other, (results / path).with_suffix(".parquet"))
+    return "--results-dir", results
+
+
+@pytest.fixture(scope="module")
+def later(first: Ended, place: Place, damaged: Place, run_many: Callable[..., Any], folder: Path) -> dict[str, Ended]:
     """Sessions after the first one, in its results folder unless they say otherwise."""
-    folder = tmp_path_factory.mktemp("later")
     (folder / "file").touch()
     elsewhere = ("--results-dir", folder / "elsewhere")
     remembered = ("-p", "cacheprovider", "-o", f"cache_dir={folder / 'pytest-cache'}")
@@ -272,6 +328,8 @@ def later(
         if text is not None:
             file.write_text(text)
         bad[name] = place.arguments("--model-file", file, "--rerun", "all")
+    tiny = ("--model", "Tiny", *HUMANEVAL)
+    alone = ("--results-dir", folder / "alone")
     return run_many(
         {
             "again": place.arguments(*HUMANEVAL, *TRANSLATION),
@@ -288,8 +346,25 @@ def later(
             "far": place.arguments("--model-file", folder / "far.yaml", *HUMANEVAL, *elsewhere),
             "unwritable": place.arguments("--model", "Tiny", "--results-dir", folder / "file" / "results"),
             "cuda": place.arguments("--model", "Tiny", "--device", "cuda"),
-            "alpha": place.arguments("--alpha", "2"),
-            "limit": place.arguments("--limit", "0"),
+            **{f"{option} {value}": place.arguments(*tiny, option, value) for option, value, _ in OUT_OF_RANGE},
+            "exits alone": ["suites/test_exits.py", *place.arguments(*tiny, *alone)],
+            "then all": place.arguments(*tiny, *alone),
+            "exits again": ["suites/test_exits.py", *place.arguments(*tiny, *alone, "--rerun", "all")],
+            "then none": place.arguments(*tiny, *alone),
+            "killed between": place.arguments(*tiny, *interrupted(place, folder / "killed", "exits", "words")),
+            "missing ones": place.arguments(
+                *tiny, *interrupted(place, folder / "lacks", "exits"), "--rerun", "missing"
+            ),
+            "other tokens": place.arguments(
+                *tiny, *interrupted(place, folder / "swapped", "exits", "words", tokens="translation")
+            ),
+            "large k": place.arguments(*tiny, "--results-dir", folder / "large-k", "--top-k", "301"),
+            "largest k": place.arguments(*tiny, "--results-dir", folder / "largest-k", "--top-k", "300"),
+            "one token": place.arguments(
+                *tiny, "--results-dir", folder / "one", "--limit", "1", "--max-new-tokens", "1"
+            ),
+            "every token": place.arguments(*tiny, "--results-dir", folder / "every", "--sample", "all"),
+            "two tokens": place.arguments(*tiny, "--results-dir", folder / "two", "--sample", "2"),
             "damaged": damaged.arguments("--model", "Tiny", *HUMANEVAL, "--rerun", "all"),
             "two": damaged.arguments("--model", "Tiny", *HUMANEVAL, "--workload", "chat", *remembered),
             "last-failed": damaged.arguments("--model", "Tiny", *HUMANEVAL, "--workload", "chat", *remembered, "--lf"),
@@ -301,7 +376,7 @@ def later(
 
 class TestLaterSessions:
     def test_what_is_finished_is_not_measured_again(self, later):
-        assert "2 failed, 4 skipped" in later["again"]
+        assert "12 failed, 24 skipped" in later["again"]
         assert "Tiny: loading from" not in later["again"] and "Short: loading from" not in later["again"]
 
     def test_what_failed_is_tried_again(self, later):
@@ -311,38 +386,41 @@ class TestLaterSessions:
         assert " failed, in" in later["again"]
 
     def test_rerun_missing_leaves_failures_alone(self, later):
-        assert "1 failed, 1 skipped" in later["missing"]
-        assert "test_oracle[Broken-math]" in later["missing"]
+        assert "6 failed, 6 skipped" in later["missing"]
+        assert "test_words[Broken-math]" in later["missing"]
 
     def test_rerun_failed_leaves_alone_what_was_never_measured(self, later):
-        assert "1 failed, 3 skipped" in later["failed"]
-        assert "test_oracle[Broken-humaneval]" in later["failed"]
+        assert "6 failed, 18 skipped" in later["failed"]
+        assert "test_words[Broken-humaneval]" in later["failed"]
 
     def test_rerun_all_measures_again(self, later):
         assert later["all"].code == 0
-        assert "1 passed" in later["all"]
-        assert "Tiny: loading from" in later["all"]
+        assert "6 passed" in later["all"]
+        assert later["all"].output.count("Tiny: loading from") == 1
 
     def test_collecting_lists_the_cases_and_writes_nothing(self, later):
         ids = [line for line in later["listed"].output.splitlines() if line.startswith("suites/")]
-        assert len(ids) == 6
-        assert ids[0] == "suites/test_oracle.py::test_oracle[Tiny-humaneval]"
+        assert len(ids) == 36
+        assert ids[0] == "suites/test_bounds.py::test_bounds[Tiny-humaneval]"
         assert "exitbench results" not in later["listed"]
 
     def test_a_keyword_picks_cases(self, later):
         ids = [line for line in later["keyword"].output.splitlines() if line.startswith("suites/")]
-        assert ids == ["suites/test_oracle.py::test_oracle[Short-translation]"]
+        assert ids == [f"suites/test_{name}.py::test_{name}[Short-translation]" for name in EXPERIMENTS]
 
     def test_globs_pick_models_and_workloads(self, later):
         ids = {line.partition("::")[2] for line in later["globs"].output.splitlines() if line.startswith("suites/")}
         assert ids == {
-            f"test_oracle[{model}-{workload}]" for model in ("Broken", "Short") for workload in ("humaneval", "chat")
+            f"test_{experiment}[{model}-{workload}]"
+            for experiment in EXPERIMENTS
+            for model in ("Broken", "Short")
+            for workload in ("humaneval", "chat")
         }
 
     def test_stopping_at_the_first_failure_leaves_the_rest(self, later):
         assert later["stop"].code != 0
         assert "1 failed" in later["stop"]
-        assert "test_oracle[Broken-translation]" not in later["stop"]
+        assert "test_exits[Broken-humaneval]" not in later["stop"]
 
     def test_very_quiet_shows_no_progress(self, later):
         assert later["quiet"].code == 0
@@ -350,25 +428,102 @@ class TestLaterSessions:
 
     def test_a_model_that_is_not_here_is_skipped_with_size_and_remedy(self, later):
         assert later["far"].code == 0
-        assert "1 skipped" in later["far"]
+        assert "6 skipped" in later["far"]
         section = later["far"].output.split("not measured now")[-1]
         assert "not on this machine; add --download to fetch it:\n  far (7 B, 14 GB)" in section
 
     def test_a_failure_never_replaces_a_row_that_went_well(self, later, place, damaged):
-        assert "1 failed" in later["damaged"]
+        assert "6 failed" in later["damaged"]
         row = rows(damaged.results)["Tiny", "humaneval"]
         assert row["status"] == "ok"
         assert row["configuration"] == rows(place.results)["Tiny", "humaneval"]["configuration"]
 
     def test_last_failed_picks_the_cases_that_failed(self, later):
-        assert "1 failed, 1 skipped" in later["two"]
+        assert "6 failed, 6 skipped" in later["two"]
         *_, summary = later["last-failed"].output.splitlines()
-        assert "1 failed" in summary and "skipped" not in summary
-        assert "test_oracle[Tiny-chat]" in later["last-failed"]
+        assert "6 failed" in summary and "skipped" not in summary
+        assert "test_words[Tiny-chat]" in later["last-failed"]
 
     def test_the_results_of_earlier_sessions_are_still_there(self, later):
         """Whatever went wrong in the sessions between."""
-        assert "1 skipped" in later["unchanged"]
+        assert "6 skipped" in later["unchanged"]
+
+
+def numbers(row: dict[str, Any]) -> dict[str, Any]:
+    """What two measurements of the same must have in common."""
+    differing = ("started", "generate_seconds", "oracle_seconds", "peak_memory_bytes", "harness_dirty")
+    return {name: value for name, value in row.items() if name not in differing}
+
+
+class TestExperiments:
+    """They share a trace, and fill one row in whatever order and number of sessions."""
+
+    def test_one_alone(self, later):
+        assert "1 passed" in later["exits alone"]
+        assert "skip ratio" in later["exits alone"]
+
+    def test_the_others_need_no_model(self, later, folder, place):
+        assert "5 passed, 1 skipped" in later["then all"]
+        assert "loading from" not in later["then all"]
+        row = rows(folder / "alone")["Tiny", "humaneval"]
+        assert numbers(row) == numbers(rows(place.results)["Tiny", "humaneval"])
+
+    def test_one_measured_again_leaves_the_row_with_all_it_had(self, later, folder):
+        assert "1 passed" in later["exits again"]
+        assert "Tiny: loading from" in later["exits again"]
+        assert rows(folder / "alone")["Tiny", "humaneval"]["experiments"] == list(EXPERIMENTS)
+        assert "6 skipped" in later["then none"]
+
+    @pytest.mark.parametrize(
+        ("session", "results", "passed", "skipped"),
+        [("killed between", "killed", 4, 2), ("missing ones", "lacks", 5, 1)],
+    )
+    def test_a_session_that_was_killed_between_them_is_completed_without_the_model(
+        self, later, folder, place, session, results, passed, skipped
+    ):
+        assert f"{passed} passed, {skipped} skipped" in later[session]
+        assert "loading from" not in later[session]
+        row = rows(folder / results)["Tiny", "humaneval"]
+        assert numbers(row) == numbers(rows(place.results)["Tiny", "humaneval"])
+
+    def test_tokens_that_are_not_those_of_the_row_are_measured_again(self, later, folder, place):
+        assert "4 passed, 2 skipped" in later["other tokens"]
+        assert later["other tokens"].output.count("Tiny: loading from") == 1
+        row = rows(folder / "swapped")["Tiny", "humaneval"]
+        assert numbers(row) == numbers(rows(place.results)["Tiny", "humaneval"])
+
+
+class TestSettings:
+    """The smallest, the largest, and what is too large."""
+
+    def test_one_token_of_one_prompt(self, later, folder):
+        assert "6 passed" in later["one token"]
+        row = rows(folder / "one")["Tiny", "humaneval"]
+        assert (row["prompts"], row["tokens"], row["sampled_tokens"]) == (1, 1, 1)
+        assert row["skip_ratio_ci_low"] is None and row["interval_missing"]
+
+    def test_a_sample_of_every_token(self, later, folder):
+        assert "6 passed" in later["every token"]
+        row = rows(folder / "every")["Tiny", "humaneval"]
+        assert row["sampled_tokens"] == row["tokens"] > 2
+
+    def test_a_sample_of_two(self, later, folder):
+        assert "6 passed" in later["two tokens"]
+        row = rows(folder / "two")["Tiny", "humaneval"]
+        (tokens,) = (folder / "two").glob("*/*/*.parquet")
+        assert row["sampled_tokens"] == pd.read_parquet(tokens)["sampled"].sum() <= 2
+
+    def test_as_many_of_the_most_likely_tokens_as_there_are(self, later, folder):
+        assert "6 passed" in later["largest k"]
+        row = rows(folder / "largest-k")["Tiny", "humaneval"]
+        assert (row["top_k"], row["similarity_topk"]) == (300, [1.0, 1.0, 1.0])
+
+    def test_more_than_there_are_is_one_failed_case(self, later, folder):
+        message = "K = 301 is larger than the vocabulary of 300 tokens; use a smaller --top-k"
+        assert "6 failed" in later["large k"]
+        assert later["large k"].output.splitlines().count(message) == len(EXPERIMENTS)
+        row = rows(folder / "large-k")["Tiny", "humaneval"]
+        assert (row["status"], row["error"]) == ("failed", message)
 
 
 def refused(session: Ended, message: str) -> None:
@@ -400,9 +555,12 @@ class TestRefusals:
     def test_cuda_that_is_not_there_is_one_line(self, later):
         refused(later["cuda"], "--device cuda: torch sees no CUDA device here; use --device auto or cpu")
 
-    def test_an_option_out_of_range_says_so(self, later):
-        assert later["alpha"].code == 4 and "--alpha: must be a number between 0 and 1, not '2'" in later["alpha"]
-        assert later["limit"].code == 4 and "--limit: must be a whole number of at least 1, not '0'" in later["limit"]
+    @pytest.mark.parametrize(("option", "value", "message"), OUT_OF_RANGE)
+    def test_an_option_out_of_range_says_so_in_one_line(self, later, option, value, message):
+        session = later[f"{option} {value}"]
+        assert session.code == 4
+        assert session.output.splitlines().count(f"pytest.main(): error: argument {option}: {message}") == 1
+        assert "Traceback" not in session
 
 
 @pytest.fixture(scope="module")
@@ -418,7 +576,7 @@ def killed(place: Place, start: Callable[..., subprocess.Popen[str]], run_suite:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    before = {path: path.read_bytes() for path in results.glob("*/*/*.json")}
+    before = rows(results)
     finished = run_suite(*command)
     return results, before, process.returncode, Ended(finished.code, finished.output)
 
@@ -427,14 +585,20 @@ def test_a_killed_session_is_completed_by_the_same_command(killed):
     results, before, code, finished = killed
     assert code == -signal.SIGKILL
     assert 1 <= len(before) < 4
-    assert f"{4 - len(before)} passed, {len(before)} skipped" in finished
+    done = sum(len(row["experiments"]) for row in before.values())
+    assert f"{24 - done} passed" in finished
     assert {workload for _, workload in rows(results)} == {"chat", "humaneval", "math", "translation"}
-    assert all(row["status"] == "ok" for row in rows(results).values())
+    for row in rows(results).values():
+        assert (row["status"], row["experiments"]) == ("ok", list(EXPERIMENTS))
 
 
 def test_a_killed_session_measures_nothing_twice(killed):
-    _, before, _, _ = killed
-    assert before == {path: path.read_bytes() for path in before}
+    results, before, *_ = killed
+    for case, row in before.items():
+        after = rows(results)[case]
+        assert {name: after[name] for name, value in row.items() if value and name != "experiments"} == {
+            name: value for name, value in row.items() if value and name != "experiments"
+        }
 
 
 def test_a_killed_session_leaves_no_damaged_file(killed):

@@ -1,37 +1,65 @@
-"""The readout in chunks, on odd logits, and on a model whose weights are kept elsewhere."""
+"""The model's own readout: logits of states, what enters its head, and models whose weights are kept elsewhere."""
 
 import pytest
 import torch
 from accelerate import cpu_offload
+from torch import Tensor
 
-from benchmark import readout as module
+from benchmark.anatomy import find_anatomy
 from benchmark.capture import decode
 from benchmark.errors import MeasurementError
 from benchmark.loading import prepare
+from benchmark.readout import Readout
+from benchmark.tasks import Task
 from benchmark.tiny_models import tiny_model, tiny_tokenizer
 
-
-def loaded(**overrides):
-    return prepare(tiny_model("llama", "causal", **overrides), tiny_tokenizer(), "causal")
-
-
-def test_chunks_read_what_one_product_reads(monkeypatch):
-    model = loaded()
-    states = [torch.randn(7, 1, 32, generator=torch.Generator().manual_seed(layer)) for layer in range(4)]
-    whole = model.readout.read(states)
-    monkeypatch.setattr(module, "_CHUNK_BYTES", 2 * 4 * model.readout.vocab_size * 4)  # two tokens a chunk
-    parts = model.readout.read(states)
-    for name in vars(whole):
-        torch.testing.assert_close(getattr(parts, name), getattr(whole, name))
+IDS = torch.arange(5, 12)[None]
+PROMPTS = [[5, 6, 7, 8], [9, 10]]
 
 
-@pytest.mark.parametrize(("value", "what"), [(torch.inf, "not finite"), (torch.nan, "NaN")])
-def test_logits_that_are_not_finite_are_refused_with_their_layer(value, what):
-    model = loaded()
-    states = [torch.randn(2, 1, 32) for _ in range(4)]
-    states[1][0, 0, 0] = value
-    with pytest.raises(MeasurementError, match=f"NaN from layer 2 of 4|{what} from layer 2 of 4"):
-        model.readout.read(states)
+def readout_of(kind: str, task: Task = "causal", **overrides) -> Readout:
+    model = tiny_model(kind, task, **overrides)
+    return Readout(model, find_anatomy(model, task, IDS), task)
+
+
+def states(count: int) -> Tensor:
+    return torch.randn(count, 1, 32, generator=torch.Generator().manual_seed(0))
+
+
+def test_logits_are_what_the_model_makes_of_the_state_behind_its_layers():
+    readout, model = readout_of("llama"), tiny_model("llama", "causal")
+    found = readout.logits(states(5))
+    with torch.inference_mode():
+        torch.testing.assert_close(found, model.lm_head(model.model.norm(states(5))), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [("llama", "causal"), ("gemma2", "causal"), ("opt", "causal"), ("t5", "encoder-decoder"), ("bert", "masked")],
+)
+def test_what_enters_the_head_is_read_without_the_head(kind, task):
+    readout = readout_of(kind, task)
+    head, entered = readout._model.get_output_embeddings(), []
+    watch = head.register_forward_pre_hook(lambda _, args: entered.append(args[0]))
+    readout.logits(states(5))
+    watch.remove()
+    readout._model.get_output_embeddings().forward = None  # so that it cannot be called
+    assert torch.equal(readout.head_input(states(5)), entered[0].reshape(5, -1))
+
+
+@pytest.mark.parametrize(("kind", "task"), [("mobilebert", "masked"), ("fsmt", "encoder-decoder")])
+def test_a_head_that_the_model_does_not_call_shows_nothing(kind, task):
+    readout = readout_of(kind, task)
+    assert readout.head is None
+    assert readout.head_input(states(5)) is None
+
+
+@pytest.mark.parametrize("kind", ["llama", "gemma2"])
+def test_the_model_is_given_back_as_it_was(kind):
+    readout = readout_of(kind)
+    readout.logits(states(2)), readout.head_input(states(2))
+    for module in readout._model.modules():
+        assert not (module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module))
 
 
 def test_a_model_that_masks_a_part_of_its_vocabulary_with_huge_numbers_is_refused():
@@ -44,11 +72,11 @@ def test_a_model_that_masks_a_part_of_its_vocabulary_with_huge_numbers_is_refuse
 
 
 def test_weights_that_are_kept_elsewhere_change_nothing():
-    here, elsewhere = loaded(), tiny_model("llama", "causal")
+    here, elsewhere = tiny_model("llama", "causal"), tiny_model("llama", "causal")
     cpu_offload(elsewhere, execution_device=torch.device("cpu"))
-    away = prepare(elsewhere, tiny_tokenizer(), "causal")
-    prompts = [[5, 6, 7, 8], [9, 10]]
-    assert (
-        decode(away, prompts, 5, batch_size=2).trace.predictions.tolist()
-        == decode(here, prompts, 5, batch_size=2).trace.predictions.tolist()
+    away, near = (
+        decode(prepare(model, tiny_tokenizer(), "causal"), PROMPTS, 5, 2).trace for model in (elsewhere, here)
     )
+    assert away.matches.tolist() == near.matches.tolist()
+    assert away.predictions.tolist() == near.predictions.tolist()
+    assert away.half_matches.tolist() == near.half_matches.tolist()

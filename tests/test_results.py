@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from strategies import SIMILARITIES, row_of
+from strategies import row_of, trace_of
 
 from benchmark.errors import InputError
-from benchmark.results import Store, atomic_file, read_row, read_rows, read_table
-from benchmark.row import SCHEMA_VERSION
+from benchmark.results import Store, atomic_file, read_row, read_rows, read_table, read_tokens
+from benchmark.row import SCHEMA_VERSION, Row
 
 
 @pytest.fixture
@@ -197,6 +197,30 @@ class TestReading:
         assert list(read_rows(store.folder)) == []
 
 
+class TestTokens:
+    """The tokens beside a row are those it was computed from, or an error."""
+
+    def test_they_come_back(self, store: Store, path: Path):
+        row = store.write(path, row_of(), trace_of([[3, 7]]).write_parquet)
+        assert read_tokens(path, row).target.tolist() == [7]
+
+    def test_a_row_written_again_keeps_them(self, store: Store, path: Path):
+        row = store.write(path, row_of(), trace_of([[3, 7]]).write_parquet)
+        again = store.write(path, row.model_copy(update={"eas": 0.5}))
+        assert read_tokens(path, again).target.tolist() == [7]
+
+    def test_missing_ones_are_told(self, store: Store, path: Path):
+        row = store.write(path, row_of())
+        with pytest.raises(InputError, match=r"oracle-0123abcd\.parquet: No such file or directory; measure"):
+            read_tokens(path, row)
+
+    def test_others_are_refused(self, store: Store, path: Path):
+        row = store.write(path, row_of(), trace_of([[3, 7]]).write_parquet)
+        trace_of([[3, 8]]).write_parquet(path.with_suffix(".parquet"))
+        with pytest.raises(InputError, match=r"not the tokens that oracle-0123abcd\.json was computed"):
+            read_tokens(path, row)
+
+
 class TestTable:
     """`table.csv`, for people who would rather not open a hundred files."""
 
@@ -212,17 +236,11 @@ class TestTable:
     def test_it_has_every_row(self, table: list[dict[str, str]]):
         assert [(row["model"], row["status"]) for row in table] == [("a", "ok"), ("b", "failed")]
 
-    def test_it_has_no_lists(self, table: list[dict[str, str]]):
-        assert set(row_of().model_dump()) - set(table[0]) == {
-            "agreement",
-            "exit_share",
-            "layer_kind",
-            "layer_bytes",
-            "layer_flops",
-            "layer_owed_bytes",
-            "layer_owed_flops",
-            *SIMILARITIES,
-        }
+    def test_it_has_everything_but_what_is_told_layer_by_layer_or_group_by_group(self, table: list[dict[str, str]]):
+        declared = {name: str(field.annotation) for name, field in Row.model_fields.items()}
+        lists = {name for name, annotation in declared.items() if "list[" in annotation} - {"experiments"}
+        assert {"agreement", "layer_kind", "half_agreement", "tau", "word_position_tokens"} <= lists
+        assert set(table[0]) == set(declared) - lists
 
     def test_its_numbers_are_those_of_the_row(self, table: list[dict[str, str]]):
         assert (table[0]["skip_ratio"], table[0]["limited"]) == ("0.25", "True")

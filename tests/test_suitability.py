@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import alphas, curves
 
-from benchmark.suitability import eas, eas_max, exit_weights
+from benchmark.suitability import eas, eas_max, eas_of_curves, exit_weights
 
 
 def test_exit_weights_are_what_each_exit_saves():
@@ -33,6 +33,19 @@ def test_alpha_one_counts_similarity_alone():
 
 def test_negative_similarity_counts_as_none():
     assert eas(np.array([-0.6, 0.5, 1.0]), alpha=0.5) == eas(np.array([0.0, 0.5, 1.0]), alpha=0.5)
+
+
+def test_a_cosine_that_rounding_lifted_above_one_counts_as_one():
+    assert eas(np.array([1.0000001, 1.0000001, 1.0]), alpha=0.5) == eas_max(0.5, 3)
+
+
+def test_a_model_of_one_layer_has_nothing_to_gain():
+    assert eas(np.array([1.0]), alpha=0.5) == 0
+
+
+def test_many_curves_at_once():
+    scores = eas_of_curves(np.array([[0.12, 0.5, 0.64, 1.0], [0.0, 0.0, 0.0, 1.0]]), alpha=0.5)
+    assert scores == pytest.approx([0.3, 0])
 
 
 @pytest.mark.parametrize("alpha", [-0.01, 1.01, float("nan")])

@@ -1,4 +1,4 @@
-"""The record: what it derives, and what a file gives back."""
+"""The record: what a file of it holds, and what it gives back."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -10,27 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from strategies import trace_of, traces
 
-from benchmark.trace import Trace
+from benchmark.errors import InputError
+from benchmark.trace import OF_SAMPLE, Trace
 
-TEXT = trace_of([[7, 7, 7], [1, 7, 7], [8, 2, 8], [3, 4, 7], [5, 9, 9]], prompt=[0, 0, 0, 1, 1])
+TEXT = trace_of(
+    [[7, 7, 7], [1, 7, 7], [8, 2, 8], [3, 4, 7], [5, 9, 9]],
+    prompt=[0, 0, 0, 1, 1],
+    sampled=[True, False, True, False, True],
+    text=["the", " the", "�", "the", " end"],
+)
 
 
 def test_tokens_and_layers_are_counted():
     assert (TEXT.num_tokens, TEXT.num_layers) == (5, 3)
-
-
-def test_the_last_layer_is_the_generated_text():
-    assert TEXT.targets.tolist() == [7, 7, 8, 7, 9]
-
-
-def test_a_layer_matches_where_it_says_what_the_last_one_says():
-    assert TEXT.matches.tolist() == [
-        [True, True, True],
-        [False, True, True],
-        [True, False, True],
-        [False, False, True],
-        [False, True, True],
-    ]
 
 
 def test_arrays_are_held_in_the_types_they_are_stored_in():
@@ -38,12 +30,22 @@ def test_arrays_are_held_in_the_types_they_are_stored_in():
     assert types == {
         "prompt": "int32",
         "position": "int32",
-        "predictions": "int32",
+        "target": "int32",
+        "text": "object",
+        "word_position": "int32",
+        "matches": "bool",
         "similarity_logit": "float32",
         "similarity_logit_raw": "float32",
         "similarity_hidden": "float32",
-        "similarity_topk": "float32",
         "margin": "float32",
+        "sampled": "bool",
+        "predictions": "int32",
+        "rank": "int32",
+        "similarity_topk": "float32",
+        "entropy": "float32",
+        "kl": "float32",
+        "layer_margin": "float32",
+        "half_matches": "int8",
     }
 
 
@@ -67,31 +69,49 @@ def test_a_file_has_one_row_a_token(tmp_path: Path):
     assert table.slice(2, 1).to_pylist()[0] == {
         "prompt": 0,
         "position": 2,
-        "predictions": [8, 2, 8],
+        "target": 8,
+        "text": "�",
+        "word_position": 0,
+        "matches": [True, False, True],
         "similarity_logit": [1, 1, 1],
         "similarity_logit_raw": [1, 1, 1],
         "similarity_hidden": [1, 1, 1],
-        "similarity_topk": [1, 1, 1],
         "margin": 1,
+        "sampled": True,
+        "predictions": [8, 2, 8],
+        "rank": [1, 1, 1],
+        "similarity_topk": [1, 1, 1],
+        "entropy": [1, 1, 1],
+        "kl": [1, 1, 1],
+        "layer_margin": [1, 1, 1],
+        "half_matches": [-1, -1, -1],
     }
 
 
-def test_further_columns_stand_beside_the_traces_own(tmp_path: Path):
-    TEXT.write_parquet(tmp_path / "tokens.parquet", exit_layer=np.array([1, 2, 1, 3, 2]))
-    assert pq.read_table(tmp_path / "tokens.parquet")["exit_layer"].to_pylist() == [1, 2, 1, 3, 2]
-    _assert_equal(Trace.read_parquet(tmp_path / "tokens.parquet"), TEXT)
+def test_what_is_known_of_the_sample_is_null_elsewhere(tmp_path: Path):
+    TEXT.write_parquet(tmp_path / "tokens.parquet")
+    unsampled = pq.read_table(tmp_path / "tokens.parquet").slice(1, 1).to_pylist()[0]
+    assert {name for name, value in unsampled.items() if value is None} == set(OF_SAMPLE)
 
 
-def test_a_missing_file_is_an_os_error(tmp_path: Path):
-    with pytest.raises(OSError):
+def test_a_file_of_other_columns_is_refused(tmp_path: Path):
+    path = tmp_path / "tokens.parquet"
+    pq.write_table(pa.table({"prompt": [0]}), path)
+    with pytest.raises(InputError, match="cannot be read as the tokens of a case"):
+        Trace.read_parquet(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"tokens\.parquet: cannot be read .* measure it again"):
         Trace.read_parquet(tmp_path / "tokens.parquet")
 
 
-def test_half_a_file_is_refused(tmp_path: Path):
+@pytest.mark.parametrize("length", [0, 4, 200, -8, -1])
+def test_a_part_of_a_file_is_refused(length: int, tmp_path: Path):
     path = tmp_path / "tokens.parquet"
     TEXT.write_parquet(path)
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises((OSError, pa.ArrowInvalid)):
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(InputError, match="cannot be read as the tokens of a case"):
         Trace.read_parquet(path)
 
 

@@ -1,0 +1,73 @@
+"""Files that several processes may write: each is there whole or not at all, and no change is lost."""
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_FORGOTTEN_SECONDS = 24 * 3600
+"""No draft takes this long; its writer was killed."""
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A draft beside `path` that takes its place when the block ends without an exception."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".draft", dir=path.parent)
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        with draft.open("rb") as stream:
+            os.fsync(stream.fileno())
+        # mkstemp makes files private; results are as readable as anything else the person creates.
+        mask = os.umask(0)
+        os.umask(mask)
+        draft.chmod(0o666 & ~mask)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file: whoever else asks for it waits until the block ends.
+
+    The lock is a hidden file beside `path`, there only while somebody holds it. The system frees it when its holder
+    dies, so what a killed process leaves behind stops nobody. Not to be taken twice by the same process.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            # Some file systems of clusters know no locks. Their writers go on without one, each file still whole.
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            # The one before may have removed the file while we waited; what we hold then is a lock on nothing.
+            if _is_open_as(lock, handle):
+                try:
+                    yield
+                finally:
+                    lock.unlink(missing_ok=True)
+                return
+        finally:
+            os.close(handle)
+
+
+def _is_open_as(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def remove_forgotten_drafts(folder: Path) -> None:
+    """Remove the drafts below a folder that killed writers left there, a day old or older."""
+    oldest = time.time() - _FORGOTTEN_SECONDS
+    for draft in folder.rglob(".*.draft"):
+        # Another process may be tidying up as well, and a draft may be somebody else's.
+        with suppress(OSError):
+            if draft.stat().st_mtime < oldest:
+                draft.unlink()

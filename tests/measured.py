@@ -1,0 +1,68 @@
+"""Real rows: tiny models of every kind, measured from files on disk to files on disk."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.case import Case, Settings
+from benchmark.entries import Model, Workload
+from benchmark.experiments import EXPERIMENTS, TAU
+from benchmark.hub import Hub
+from benchmark.prompts import load_workloads
+from benchmark.results import Store
+from benchmark.sources import Machine
+from benchmark.specs import load_models
+from benchmark.tiny_models import tiny_model, tiny_tokenizer
+
+KINDS = {
+    "dense": ("llama", "causal", "translation"),
+    "moe": ("mixtral", "causal", "translation"),
+    "ssm": ("mamba", "causal", "translation"),
+    "hybrid": ("jamba", "causal", "translation"),
+    "encoder-decoder": ("t5", "encoder-decoder", "translation"),
+    "encoder": ("modernbert", "masked", "masked_passages"),
+}
+"""Of each architecture a model type, how it is run, and a workload for it."""
+
+
+def measure(folder: Path, kind: str = "dense", name: str = "tiny", **settings: Any) -> Path:
+    """Measure a full case into `folder/results` and its table; returns the file of its row.
+
+    The model file is `folder/models.yaml`. The row says that it was measured with a clean checkout, whatever state the
+    one is in that the tests run in.
+    """
+    model_type, task, workload = KINDS[kind]
+    if not (folder / name).exists():
+        tiny_model(model_type, task, max_position_embeddings=2048).save_pretrained(folder / name)
+        tiny_tokenizer().save_pretrained(folder / name)
+        listed = "models:\n" if not (folder / "models.yaml").exists() else (folder / "models.yaml").read_text()
+        (folder / "models.yaml").write_text(f"{listed}- path: {name}\n")
+    machine = Machine(torch.device("cpu"), None, trust_remote_code=False)
+    asked = {
+        "limit": None,
+        "max_new_tokens": 5,
+        "batch_size": 8,
+        "alpha": 0.5,
+        "seed": 0,
+        "tau": TAU,
+        "top_k": 3,
+        "sample": 20,
+    } | settings
+    hub, store = Hub(download=False), Store(folder / "results")
+    (spec,) = [spec for spec in load_models(folder / "models.yaml") if spec.name == name]
+    (chosen,) = [spec for spec in load_workloads() if spec.name == workload]
+    case = Case(
+        Model(spec, hub, machine, announce=lambda text: None),
+        Workload(chosen, hub, asked["limit"]),
+        Settings(machine=machine, **asked),
+        store,
+    )
+    case.measure(lambda tokens, prompts: None)
+    assert case.trace is not None
+    for experiment, columns in EXPERIMENTS.items():
+        case.record(experiment, columns(case.trace, case.choices))
+    assert case.row is not None
+    store.write(case.path, case.row.model_copy(update={"harness_dirty": False}))
+    store.write_table()
+    return case.path
