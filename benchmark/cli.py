@@ -1,19 +1,19 @@
-"""`exitbench`: what is not a test run."""
+"""`exitbench`: what is not a test run.
+
+Modules are imported where they are used: torch and transformers take seconds, and neither `--help` nor a mistyped
+option should.
+"""
 
 import argparse
+import json
+import os
 import sys
 from pathlib import Path
 
-import torch
-
-from benchmark import hardware
-from benchmark.errors import ExitBenchError
-from benchmark.hub import Hub
-from benchmark.selection import select
-from benchmark.sources import Machine, locate
-from benchmark.specs import ModelSpec, load_models
+from benchmark.errors import ExitBenchError, InputError
 
 PAGE = Path(__file__).parent.parent / "docs" / "architectures.md"
+PUBLISHED = Path("results/published")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; what Python still holds back at the end must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ExitBenchError as error:
         print("\n".join([f"exitbench: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1
@@ -51,10 +56,34 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--trust-remote-code", action="store_true", help="let the entry's repository run its own code")
     doctor.set_defaults(run=_doctor)
 
+    findings = commands.add_parser(
+        "findings",
+        help="hold published claims about early exit against a folder of results",
+        description="What decides how early a model can exit? Print each published claim with the number that the "
+        "rows give for it, its interval over models and the verdict; then how the depth of exits varies between "
+        "models, workloads and prompts, and what EAS predicts. Only full runs that can be compared are used; the rest "
+        "is counted. How verdicts are made: docs/findings.md.",
+    )
+    findings.add_argument(
+        "folder", nargs="?", type=Path, default=PUBLISHED, metavar="FOLDER", help=f"of results; default: {PUBLISHED}"
+    )
+    findings.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    findings.set_defaults(run=_findings)
+
+    recompute = commands.add_parser(
+        "recompute",
+        help="compute the columns of rows anew from their stored tokens, without a model",
+        description="Compute every column that follows from the stored tokens anew, and rewrite the rows in place: "
+        "what to do when a definition has changed since they were measured.",
+    )
+    recompute.add_argument("folder", type=Path, metavar="FOLDER", help="of results, such as results/local")
+    recompute.set_defaults(run=_recompute)
+
     architectures = commands.add_parser(
         "architectures",
         help="try every model type of the installed transformers and write docs/architectures.md",
-        description="Build a tiny random model of every type, find its layers and prove its readout.",
+        description="Build a tiny random model of every type that the installed transformers knows, find its layers, "
+        "prove its readout, and write which types can be measured. Takes minutes.",
     )
     architectures.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 when the page is not what this run gives"
@@ -64,12 +93,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    # Imported here: loading transformers' model classes takes seconds, and `--help` should not.
-    from benchmark.doctor import report
-    from benchmark.loading import load
+    from benchmark.selection import select
+    from benchmark.specs import load_models
 
-    specs: list[ModelSpec] = load_models(options.model_file)
-    (spec, *_) = select(specs, [options.model], "doctor", str(options.model_file))
+    (spec, *_) = select(load_models(options.model_file), [options.model], "doctor", str(options.model_file))
+
+    # Only now, because loading transformers' model classes takes seconds, and a mistyped name is known already.
+    from benchmark import hardware
+    from benchmark.doctor import report
+    from benchmark.hub import Hub
+    from benchmark.loading import load
+    from benchmark.sources import Machine, locate
+
     machine = Machine(hardware.choose_device(options.device), options.dtype, options.trust_remote_code)
     source = locate(spec, Hub(options.download), machine)
     print(f"{spec.name}: {source.label}, {source.revision}")
@@ -78,7 +113,31 @@ def _doctor(options: argparse.Namespace) -> int:
     return 0
 
 
+def _findings(options: argparse.Namespace) -> int:
+    from benchmark.findings import findings
+    from benchmark.findings_table import as_data, as_text
+
+    found = findings(options.folder)
+    print(json.dumps(as_data(found), indent=1, allow_nan=False) if options.json else as_text(found))
+    return 0
+
+
+def _recompute(options: argparse.Namespace) -> int:
+    if not options.folder.is_dir():
+        raise InputError(f"{options.folder}: no such folder; name a folder of results, such as results/local")
+
+    from benchmark.recompute import recompute
+
+    count = 0
+    for path in recompute(options.folder):
+        print(path)
+        count += 1
+    print(f"rows rewritten: {count}")
+    return 0
+
+
 def _architectures(options: argparse.Namespace) -> int:
+    import torch
     from tqdm import tqdm
 
     from benchmark.survey import page, passed_on, same, survey
