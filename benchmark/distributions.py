@@ -38,8 +38,9 @@ def describe(logits: Tensor, targets: Tensor, top_k: int) -> Distributions:
     weight = shifted.exp()
     mass = weight.sum(-1)
     total = mass.log()
-    entropy = total - (weight[..., None, :] @ shifted[..., :, None])[..., 0, 0] / mass
-    cross = total - (shifted @ weight[:, -1, :, None])[..., 0] / mass[:, -1:]
+    # `vecdot`, because a product of matrices this long and thin is summed in one go, and loses four digits.
+    entropy = total - torch.linalg.vecdot(weight, shifted) / mass
+    cross = total - torch.linalg.vecdot(weight[:, -1:], shifted) / mass[:, -1:]
     kl = (cross - entropy[:, -1:]).clamp_min(0)
     kl[:, -1] = 0
     single = logits.shape[-1] == 1

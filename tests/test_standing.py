@@ -42,6 +42,8 @@ class TestExamine:
                 f"is of a newer version, {MAJOR}.{MINOR + 1}.0",
             ),
             (ROW | {"quality": 1}, Standing.DAMAGED, "field 'quality': unknown field"),
+            (ROW | {"tokens": 10**30}, Standing.DAMAGED, "field 'tokens': the number is too large"),
+            (ROW | {"layer_bytes": [1, 10**30]}, Standing.DAMAGED, "field 'layer_bytes': the number is too large"),
             (ROW | {"tokens": "many"}, Standing.DAMAGED, "field 'tokens'"),
             (ROW | {"schema_version": str(SCHEMA_VERSION)}, Standing.DAMAGED, "has no status, "),
             (json.dumps(ROW)[:200], Standing.DAMAGED, "is not JSON"),
