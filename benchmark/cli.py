@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from benchmark.commands import add_parsers
 from benchmark.errors import ExitBenchError, InputError
 
 PAGE = Path(__file__).parent.parent / "docs" / "architectures.md"
@@ -78,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     recompute.add_argument("folder", type=Path, metavar="FOLDER", help="of results, such as results/local")
     recompute.set_defaults(run=_recompute)
+
+    add_parsers(commands)
 
     architectures = commands.add_parser(
         "architectures",

@@ -33,7 +33,7 @@ class Once(Generic[T]):
                 self._outcome.append(error.with_traceback(None))
         outcome = self._outcome[0]
         if isinstance(outcome, ExitBenchError):
-            raise outcome
+            raise outcome.with_traceback(None)  # else it grows by some frames each time
         return outcome
 
     @property

@@ -138,11 +138,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
     session = metafunc.config.stash[_session]
-    # Of session scope, so that pytest brings together all cases of a model, and all experiments of a case.
+    # Of module scope, so that pytest brings together all cases of a model in a file of `suites/`. The first file that
+    # runs measures; the others find the traces there, and load no model.
     models = [model.spec.name for model in session.models]
-    metafunc.parametrize("model", session.models, ids=models, indirect=True, scope="session")
+    metafunc.parametrize("model", session.models, ids=models, indirect=True, scope="module")
     workloads = [workload.spec.name for workload in session.workloads]
-    metafunc.parametrize("workload", session.workloads, ids=workloads, scope="session")
+    metafunc.parametrize("workload", session.workloads, ids=workloads)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -155,7 +156,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(str(error)) from None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def model(request: pytest.FixtureRequest) -> Iterator[Model]:
     """An entry of the model file; located and loaded when first used, freed after its last case."""
     yield request.param

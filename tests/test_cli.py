@@ -12,6 +12,7 @@ from folders import write_case
 from benchmark.cli import main
 
 COMMANDS = ("doctor", "findings", "recompute", "architectures")
+COMMANDS += ("plan", "new-model", "validate", "check", "merge", "schema")
 # Seconds of imports that no help text is worth.
 SLOW = ("torch", "transformers", "pandas", "scipy")
 

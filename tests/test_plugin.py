@@ -156,20 +156,16 @@ class TestFirstSession:
         assert first.code == 1
         assert "12 failed, 24 passed" in first
 
-    def test_experiments_of_a_case_and_cases_of_a_model_run_one_after_the_other(self, first, place):
+    def test_in_each_experiment_the_cases_of_a_model_run_one_after_the_other(self, first, place):
         tests = xml.etree.ElementTree.parse(place.folder / "junit.xml").iter("testcase")
         names = [re.fullmatch(r"test_(\w+)\[(\w+)-(\w+)\]", test.get("name")).groups() for test in tests]
-        by_case = [
-            (case, [experiment for experiment, *_ in tests])
-            for case, tests in itertools.groupby(names, key=lambda name: name[1:])
-        ]
-        assert all(experiments == list(EXPERIMENTS) for _, experiments in by_case)
-        assert [model for model, _ in itertools.groupby(by_case, key=lambda by_case: by_case[0][0])] == [
-            "Tiny",
-            "Broken",
-            "Short",
-        ]
-        assert len(by_case) == 6
+        by_experiment = {
+            experiment: [model for _, model, _ in tests]
+            for experiment, tests in itertools.groupby(names, key=lambda name: name[0])
+        }
+        assert list(by_experiment) == list(EXPERIMENTS)
+        for models in by_experiment.values():
+            assert models == ["Tiny", "Tiny", "Broken", "Broken", "Short", "Short"]
 
     def test_each_model_is_loaded_once_for_all_its_cases(self, first):
         for model, folder in (("Tiny", "tiny"), ("Broken", "nan"), ("Short", "short")):

@@ -1,0 +1,149 @@
+"""What a row says of itself, held against its place, its own other columns, and common sense."""
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmark.check_costs import impossible_costs
+from benchmark.experiments import EXPERIMENTS
+from benchmark.results import misplaced
+from benchmark.row import Row
+from benchmark.verdict import Fault, told
+
+_INFINITE = math.inf
+_RANGES = [
+    (r"alpha|tie_rate|word_initial_share|contradicted_share|(half_|tau_)?(skip_ratio|agreement)\w*", 0, 1),
+    (r"(half_)?exit_share|settled_share|eas\w*", 0, 1),
+    (r"tau|similarity_\w+", -1, 1),
+    (r"speedup_bound_\w+|target_rank", 1, _INFINITE),
+    (r"\w+_seconds", 0, 1e9),
+    (r"peak_memory_bytes", 1, 1e16),
+    (r"parameters|active_parameters|num_layers|vocab_size|batch_size|max_new_tokens", 1, _INFINITE),
+    (r"prompts|tokens|top_k", 1, _INFINITE),
+    (r"prompts_left_out|training_step|seed|\w+_(bytes|flops|tokens)", 0, _INFINITE),
+    (r"entropy_nats|kl_nats|margin|hesitation_layers_mean", 0, _INFINITE),
+]
+"""Columns by name, and what they lie between; the first that fits counts."""
+_ROUNDING = 1e-3
+_NEEDED = (
+    "source",
+    "revision",
+    "num_layers",
+    "vocab_size",
+    "parameters",
+    "dtype",
+    "device",
+    "batch_size",
+    "max_new_tokens",
+    "prompts",
+    "prompts_left_out",
+    "prompts_sha256",
+    "prompt_ids_sha256",
+    "tokens",
+    "chat_template",
+    "top_k",
+    "sampled_tokens",
+    "generate_seconds",
+    "oracle_seconds",
+    "peak_memory_bytes",
+    "token_records_sha256",
+)
+"""What every case that went well has."""
+_HEX = r"[0-9a-f]"
+_FORMATS = {
+    "source": r"(hub|package|path):.+",
+    "revision": rf"{_HEX}{{40}}|sha256:{_HEX}{{64}}|folder:{_HEX}{{16}}",
+    "device": r"cuda|cpu",
+    "prompts_sha256": rf"{_HEX}{{64}}",
+    "prompt_ids_sha256": rf"{_HEX}{{64}}",
+    "harness_commit": rf"{_HEX}{{40}}",
+}
+"""What some texts look like."""
+_NOT_MORE = {
+    "active_parameters": "parameters",
+    "sampled_tokens": "tokens",
+    "top_k": "vocab_size",
+    "batch_size": "prompts",
+}
+"""Columns that are at most as large as another."""
+_CLOCKS_DIFFER = timedelta(days=1)
+
+
+def false_claims(path: Path, row: Row) -> list[Fault]:
+    """What is wrong with a row as it stands, its tokens and where it comes from aside.
+
+    Args:
+        path: its file.
+        row: as it was read.
+    """
+    columns = _failed(row) if row.status == "failed" else _measured(row)
+    return [*_place(path, row), *_date(row), *_texts(row), *columns]
+
+
+def _place(path: Path, row: Row) -> Iterator[Fault]:
+    if (problem := misplaced(path, row.model_dump())) is not None:
+        yield Fault("", problem)
+
+
+def _date(row: Row) -> Iterator[Fault]:
+    try:
+        started = datetime.fromisoformat(row.started)
+        late = started - datetime.now(UTC) > _CLOCKS_DIFFER
+    except (ValueError, TypeError):
+        yield Fault("started", f"is no date with a time zone in ISO 8601: {told(row.started)}")
+        return
+    if late:
+        yield Fault("started", f"is in the future: {row.started}")
+
+
+def _texts(row: Row) -> Iterator[Fault]:
+    for column, value in row.model_dump().items():
+        if isinstance(value, str) and not value.isprintable():
+            yield Fault(column, f"has letters that cannot be printed: {told(value)}")
+        elif isinstance(value, str) and column in _FORMATS and not re.fullmatch(_FORMATS[column], value):
+            yield Fault(column, f"does not look like one: {told(value)}")
+
+
+def _failed(row: Row) -> Iterator[Fault]:
+    if not row.error:
+        yield Fault("error", "a failed case says why")
+    for column in ("tokens", "exit_layer_mean", "skip_ratio", "eas"):
+        if getattr(row, column) is not None:
+            yield Fault(column, "a failed case has no numbers")
+
+
+def _measured(row: Row) -> Iterator[Fault]:
+    if row.error is not None:
+        yield Fault("error", "a case that went well has none")
+    for column in _NEEDED:
+        if getattr(row, column) is None:
+            yield Fault(column, "is missing")
+    if row.limited:
+        yield Fault("limited", "not a full run; measure without --limit")
+    if row.harness_commit is None or row.harness_dirty is None:
+        yield Fault("harness_commit", "nobody knows by what code it was measured; measure in a clone of the repository")
+    elif row.harness_dirty:
+        yield Fault("harness_dirty", "measured with changes that are not committed; commit them and measure again")
+    if lacking := sorted(EXPERIMENTS.keys() - set(row.experiments)):
+        yield Fault("experiments", f"lacks {', '.join(lacking)}; run the same command again, which adds them")
+    if unknown := sorted(set(row.experiments) - EXPERIMENTS.keys()):
+        yield Fault("experiments", f"there is no {told(unknown[0])}")
+    yield from _ranges(row)
+    yield from impossible_costs(row)
+
+
+def _ranges(row: Row) -> Iterator[Fault]:
+    layers = row.num_layers or _INFINITE
+    ranges = [*_RANGES, (r"\w*exit_layer_\w*mean\w*", 1, layers), (r"half_exit_\w*mean", 0.5, layers)]
+    for column, value in row.model_dump().items():
+        low, high = next(((low, high) for name, low, high in ranges if re.fullmatch(name, column)), (None, None))
+        numbers = [number for number in (value if isinstance(value, list) else [value]) if number is not None]
+        if low is None or high is None:
+            continue
+        if outside := [number for number in numbers if not low - _ROUNDING <= number <= high + _ROUNDING]:
+            yield Fault(column, f"is {told(outside[0])}, outside of {low:g} to {high:g}")
+    for smaller, larger in _NOT_MORE.items():
+        if (getattr(row, smaller) or 0) > (getattr(row, larger) or _INFINITE):
+            yield Fault(smaller, f"is larger than {larger}")
