@@ -16,8 +16,7 @@ from benchmark.linear_head import LinearHead
 
 WITNESSES = 512
 # Columns of the vocabulary in one product: its logits stay in the processor's cache.
-_BLOCK = 8192
-_UNSURE_ROWS = 64
+_BLOCK = 4096
 # States in one product: what is computed of them on the way takes some megabytes.
 _ROWS = 1024
 
@@ -44,27 +43,33 @@ class Screen:
 
     def _wins(self, states: Tensor, tokens: Tensor) -> Tensor:
         own = self._head.exact(states, tokens)
-        highest = self._highest_other(states, tokens)
-        unsure = self._error(states, highest) + self._rounding(own)
-        answer = highest - own < -unsure
-        close = ((highest - own).abs() <= unsure).nonzero()[:, 0]
-        answer[close] = self.argmax(states[close], tokens[close]) == tokens[close]
+        blocks = self._highest_others(states, tokens)
+        error, rounding = self._error(states, blocks), self._rounding(own)[:, None]
+        reaching = blocks + error + rounding >= own[:, None]
+        beaten = (blocks - error - rounding > own[:, None]).any(-1)
+        answer = ~reaching.any(-1)
+        close = (~answer & ~beaten).nonzero()[:, 0]
+        answer[close] = self._best(states[close], tokens[close], reaching[close]) == tokens[close]
         return answer
 
     def argmax(self, states: Tensor, tokens: Tensor) -> Tensor:
         """The exact argmax, the lowest id among equals, of states whose tokens are among the best: R × d, R → R."""
+        count = len(range(0, len(self._head.low), _BLOCK))
+        return self._best(states, tokens, torch.ones(len(tokens), count, dtype=torch.bool, device=tokens.device))
+
+    def _best(self, states: Tensor, tokens: Tensor, reaching: Tensor) -> Tensor:
+        """The argmax, looked for among the tokens and the blocks of the vocabulary that may hold a better one.
+
+        `reaching` is R × blocks.
+        """
         floors = self._head.exact(states, tokens)
-        best = torch.empty_like(tokens)
-        for start in range(0, len(states), _UNSURE_ROWS):
-            part = slice(start, start + _UNSURE_ROWS)
-            rows, candidates = self._reaching(states[part], floors[part])
-            exact = self._head.exact(states[part][rows], candidates)
-            count = len(states[part])
-            highest = exact.new_full((count,), -torch.inf).scatter_reduce(0, rows, exact, "amax")
-            top = exact == highest[rows]
-            unknown = candidates.new_full((count,), len(self._head.low))
-            best[part] = unknown.scatter_reduce(0, rows[top], candidates[top], "amin")
-        return best
+        rows, candidates = self._candidates(states, floors, reaching)
+        exact = self._head.exact(states[rows], candidates)
+        highest = floors.scatter_reduce(0, rows, exact, "amax")
+        top = exact == highest[rows]
+        # One token behind the last loses against every candidate.
+        best = torch.where(floors == highest, tokens, len(self._head.low))
+        return best.scatter_reduce(0, rows[top], candidates[top], "amin")
 
     def near_ties(self, states: Tensor, logits: Tensor, margins: Tensor) -> Tensor:
         """Where the model's choice need not be the exact argmax: its best two logits differ by no more than rounding
@@ -97,34 +102,38 @@ class Screen:
         unsure = 2 * self._sum_error(states) + self._rounding(torch.maximum(highest.abs(), own.abs()))
         return highest - own > unsure
 
-    def _highest_other(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """Largest low-precision logit of any other token: R × d, R → R, double."""
+    def _highest_others(self, states: Tensor, tokens: Tensor) -> Tensor:
+        """Largest low-precision logit of any other token in each block of the vocabulary: R × d, R → R × blocks,
+        double."""
         self.products += len(states)
         low = states.to(self._head.low.dtype)
-        highest = low.new_full((len(states),), -torch.inf)
+        highest = []
         for start in range(0, len(self._head.low), _BLOCK):
-            logits = self._product(low, slice(start, start + _BLOCK))
+            logits = self._product(low, start)
             inside = ((tokens >= start) & (tokens < start + _BLOCK)).nonzero()[:, 0]
             logits[inside, tokens[inside] - start] = -torch.inf
-            highest = torch.maximum(highest, logits.amax(-1))
-        return highest.double()
+            highest.append(logits.amax(-1))
+        return torch.stack(highest, dim=-1).double()
 
-    def _product(self, low: Tensor, block: slice) -> Tensor:
+    def _product(self, low: Tensor, start: int) -> Tensor:
+        block = slice(start, start + _BLOCK)
         logits = low @ self._head.low[block].T
         return logits if self._head.bias is None else logits + self._head.bias[block].to(logits.dtype)
 
-    def _reaching(self, states: Tensor, floors: Tensor) -> tuple[Tensor, Tensor]:
-        """Pairs of a state and a token whose logit may reach the state's floor, as two lists of indices."""
-        self.products += len(states)
+    def _candidates(self, states: Tensor, floors: Tensor, reaching: Tensor) -> tuple[Tensor, Tensor]:
+        """Pairs of a state and a token, in one of its reaching blocks, whose logit may reach the state's floor; as two
+        lists of indices."""
         low = states.to(self._head.low.dtype)
         least = floors - self._rounding(floors)
-        least = least - self._error(states, least)
+        least = least - self._error(states, least[:, None])[:, 0]
         # Rounding the bound itself must not raise it, and the logits below it were rounded as well.
         least = (least - 4 * torch.finfo(low.dtype).eps * least.abs()).to(low.dtype)
-        pairs = []
-        for start in range(0, len(self._head.low), _BLOCK):
-            logits = self._product(low, slice(start, start + _BLOCK))
-            pairs.append((logits >= least[:, None]).nonzero() + torch.tensor([0, start], device=low.device))
+        pairs = [torch.empty(0, 2, dtype=torch.long, device=low.device)]
+        for block, start in enumerate(range(0, len(self._head.low), _BLOCK)):
+            for rows in reaching[:, block].nonzero()[:, 0].split(_ROWS):
+                found = (self._product(low[rows], start) >= least[rows, None]).nonzero()
+                pairs.append(torch.stack([rows[found[:, 0]], found[:, 1] + start], dim=-1))
+        self.products += -(-int(reaching.sum()) // reaching.shape[1])
         rows, tokens = torch.cat(pairs).T
         return rows, tokens
 
@@ -135,14 +144,14 @@ class Screen:
         return torch.finfo(torch.float32).eps * terms * (self._head.norms[0] * _norm(states) + self._head.largest_bias)
 
     def _error(self, states: Tensor, logits: Tensor) -> Tensor:
-        """Bound of the error of low-precision logits, one for each state: of rounding state, weights and outcome."""
+        """Bound of the error of low-precision logits, of rounding state, weights and outcome: R × d, R × n → R × n."""
         lost = _norm(states.float() - states.to(self._head.low.dtype).float())
         size, lost_of_weight = self._head.norms
         error = _norm(states) * lost_of_weight + lost * (size + lost_of_weight) + self._sum_error(states)
         step = torch.finfo(self._head.low.dtype).eps
         if self._head.bias is None:
-            return error + step * logits.abs()
-        return error + step * (2 * logits.abs() + 3 * self._head.largest_bias)
+            return error[:, None] + step * logits.abs()
+        return error[:, None] + step * (2 * logits.abs() + 3 * self._head.largest_bias)
 
     def _rounding(self, logits: Tensor) -> Tensor:
         """Two logits that differ by more than this differ after rounding to the head's dtype as well."""

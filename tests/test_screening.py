@@ -2,14 +2,26 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from benchmark import screening
 from benchmark.linear_head import LinearHead
 from benchmark.screening import Screen
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
+
+# The fixture below is the same for every example.
+MANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(params=[7, 4096], ids=lambda size: f"blocks of {size}", autouse=True)
+def blocks(request):
+    """Blocks of the vocabulary smaller than the tests' heads, and the real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(screening, "_BLOCK", request.param)
+        yield
 
 
 def head_of(weight: torch.Tensor, bias: torch.Tensor | None = None) -> LinearHead:
@@ -51,6 +63,7 @@ def heads_and_states(draw):
     return head_of(weight.to(dtype), bias), states.to(dtype)
 
 
+@MANY
 @given(heads_and_states(), st.integers(0, 2**31))
 def test_the_screen_finds_what_all_logits_say(example, seed):
     head, states = example
@@ -63,6 +76,7 @@ def test_the_screen_finds_what_all_logits_say(example, seed):
         screen.learn(tokens)  # from now on with witnesses
 
 
+@MANY
 @given(heads_and_states())
 def test_the_exact_argmax_is_the_lowest_among_equals(example):
     head, states = example
@@ -92,6 +106,7 @@ def test_a_witness_spares_the_product_with_the_vocabulary():
     assert screen.products == 2  # the first state was decided by the witness
 
 
+@MANY
 @given(heads_and_states())
 def test_near_ties_are_noticed_wherever_rounding_may_choose_another_token(example):
     head, states = example
