@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.capture import Progress
-from benchmark.columns import cost_columns
-from benchmark.costs import architecture
-from benchmark.entries import Model, Workload
-from benchmark.errors import CannotRun, ExitBenchError, InputError
+from benchmark.entries import Model, Workload, refuse_misfit
+from benchmark.errors import ExitBenchError, InputError
 from benchmark.experiments import EXPERIMENTS, Choices
-from benchmark.measuring import Measurement, measure
+from benchmark.measuring import measure, measured_columns
 from benchmark.provenance import provenance
 from benchmark.results import Store, read_row, read_tokens
 from benchmark.row import SCHEMA_VERSION, Row
@@ -65,12 +63,7 @@ class Case:
             CannotRun, InputError: the model or the prompts are not to be had.
         """
         spec, source = self.model.spec, self.model.source()
-        if (source.task == "masked") != (self.workload.spec.kind == "masked"):
-            raise CannotRun(
-                "masked tokens are for encoder models, prompts for models that write",
-                "choose another workload",
-                f"{spec.name} on {self.workload.spec.name}",
-            )
+        refuse_misfit(spec.name, source.task, self.workload.spec)
         asked = {
             "schema": SCHEMA_VERSION,
             "suite": SUITE,
@@ -165,7 +158,7 @@ class Case:
             # Without the frames it came from; they would keep the model in memory.
             self._failure = error.with_traceback(None)
             raise
-        row = Row(**self._frame(started), **self._measured(measurement), status="ok")
+        row = Row(**self._frame(started), **measured_columns(measurement, self.model.loaded()), status="ok")
         self.trace, self.measured = measurement.capture.trace, True
         self.store.write(self.path, row, self.trace.write_parquet)
         # What the row had before it shall have again, whatever experiments this session asks for.
@@ -216,27 +209,4 @@ class Case:
             "tau": list(self.settings.tau),
             "started": started.isoformat(timespec="seconds"),
             **provenance(device),
-        }
-
-    def _measured(self, measurement: Measurement) -> dict[str, Any]:
-        """The columns that are known once the model has run."""
-        capture, loaded = measurement.capture, self.model.loaded()
-        return {
-            "architecture": architecture(loaded.task, loaded.costs) if loaded.costs else None,
-            "parameters": loaded.costs.parameters if loaded.costs else loaded.num_parameters,
-            "active_parameters": loaded.costs.active_parameters if loaded.costs else None,
-            "num_layers": loaded.anatomy.num_layers,
-            "vocab_size": loaded.readout.vocab_size,
-            "dtype": loaded.dtype,
-            "batch_size": capture.batch_size,
-            "prompts": measurement.prompts,
-            "prompts_left_out": measurement.prompts_left_out,
-            "prompt_ids_sha256": measurement.prompt_ids_sha256,
-            "tokens": capture.trace.num_tokens,
-            "sampled_tokens": int(capture.trace.sampled.sum()),
-            "chat_template": measurement.chat_template,
-            "generate_seconds": capture.generate_seconds,
-            "oracle_seconds": capture.oracle_seconds,
-            "peak_memory_bytes": measurement.peak_memory_bytes,
-            **cost_columns(loaded.costs),
         }

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from benchmark.errors import ExitBenchError
+from benchmark.errors import CannotRun, ExitBenchError
 from benchmark.hub import Hub
 from benchmark.loaded import LoadedModel
 from benchmark.loading import free_memory, load
 from benchmark.prompts import read_prompts
 from benchmark.sources import Machine, Source, locate
 from benchmark.specs import ModelSpec, WorkloadSpec
+from benchmark.tasks import Task
 
 T = TypeVar("T")
 
@@ -80,3 +81,17 @@ class Workload:
         self.spec = spec
         self.limited = limit is not None and limit != spec.prompts
         self.prompts: Once[list[str]] = Once(lambda: read_prompts(spec, limit or spec.prompts, hub))
+
+
+def refuse_misfit(model: str, task: Task, workload: WorkloadSpec) -> None:
+    """Let encoders have masked texts only, and models that write have prompts only.
+
+    Raises:
+        CannotRun: the workload is of the other kind.
+    """
+    if (task == "masked") != (workload.kind == "masked"):
+        raise CannotRun(
+            "masked tokens are for encoder models, prompts for models that write",
+            "choose another workload",
+            f"{model} on {workload.name}",
+        )

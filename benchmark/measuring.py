@@ -5,12 +5,15 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from benchmark import hardware
 from benchmark.capture import Capture, Progress, decode
+from benchmark.columns import cost_columns
+from benchmark.costs import architecture
 from benchmark.errors import MeasurementError
 from benchmark.loaded import LoadedModel
 from benchmark.masking import fill_masks
@@ -77,6 +80,30 @@ def measure(
         chat_template=chat,
         peak_memory_bytes=hardware.peak_memory(loaded.device),
     )
+
+
+def measured_columns(measurement: Measurement, loaded: LoadedModel) -> dict[str, Any]:
+    """The columns of a row that are known once the model has run, whatever is then made of its trace."""
+    capture = measurement.capture
+    return {
+        "architecture": architecture(loaded.task, loaded.costs) if loaded.costs else None,
+        "parameters": loaded.costs.parameters if loaded.costs else loaded.num_parameters,
+        "active_parameters": loaded.costs.active_parameters if loaded.costs else None,
+        "num_layers": loaded.anatomy.num_layers,
+        "vocab_size": loaded.readout.vocab_size,
+        "dtype": loaded.dtype,
+        "batch_size": capture.batch_size,
+        "prompts": measurement.prompts,
+        "prompts_left_out": measurement.prompts_left_out,
+        "prompt_ids_sha256": measurement.prompt_ids_sha256,
+        "tokens": capture.trace.num_tokens,
+        "sampled_tokens": int(capture.trace.sampled.sum()),
+        "chat_template": measurement.chat_template,
+        "generate_seconds": capture.generate_seconds,
+        "oracle_seconds": capture.oracle_seconds,
+        "peak_memory_bytes": measurement.peak_memory_bytes,
+        **cost_columns(loaded.costs),
+    }
 
 
 def _fitting(loaded: LoadedModel, encoded: Sequence[Sequence[int]], max_new_tokens: int) -> list[int]:
