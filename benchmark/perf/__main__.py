@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from benchmark.errors import ExitBenchError
-from benchmark.perf.report import peak, report
+from benchmark.perf.memory import only_peak
+from benchmark.perf.report import report
 from benchmark.perf.scaling import scaling
 from benchmark.perf.subjects import WAYS
 
@@ -13,7 +14,7 @@ def main() -> int:
     """Measure and print; our own errors become one line and exit code 1."""
     options = _parser().parse_args()
     try:
-        run = peak if options.peak_of else scaling if options.scaling else report
+        run = only_peak if options.peak_of else scaling if options.scaling else report
         for line in run(options):
             print(line, flush=True)
     except ExitBenchError as error:

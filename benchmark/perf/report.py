@@ -2,8 +2,6 @@
 
 import argparse
 import statistics
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,19 +12,12 @@ from benchmark import hardware
 from benchmark.costs import Costs
 from benchmark.errors import MeasurementError
 from benchmark.perf.machine import matrix_peak, memory_bandwidth
+from benchmark.perf.memory import peak_of
 from benchmark.perf.subjects import WAYS, Found, Subject, subject
 from benchmark.perf.timing import parts, seconds
 
 _NAMES = {"plain": "(a) plain generate", "obvious": "(b) obvious oracle", "case": "(c) this project's case"}
 _COSINE_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 3e-2}
-
-
-def peak(options: argparse.Namespace) -> Iterator[str]:
-    """Run one way once; yields the peak of memory of it, in bytes."""
-    one = subject(options)
-    hardware.reset_peak_memory(one.loaded.device)
-    getattr(one, options.peak_of)()
-    yield str(hardware.peak_memory(one.loaded.device))
 
 
 def report(options: argparse.Namespace) -> Iterator[str]:
@@ -51,7 +42,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
         for way in ("plain", "case"):
             times[way].append(seconds(getattr(one, way), device))
     middle = {way: statistics.median(values) for way, values in times.items()}
-    peaks = {way: _peak(one, way) for way in ("plain", "case")}
+    peaks = {way: peak_of(one, way) for way in ("plain", "case")}
     tokens = one.capture.trace.num_tokens
     yield ""
     yield f"{'':24} {'/ plain':>8} {'seconds':>22} {'tokens/s':>9} {'peak memory':>14}"
@@ -82,17 +73,6 @@ def _agreement(one: Subject, found: Found) -> str:
     if other > allowed or far > _COSINE_TOLERANCE[dtype]:
         raise MeasurementError(f"(b) and (c) differ at {other} of {matches.size} exits, and by {far:.2g} in cosines")
     return f"(b) and (c): {other} of {matches.size} exits differ; cosines by at most {far:.1g}"
-
-
-def _peak(one: Subject, way: str) -> int:
-    """Peak memory of one way: of a process of its own on a CPU, where memory once used is not given back."""
-    if one.loaded.device.type != "cpu":
-        hardware.reset_peak_memory(one.loaded.device)
-        getattr(one, way)()
-        return hardware.peak_memory(one.loaded.device)
-    command = [sys.executable, "-m", "benchmark.perf", *sys.argv[1:], "--peak-of", way]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own command line
-    return int(done.stdout.split()[-1])
 
 
 def _parts(one: Subject) -> Iterator[str]:

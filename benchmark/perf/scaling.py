@@ -1,11 +1,11 @@
 """Time and memory of a case against prompts, tokens, layers and vocabulary: one is doubled, the others stay."""
 
 import argparse
-import subprocess
-import sys
 from collections.abc import Iterator
+from typing import Any
 
 from benchmark import hardware
+from benchmark.perf.memory import peak_of
 from benchmark.perf.subjects import Subject, random_subject, subject
 from benchmark.perf.timing import seconds
 
@@ -22,43 +22,29 @@ _SMALL = {
 
 def scaling(options: argparse.Namespace) -> Iterator[str]:
     """Yields the lines of the table: the named model for prompts and tokens, a small random Llama for the rest."""
-    yield f"{'':28} {'tokens':>7} {'seconds':>8} {'ms/token':>9} {'of which reading':>17} {'peak memory':>12}"
-    for factor in (1, 2, 4):
-        yield _line(f"prompts × {factor}", _changed(options, prompts=options.prompts * factor))
-    for factor in (1, 2, 4):
-        yield _line(f"new tokens × {factor}", _changed(options, max_new_tokens=options.max_new_tokens * factor))
+    yield f"{'':26} {'tokens':>6} {'seconds':>8} {'ms/token':>9} {'reading':>8} {'over plain generate':>20}"
+    for name in ("prompts", "max_new_tokens"):
+        for factor in (1, 2, 4):
+            changes = {name: getattr(options, name) * factor}
+            one = subject(_changed(options, **changes))
+            extra = peak_of(one, "case", **changes) - peak_of(one, "plain", **changes)
+            yield f"{_line(f'{name} × {factor}', one, options.rounds)} {extra / 1e6:17.0f} MB"
     for name in ("num_hidden_layers", "vocab_size"):
         for factor in (1, 2, 4):
-            yield _line(f"small Llama, {name} × {factor}", options, **{name: _SMALL[name] * factor})
+            yield _line(f"{name} × {factor}", _small(options, {name: _SMALL[name] * factor}), options.rounds)
 
 
-def _changed(options: argparse.Namespace, **changes: int) -> argparse.Namespace:
+def _changed(options: argparse.Namespace, **changes: Any) -> argparse.Namespace:
     return argparse.Namespace(**vars(options) | changes)
 
 
-def _line(title: str, options: argparse.Namespace, **changes: int) -> str:
-    one = _small(options, changes) if changes else subject(options)
-    device = one.loaded.device
+def _line(title: str, one: Subject, rounds: int) -> str:
     one.case()
-    taken = min(seconds(one.case, device) for _ in range(options.rounds))
-    tokens = one.capture.trace.num_tokens
-    memory = "" if changes else f"{_peak(options) / 1e6:9.0f} MB"
-    reading = one.capture.oracle_seconds
-    return f"{title:28} {tokens:7} {taken:8.2f} {1000 * taken / tokens:9.2f} {reading:15.2f} s {memory:>12}"
+    taken = min(seconds(one.case, one.loaded.device) for _ in range(rounds))
+    tokens, reading = one.capture.trace.num_tokens, one.capture.oracle_seconds
+    return f"{title:26} {tokens:6} {taken:8.2f} {1000 * taken / tokens:9.2f} {reading:6.2f} s"
 
 
 def _small(options: argparse.Namespace, changes: dict[str, int]) -> Subject:
-    options = _changed(options)
-    options.random_config, options.dtype = _SHAPE, options.dtype or "float32"
+    options = _changed(options, random_config=_SHAPE, dtype=options.dtype or "float32")
     return random_subject(options, hardware.choose_device(options.device), **_SMALL | changes)
-
-
-def _peak(options: argparse.Namespace) -> int:
-    named = {"prompts": "--prompts", "max_new_tokens": "--max-new-tokens", "batch_size": "--batch-size"}
-    command = [sys.executable, "-m", "benchmark.perf", "--peak-of", "case"]
-    for field, option in named.items():
-        command += [option, str(getattr(options, field))]
-    if options.random_config:
-        command += ["--random-config", options.random_config]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own command line
-    return int(done.stdout.split()[-1])
