@@ -166,12 +166,16 @@ class Case:
             self.record(experiment, EXPERIMENTS[experiment](self.trace, self.choices))
 
     def record(self, experiment: str, columns: dict[str, Any]) -> Row:
-        """Add an experiment's columns to the row; returns the row as it stands on disk."""
-        row = self.row
-        if row is None:
-            raise InputError(f"{self.path}: is gone; measure the case again")
-        done = sorted({*row.experiments, experiment})
-        return self.store.write(self.path, Row(**{**row.model_dump(), **columns, "experiments": done}))
+        """Add an experiment's columns to the row; returns the row as it stands on disk.
+
+        Raises:
+            InputError: the row is gone.
+        """
+
+        def added(row: Row) -> Row:
+            return Row(**{**row.model_dump(), **columns, "experiments": sorted({*row.experiments, experiment})})
+
+        return self.store.update(self.path, added)
 
     def record_failure(self, error: BaseException) -> None:
         """Write a row that says why the case failed, unless an earlier run of it went well."""

@@ -49,7 +49,6 @@ def exit_columns(trace: Trace, seed: int) -> dict[str, Any]:
     layers = trace.num_layers
     first, last = first_match(trace.matches), settled(trace.matches)
     skipped, skipped_settled = skip_ratio(first, layers), skip_ratio(last, layers)
-    one_prompt = (trace.prompt == trace.prompt[0]).all()
     return {
         "exit_layer_mean": float(first.mean()),
         "exit_layer_settled_mean": float(last.mean()),
@@ -57,7 +56,7 @@ def exit_columns(trace: Trace, seed: int) -> dict[str, Any]:
         **_interval("skip_ratio", skipped, trace.prompt, seed),
         "skip_ratio_settled": float(skipped_settled.mean()),
         **_interval("skip_ratio_settled", skipped_settled, trace.prompt, seed),
-        "interval_missing": ONE_PROMPT if one_prompt else None,
+        "interval_missing": _interval_missing(trace),
         "skip_ratio_chance": chance_skip_ratio(trace) if trace.sampled.any() else None,
         "hesitation_layers_mean": float((last - first).mean()),
         "contradicted_share": float((last > first).mean()),
@@ -95,9 +94,13 @@ def suitability_columns(trace: Trace, alpha: float, seed: int, tau: Sequence[flo
                 f"tau_skip_ratio_{name}": [float(skip_ratio(some, trace.num_layers).mean()) for some in exits],
                 f"tau_agreement_{name}": [agreement_at(some, matches) for some in exits],
             }
-    columns |= _interval("eas", trace.similarity_logit, trace.prompt, seed, lambda curves: eas_of_curves(curves, alpha))
-    highest = eas_max(alpha, trace.num_layers)
-    columns["eas_normalized"] = columns["eas"] / highest if highest > 0 else None
+    columns |= dict.fromkeys(("eas_normalized", "eas_ci_low", "eas_ci_high"))
+    if columns["eas"] is not None:
+        highest = eas_max(alpha, trace.num_layers)
+        columns["eas_normalized"] = columns["eas"] / highest if highest > 0 else None
+        columns |= _interval(
+            "eas", trace.similarity_logit, trace.prompt, seed, lambda curves: eas_of_curves(curves, alpha)
+        )
     return columns
 
 
@@ -237,6 +240,15 @@ def _refuse_empty(trace: Trace) -> None:
         raise MeasurementError(
             "no token was generated, so there is nothing to average; check the workload's prompts and --max-new-tokens"
         )
+
+
+def _interval_missing(trace: Trace) -> str | None:
+    """Why numbers of the case have no interval; the halves have none of their own if it is the sample that is small."""
+    if len(np.unique(trace.prompt)) == 1:
+        return ONE_PROMPT
+    if (trace.half_matches >= 0).any() and len(np.unique(trace.prompt[trace.sampled])) == 1:
+        return f"of half_skip_ratio: in the sample {ONE_PROMPT}"
+    return None
 
 
 def _interval(

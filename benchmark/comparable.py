@@ -5,15 +5,21 @@ run, in one setting; the rest is left out and counted.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.errors import InputError
 from benchmark.oracle import first_match
-from benchmark.results import read_row, read_tokens
+from benchmark.results import intact_tokens
+from benchmark.row import Row
+from benchmark.standing import Standing, inventory, remark_on
+from benchmark.trace import read_arrays
 
 DECODERS = ("dense", "moe", "ssm", "hybrid")
 _TEXTS = (
@@ -31,6 +37,7 @@ _TEXTS = (
     "dtype",
     "quantization",
     "prompts_sha256",
+    "token_records_sha256",
     "started",
 )
 _NUMBERS = (
@@ -53,7 +60,7 @@ class Comparable:
     """The rows that may be compared."""
 
     rows: pd.DataFrame
-    """One a (model, workload), of every model as it was released: of training checkpoints the last."""
+    """One a (model, workload), of every model as it was released: of training checkpoints the last. With `lineage`."""
     checkpoints: pd.DataFrame
     """One a (checkpoint, workload), with `entry`, what they are checkpoints of."""
     left_out: dict[str, int]
@@ -62,23 +69,38 @@ class Comparable:
     """Choices that were made between rows."""
 
 
-def read(folder: Path) -> pd.DataFrame:
+def read(folder: Path) -> tuple[pd.DataFrame, str | None]:
     """Every row below a folder, without its lists, with its file as `path`. Texts that are not known are empty.
+
+    Returns:
+        The rows, and what `standing.remark` says of the other files.
 
     Raises:
         InputError: there is no such folder, or no row in it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a folder of results, such as results/local")
-    files = [path for path in sorted(folder.rglob("*.json")) if path.is_file()]
-    records = []
-    for path in files:
-        if (row := read_row(path)) is not None:
-            records.append(row.model_dump(include={*_TEXTS, *_NUMBERS, "limited"}) | {"path": path})
-    if not records:
-        others = f", only {len(files)} JSON files that are something else or of another version" if files else ""
-        raise InputError(f"{folder}: holds no rows{others}; measure with: pytest suites/ --results-dir {folder}")
-    table = pd.DataFrame(records)
+    counts: Counter[Standing] = Counter()
+
+    def rows() -> Iterator[tuple[Path, Row]]:
+        for found in inventory(folder):
+            counts[found.standing] += 1
+            if found.row is not None:
+                yield found.path, found.row
+
+    table = table_of(rows())
+    others = remark_on(folder, counts)
+    if table.empty:
+        why = "" if others is None else f", {others.removeprefix(f'{folder}: ')}"
+        raise InputError(f"{folder}: holds no rows{why}; measure with: pytest suites/ --results-dir {folder}")
+    return table, others
+
+
+def table_of(rows: Iterable[tuple[Path, Row]]) -> pd.DataFrame:
+    """The table that `read` makes, of rows that are read already, each with its file."""
+    columns = (*_TEXTS, *_NUMBERS, "limited")
+    of_row = attrgetter(*columns)
+    table = pd.DataFrame([(path, *of_row(row)) for path, row in rows], columns=["path", *columns])
     texts = {name: table[name].fillna("").astype(str) for name in _TEXTS}
     return table.assign(**texts, **{name: table[name].astype(float) for name in _NUMBERS})
 
@@ -113,6 +135,7 @@ def comparable(table: pd.DataFrame) -> Comparable:
     final = _final(rows)
     alone = ~final & rows["training_step"].isna()
     rows, final = keep(rows, ~alone, "of a training checkpoint without a step"), final[~alone]
+    rows = rows.assign(lineage=lineages(rows))
     stepped = rows[rows["training_step"].notna()]
     return Comparable(rows[final], stepped, {reason: count for reason, count in left_out.items() if count}, notes)
 
@@ -129,7 +152,8 @@ def _usual(rows: pd.DataFrame, of: str, setting: list[str]) -> pd.Series:
 def _choices(rows: pd.DataFrame, chosen: pd.Series) -> list[str]:
     """For each model with several dtypes, which one was taken."""
     notes = []
-    for model, some in rows.groupby("model"):
+    several = rows.groupby("model")["dtype"].nunique()
+    for model, some in rows[rows["model"].isin(several.index[several > 1])].groupby("model"):
         others = sorted(set(some["dtype"]) - set(some.loc[chosen[some.index], "dtype"]))
         if others:
             notes.append(f"{model} in {some.loc[chosen[some.index], 'dtype'].iloc[0]}, not {', '.join(others)}")
@@ -152,6 +176,27 @@ def _final(rows: pd.DataFrame) -> pd.Series:
     return ~checkpoint | (last & ~rows["entry"].isin(rows.loc[~checkpoint, "entry"]))
 
 
+def lineages(rows: pd.DataFrame) -> pd.Series:
+    """Lineage of each row: where its weights began, following `base_model` from model to model as far as it is known.
+
+    Models of one lineage are alike, whatever they were tuned for, so it counts as one when models are drawn.
+    """
+    bases = rows["base_model"].map(lambda base: f"hub:{base}" if base else "")
+    names = rows["source"].where(rows["source"].ne(""), bases).where(lambda name: name.ne(""), "model:" + rows["model"])
+    made_from: dict[str, str] = {}
+
+    def beginning(name: str) -> str:
+        while name in made_from:
+            name = made_from[name]
+        return name
+
+    for name, base in dict.fromkeys(zip(names, bases, strict=True)):
+        # Entries may go round in a circle by mistake; who is in it is of one lineage then.
+        if base and beginning(name) != beginning(base):
+            made_from[beginning(name)] = beginning(base)
+    return names.map(beginning)
+
+
 def prompt_depths(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Mean relative exit of every prompt, from the traces beside the rows.
 
@@ -159,19 +204,25 @@ def prompt_depths(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         `model`, `workload`, `prompt` and `depth`, the mean over the prompt's tokens of first-match exit / L; and the
         number of rows whose trace is missing, damaged or another row's.
     """
-    tables = []
-    for model, workload, path in zip(rows["model"], rows["workload"], rows["path"], strict=True):
+    prompts, depths = [], []
+    for path, digest in zip(rows["path"], rows["token_records_sha256"], strict=True):
         try:
-            trace = read_tokens(path, row) if (row := read_row(path)) else None
+            prompt, depth = _depth_by_prompt(intact_tokens(path, digest))
         except InputError:
-            continue
-        if trace is None or trace.matches.size == 0:
-            continue
-        prompts, member = np.unique(trace.prompt, return_inverse=True)
-        depth = np.bincount(member, first_match(trace.matches)) / np.bincount(member) / trace.num_layers
-        tables.append(pd.DataFrame({"model": model, "workload": workload, "prompt": prompts, "depth": depth}))
-    nothing = pd.DataFrame({"model": [], "workload": [], "prompt": [], "depth": []})
-    return pd.concat(tables, ignore_index=True) if tables else nothing, len(rows) - len(tables)
+            prompt, depth = np.zeros(0, int), np.zeros(0)
+        prompts.append(prompt)
+        depths.append(depth)
+    sizes = [len(prompt) for prompt in prompts]
+    table = pd.DataFrame({name: np.repeat(rows[name].to_numpy(), sizes) for name in ("model", "workload")})
+    return table.assign(prompt=np.concatenate(prompts), depth=np.concatenate(depths)), sizes.count(0)
+
+
+def _depth_by_prompt(tokens: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Prompts of a file of tokens, and the mean relative exit of each."""
+    arrays = read_arrays(tokens, ["prompt", "matches"])
+    matches = arrays["matches"]
+    prompts, member = np.unique(arrays["prompt"], return_inverse=True)
+    return prompts, np.bincount(member, first_match(matches)) / np.bincount(member) / matches.shape[1]
 
 
 def levels(rows: pd.DataFrame, column: str, of: str = "model") -> pd.Series:

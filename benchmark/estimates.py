@@ -1,11 +1,13 @@
 """Numbers that speak of models: each with an interval that says how far it would move with other models.
 
-Models are the sampling unit: whole models are drawn with replacement, each with all that was measured of it. A draw is
-written as weights, how often it holds each model, so that a statistic of many draws is one product of arrays.
+Models made from one base model are alike, so the sampling unit is the lineage: a base model and all that was made from
+it. Whole lineages are drawn with replacement, each with all that was measured of it. A draw is written as weights, how
+often it holds each lineage, so that a statistic of many draws is one product of arrays.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,17 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 from benchmark.statistics import RESAMPLES, expanded_tail
 
 MINIMUM_DEGREES = 5
-"""Degrees of freedom from which on there is an interval. They are the models, less the means and slopes fitted to them:
-six models for a mean, seven for a correlation, for a slope six more than families; a difference has as many as its
-smaller group has models. Fewer, drawn again and again, show too little of what others are like."""
-_BLOCK = 500
+"""Degrees of freedom from which on there is an interval. They are the lineages, less the means and slopes fitted: six
+lineages for a mean, seven for a correlation, for a slope six more than families; a difference has as many as its
+smaller group has lineages. Fewer, drawn again and again, show too little of what others are like."""
+_BLOCK = 2_000
 _SEED = 0
 # A number may not exist in a draw: a correlation does not when one model was drawn again and again.
 _MOST_UNDEFINED = 0.05
 
 Numbers = NDArray[np.float64]
+Indices = NDArray[np.intp]
 Statistic = Callable[[Numbers], Numbers]
-"""From weights, draws × models, to numbers, draws × C; NaN where a draw does not determine them."""
+"""From weights, draws × lineages, to numbers, draws × C; NaN where a draw does not determine them."""
 
 
 @dataclass(frozen=True)
@@ -47,66 +50,87 @@ class Estimate:
 
 
 def over_models(
-    names: Sequence[str], unit: str, statistic: Statistic, strata: NDArray[np.integer], degrees: int
+    names: Sequence[str], unit: str, models: int, statistic: Statistic, strata: Sequence[int], degrees: int
 ) -> list[Estimate]:
     """C numbers of the same models, with expanded percentile intervals (`statistics.expanded_tail`).
 
     Args:
         names: C.
         unit: of all of them.
+        models: number of models.
         statistic: what is estimated.
-        strata: models, the group among which each is drawn.
+        strata: lineages of each group of models, one group after the other; each is drawn by itself.
         degrees: of freedom that the statistic leaves.
     """
-    models = len(strata)
-    values = statistic(np.ones((1, models)))[0] if models else np.full(len(names), np.nan)
-    low = high = [None] * len(names)
-    missing = None
-    if degrees < MINIMUM_DEGREES:
-        missing = f"more models needed: {MINIMUM_DEGREES - degrees}"
-    elif not np.isfinite(values).all():
-        missing = "all models alike"
-    else:
-        rng = np.random.default_rng(_SEED)
-        draws = np.concatenate([statistic(_times_drawn(rng, strata)) for _ in range(0, RESAMPLES, _BLOCK)])
-        defined = np.isfinite(draws).all(axis=1)
-        if defined.mean() < 1 - _MOST_UNDEFINED:
+    values = statistic(np.ones((1, sum(strata))))[0] if models else np.full(len(names), np.nan)
+    draws = np.empty((0, len(names)))
+    if degrees >= MINIMUM_DEGREES and np.isfinite(values).any():
+        draws = np.concatenate([statistic(weights) for weights in _draws(strata)])
+    estimates = []
+    for name, value, drawn in zip(names, values.tolist(), draws.T, strict=True):
+        low = high = missing = None
+        defined = drawn[np.isfinite(drawn)]
+        if degrees < MINIMUM_DEGREES:
+            missing = f"more models needed: {MINIMUM_DEGREES - degrees}"
+        elif not np.isfinite(value):
+            missing = "all models alike"
+        elif len(defined) < (1 - _MOST_UNDEFINED) * len(drawn):
             missing = "hangs on one or two models"
         else:
             tail = expanded_tail(degrees + 1)
-            low, high = np.quantile(draws[defined], [tail, 1 - tail], axis=0).tolist()
-    return [
-        Estimate(name, unit, models, float(value) if np.isfinite(value) else None, least, most, missing)
-        for name, value, least, most in zip(names, values, low, high, strict=True)
-    ]
+            low, high = np.quantile(defined, [tail, 1 - tail]).tolist()
+        estimates.append(Estimate(name, unit, models, value if np.isfinite(value) else None, low, high, missing))
+    return estimates
 
 
-def _times_drawn(rng: np.random.Generator, strata: NDArray[np.integer]) -> Numbers:
-    """How often each draw holds each model, as many of a stratum as it has: draws × models."""
-    times = np.empty((_BLOCK, len(strata)))
-    for stratum in np.unique(strata):
-        (members,) = np.nonzero(strata == stratum)
-        times[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=_BLOCK)
-    return times
+def _draws(strata: Sequence[int]) -> Iterator[Numbers]:
+    """How often each draw holds each lineage, as many of a stratum as it has: a block of draws × lineages at a time."""
+    times = [_times_drawn(stratum, size) for stratum, size in enumerate(strata)]
+    for start in range(0, RESAMPLES, _BLOCK):
+        yield np.concatenate([some[start : start + _BLOCK] for some in times], axis=1).astype(np.float64)
 
 
-def mean(name: str, unit: str, values: ArrayLike) -> Estimate:
-    """Mean over models of a value each, models."""
+@lru_cache(maxsize=16)
+def _times_drawn(stratum: int, size: int) -> NDArray[np.uint8]:
+    """How often each of many draws of `size` out of as many holds each: draws × size.
+
+    Kept, because most numbers are of the same models, and drawing takes longer than what is done with it. Strata have
+    draws of their own, even where they are of one size.
+    """
+    rng = np.random.default_rng([_SEED, stratum])
+    blocks = []
+    for _ in range(0, RESAMPLES, _BLOCK):
+        drawn = rng.integers(size, size=(_BLOCK, size), dtype=np.uint32) + size * np.arange(_BLOCK)[:, None]
+        times = np.bincount(drawn.reshape(-1), minlength=_BLOCK * size).reshape(_BLOCK, size)
+        # The odds of a count above 255 are below one in 256!, which has 507 digits.
+        blocks.append(times.astype(np.uint8))
+    return np.concatenate(blocks)
+
+
+def numbered(lineage: ArrayLike | None, models: int) -> tuple[Indices, int]:
+    """The lineage of each model as a number from 0, and how many there are; without `lineage`, each is of its own."""
+    if lineage is None:
+        return np.arange(models), models
+    names, member = np.unique(np.asarray(lineage, dtype=str), return_inverse=True)
+    return member, len(names)
+
+
+def mean(name: str, unit: str, values: ArrayLike, lineage: ArrayLike | None = None) -> Estimate:
+    """Mean over models of a value each; `values` and `lineage` are models."""
     numbers = np.asarray(values, np.float64)
-    (estimate,) = over_models(
-        [name],
-        unit,
-        lambda weights: (weights @ numbers / weights.sum(axis=1))[:, None],
-        np.zeros(len(numbers), int),
-        len(numbers) - 1,
-    )
+    member, lineages = numbered(lineage, len(numbers))
+
+    def statistic(weights: Numbers) -> Numbers:
+        return _means(weights, numbers, member)[:, None]
+
+    (estimate,) = over_models([name], unit, len(numbers), statistic, [lineages], lineages - 1)
     return estimate
 
 
-def difference(name: str, unit: str, values: ArrayLike, first: ArrayLike) -> Estimate:
+def difference(name: str, unit: str, values: ArrayLike, first: ArrayLike, lineage: ArrayLike | None = None) -> Estimate:
     """Mean of the models in the first group minus mean of the others.
 
-    Each group is drawn by itself. The degrees of freedom, models of the smaller group, lie between the least and the
+    Each group is drawn by itself. The degrees of freedom, lineages of the smaller group, lie between the least and the
     most that Welch's t test can have.
 
     Args:
@@ -114,21 +138,32 @@ def difference(name: str, unit: str, values: ArrayLike, first: ArrayLike) -> Est
         unit: of the values.
         values: models.
         first: models, whether the model is in the first group.
+        lineage: models.
     """
-    numbers, strata = np.asarray(values, np.float64), np.asarray(first, int)
-    # Column 0 takes the mean of the others, column 1 that of the first group.
-    groups = np.stack([1 - strata, strata], axis=1)
+    numbers, is_first = np.asarray(values, np.float64), np.asarray(first, bool)
+    every, _ = numbered(lineage, len(numbers))
+    groups = [numbers[is_first], numbers[~is_first]]
+    members, sizes = zip(*(numbered(every[which], 0) for which in (is_first, ~is_first)), strict=True)
 
     def statistic(weights: Numbers) -> Numbers:
-        with np.errstate(invalid="ignore"):
-            means = (weights * numbers) @ groups / (weights @ groups)
-        return means[:, 1:] - means[:, :1]
+        parts = weights[:, : sizes[0]], weights[:, sizes[0] :]
+        means = [_means(*some) for some in zip(parts, groups, members, strict=True)]
+        return (means[0] - means[1])[:, None]
 
-    (estimate,) = over_models([name], unit, statistic, strata, int(groups.sum(axis=0).min()))
+    (estimate,) = over_models([name], unit, len(numbers), statistic, sizes, min(sizes))
     return estimate
 
 
-def slope(name: str, unit: str, values: ArrayLike, years: ArrayLike, family: ArrayLike) -> Estimate:
+def _means(weights: Numbers, values: Numbers, member: Indices) -> Numbers:
+    """Mean over models: draws; NaN without any."""
+    lineages = weights.shape[1]
+    counts, sums = (weighted_sum(np.bincount(member, some, lineages), weights.T) for some in (None, values))
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def slope(
+    name: str, unit: str, values: ArrayLike, years: ArrayLike, family: ArrayLike, lineage: ArrayLike | None = None
+) -> Estimate:
     """Change of the value a year by least squares, each family with a level of its own (fixed effects).
 
     Families whose models are all of one date say nothing about it, and are left out.
@@ -139,6 +174,7 @@ def slope(name: str, unit: str, values: ArrayLike, years: ArrayLike, family: Arr
         values: models.
         years: models, the release date.
         family: models.
+        lineage: models.
     """
     y, x = np.asarray(values, np.float64), np.asarray(years, np.float64)
     families, member = np.unique(np.asarray(family, dtype=str), return_inverse=True)
@@ -149,66 +185,25 @@ def slope(name: str, unit: str, values: ArrayLike, years: ArrayLike, family: Arr
     # Sums of squares are taken about points close by, or little would be left of them in floating point.
     y, x = (column - belongs @ (belongs.T @ column / np.maximum(belongs.sum(axis=0), 1)) for column in (y, x))
     least = 1e-9 * (x @ x)
+    every, _ = numbered(lineage, len(telling))
+    drawn, lineages = numbered(every[telling], 0)
+    of_lineage = np.eye(lineages)[drawn].T
+    families_of = [of_lineage @ column for column in (belongs, belongs * x[:, None], belongs * y[:, None])]
+    squares, products = of_lineage @ (x * x), of_lineage @ (x * y)
 
     def statistic(weights: Numbers) -> Numbers:
-        size = np.maximum(weights @ belongs, 1)
-        sum_x, sum_y = weights @ (belongs * x[:, None]), weights @ (belongs * y[:, None])
-        spread = weights @ (x * x) - (sum_x**2 / size).sum(axis=1)
-        together = weights @ (x * y) - (sum_x * sum_y / size).sum(axis=1)
+        size, sum_x, sum_y = (weights @ sums for sums in families_of)
+        size = np.maximum(size, 1)
+        spread = weights @ squares - (sum_x**2 / size).sum(axis=1)
+        together = weights @ products - (sum_x * sum_y / size).sum(axis=1)
         return np.where(spread > least, together / np.where(spread > least, spread, 1), np.nan)[:, None]
 
     fitted = int(belongs.any(axis=0).sum()) + 1
-    (estimate,) = over_models([name], unit, statistic, np.zeros(len(x), int), len(x) - fitted)
+    (estimate,) = over_models([name], unit, len(x), statistic, [lineages], lineages - fitted)
     return estimate
 
 
-def rank_correlation(name: str, x: ArrayLike, y: ArrayLike, model: ArrayLike | None = None) -> Estimate:
-    """Spearman's ρ; the interval draws models, each with all its points.
-
-    Args:
-        name: what it is of.
-        x: points.
-        y: points.
-        model: points, the model each is of. Without it, every point is a model.
-    """
-    points = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    _, member = np.unique(np.arange(len(points[0])) if model is None else np.asarray(model), return_inverse=True)
-    models = len(np.unique(member))
-    (estimate,) = over_models(
-        [name],
-        "Spearman's ρ",
-        lambda weights: spearman(weights[:, member], *points)[:, None],
-        np.zeros(models, int),
-        models - 2,
-    )
-    return estimate
-
-
-def spearman(weights: Numbers, x: Numbers, y: Numbers) -> Numbers:
-    """Spearman's ρ of points that count several times each: Pearson's r of their mid-ranks.
-
-    Args:
-        weights: draws × points, whole numbers.
-        x: points.
-        y: points.
-
-    Returns:
-        Draws; NaN where all x or all y that count are equal.
-    """
-    size = weights.sum(axis=1, keepdims=True)
-    # The mean of mid-ranks is (size + 1)/2, whatever the ties.
-    rank_x, rank_y = (_mid_ranks(weights, column) - (size + 1) / 2 for column in (x, y))
-    products = [
-        (weights * first * second).sum(axis=1) for first, second in ((rank_x, rank_y), (rank_x,) * 2, (rank_y,) * 2)
-    ]
-    varied = (products[1] > 0) & (products[2] > 0)
-    return np.where(varied, products[0] / np.sqrt(np.where(varied, products[1] * products[2], 1)), np.nan)
-
-
-def _mid_ranks(weights: Numbers, values: Numbers) -> Numbers:
-    order = np.argsort(values, kind="stable")
-    _, start, place = np.unique(values[order], return_index=True, return_inverse=True)
-    tied = np.add.reduceat(weights[:, order], start, axis=1)
-    ranks = np.empty_like(weights)
-    ranks[:, order] = (tied.cumsum(axis=1) - (tied - 1) / 2)[:, place]
-    return ranks
+def weighted_sum(factors: Numbers | Indices, of_lineages: Numbers) -> Numbers:
+    """Over lineages, of lineages × draws, each row times its factor: draws."""
+    # Not `@`, whose threads go on to wait for work at full speed and take the processor from what comes next.
+    return np.einsum("l,ld->d", factors, of_lineages)

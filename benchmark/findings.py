@@ -5,7 +5,7 @@ claimed side of zero supports the claim, one wholly on the other side contradict
 data.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -101,7 +101,22 @@ def findings(folder: Path) -> Findings:
     Raises:
         InputError: there is no such folder, no row in it, or none that may be compared.
     """
-    found = comparable(read(folder))
+    table, others = read(folder)
+    found = findings_of(table, str(folder))
+    return found if others is None else replace(found, notes=[others, *found.notes])
+
+
+def findings_of(table: pd.DataFrame, folder: str) -> Findings:
+    """Hold the claims against rows that are read already. Their tokens are read.
+
+    Args:
+        table: from `comparable.table_of`.
+        folder: what to call them.
+
+    Raises:
+        InputError: none of the rows may be compared.
+    """
+    found = comparable(table)
     rows = found.rows
     if rows.empty:
         reasons = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
@@ -109,11 +124,12 @@ def findings(folder: Path) -> Findings:
     models = table_of_models(rows)
     natural = models[models["stage"].ne("early-exit")]
     depths, without_trace = prompt_depths(rows)
-    shares, negative = variance_shares(depths)
+    shares, negative = variance_shares(depths, models["lineage"])
     by_measure = {measure: comparisons(natural, rows, measure) for measure in MEASURES}
     generations, experts, recurrent, size, tuned = by_measure["skip_ratio"]
+    predicted = predictions(rows, models)
     return Findings(
-        folder=str(folder),
+        folder=folder,
         rows=len(rows),
         models=len(models),
         workloads=rows["workload"].nunique(),
@@ -127,13 +143,13 @@ def findings(folder: Path) -> Findings:
             Finding("Models above 20 B parameters have more to gain.", DIMINISHING, 1, size),
             Finding("Base models have more to gain than those tuned from them.", DIMINISHING, 1, tuned),
             Finding("Exits belong to the model, hardly to the workload.", DIMINISHING, 1, shares[-1]),
-            Finding("EAS predicts the gain.", DIMINISHING, 1, correlation(models, "eas", "skip_ratio")),
+            Finding("EAS predicts the gain.", DIMINISHING, 1, predicted[0]),
             Finding("Models not trained for it can exit early all the same.", NATURAL, 1, above_chance(natural)),
         ],
         estimates={
             "What decides the depth of exits": shares[:-1],
             "The comparisons in EAS": by_measure["eas"],
-            "What EAS predicts": predictions(rows, models),
+            "What EAS predicts": predicted,
             "Change a year": trends(natural),
             "Means": means(natural),
             "Size": [correlation(natural, "parameters", measure) for measure in MEASURES],

@@ -24,6 +24,7 @@ from benchmark.sampling import SAMPLE, TOP_K
 from benchmark.selection import select
 from benchmark.sources import Machine
 from benchmark.specs import load_models
+from benchmark.standing import remark
 from benchmark.terminal import Display, results_table, skipped_lines
 from benchmark.trace import Trace
 
@@ -275,7 +276,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         for line in skipped_lines(skipped, terminalreporter._tw.fullwidth):
             terminalreporter.line(line)
         if earlier:
-            terminalreporter.line(f"{len(earlier)} cases ended in an earlier run; --rerun all|failed repeats them")
+            ended = f"{len(earlier)} {'case' if len(earlier) == 1 else 'cases'} ended in an earlier run"
+            terminalreporter.line(f"{ended}; --rerun all|failed repeats them")
     if session.cases:
         rows = [row for case in session.cases.values() if (row := case.row) is not None]
         terminalreporter.section("exitbench results")
@@ -284,6 +286,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.line(
             f"\n{len(rows) - failed} measured, {failed} failed, in {session.store.folder} (table.csv: all rows there)"
         )
+        if (others := remark(session.store.folder)) is not None:
+            terminalreporter.line(others)
 
 
 @contextmanager

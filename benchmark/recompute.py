@@ -1,12 +1,15 @@
 """Everything right of the trace once more, from stored tokens, without a model."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmark.errors import InputError
+from benchmark.errors import ExitBenchError, InputError
 from benchmark.experiments import EXPERIMENTS, Choices
-from benchmark.results import Store, read_row, read_tokens
+from benchmark.results import Store, read_tokens
 from benchmark.row import Row
+from benchmark.standing import Standing, inventory
 
 
 def recompute(folder: Path) -> Iterator[Path]:
@@ -15,18 +18,48 @@ def recompute(folder: Path) -> Iterator[Path]:
     Rows that failed stay as they are.
 
     Raises:
-        InputError: there are no rows, or a row's tokens are missing, damaged or others; names the file.
+        InputError: there are no rows, or a row's tokens are missing, damaged, others, or cannot be; names the file.
     """
-    rows = [(path, row) for path in sorted(folder.rglob("*.json")) if (row := read_row(path)) is not None]
+    files = [(found.path, found.row, found.standing) for found in inventory(folder)]
+    rows = [(path, row) for path, row, _ in files if row is not None]
+    if not rows and (older := sum(standing == Standing.STALE for _, _, standing in files)):
+        raise InputError(
+            f"{folder}: its rows are of an older version ({older}), and their tokens do not hold all that this one "
+            "computes columns from; measure the cases again"
+        )
     if not rows:
         raise InputError(f"{folder}: there are no rows of this version here; name a results folder")
     store = Store(folder)
     for path, row in rows:
         if row.status == "ok":
-            trace, choices = read_tokens(path, row), Choices.of_row(row)
-            columns = row.model_dump()
-            for experiment in EXPERIMENTS.values():
-                columns |= experiment(trace, choices)
-            store.write(path, Row(**columns | {"experiments": sorted(EXPERIMENTS)}))
+            store.update(path, partial(_with_columns, row, _columns(path, row)))
             yield path
     store.write_table()
+
+
+def _columns(path: Path, row: Row) -> dict[str, Any]:
+    """What every experiment gives on a row's tokens."""
+    trace, choices, columns = read_tokens(path, row), Choices.of_row(row), dict[str, Any]()
+    tokens = path.with_suffix(".parquet")
+    if wrong := int((~trace.matches[:, -1]).sum()):
+        raise InputError(
+            f"{tokens}: the last layer must have the full model's token at every position, and has another one at "
+            f"{wrong} of {trace.num_tokens}; measure the case again"
+        )
+    try:
+        for experiment in EXPERIMENTS.values():
+            columns |= experiment(trace, choices)
+    except (ExitBenchError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # Whatever else may be wrong with a row or its tokens, `exitbench check` has a word for it.
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: its columns cannot be computed anew: {reason}; see: exitbench check {path.parent}"
+        ) from None
+    return columns
+
+
+def _with_columns(computed: Row, columns: dict[str, Any], row: Row) -> Row:
+    """The row as it stands now with its new columns, unless it was measured anew since they were computed."""
+    if row.token_records_sha256 != computed.token_records_sha256:
+        return row
+    return Row(**row.model_dump() | columns | {"experiments": sorted(EXPERIMENTS)})

@@ -36,10 +36,13 @@ class Store:
 
     folder: Path
 
-    def check_writable(self) -> None:
+    def check_writable(self, option: str = "--results-dir") -> None:
         """Create the folder and try it, so that a wrong one is noticed before anything is measured.
 
         Drafts that killed writers left there a day ago or earlier are removed.
+
+        Args:
+            option: what the person names the folder by.
 
         Raises:
             InputError: the folder cannot be created or written.
@@ -50,7 +53,7 @@ class Store:
                 pass
         except OSError as error:
             reason = error.strerror or str(error)
-            raise InputError(f"--results-dir: cannot write to {self.folder}: {reason}; name another folder") from None
+            raise InputError(f"{option}: cannot write to {self.folder}: {reason}; name another folder") from None
         remove_forgotten_drafts(self.folder)
 
     def path(self, model: str, workload: str, suite: str, configuration: str) -> Path:
@@ -138,14 +141,27 @@ def read_tokens(path: Path, row: Row) -> Trace:
     Raises:
         InputError: they are missing, damaged, or not those the row was computed from.
     """
+    return Trace.read_parquet(intact_tokens(path, row.token_records_sha256))
+
+
+def intact_tokens(path: Path, digest: str | None) -> Path:
+    """The file of the tokens beside a row's file, once it is known to hold those the row was computed from.
+
+    Args:
+        path: of the row.
+        digest: what the row says of its tokens, `token_records_sha256`.
+
+    Raises:
+        InputError: they are missing, or others.
+    """
     tokens = path.with_suffix(".parquet")
     try:
-        digest = sha256(tokens)
+        found = sha256(tokens)
     except OSError as error:
         raise InputError(f"{tokens}: {error.strerror}; measure the case again") from None
-    if digest != row.token_records_sha256:
+    if found != digest:
         raise InputError(f"{tokens}: these are not the tokens that {path.name} was computed from; measure it again")
-    return Trace.read_parquet(tokens)
+    return tokens
 
 
 def read_rows(folder: Path) -> Iterator[Row]:

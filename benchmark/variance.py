@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmark.estimates import Estimate, Numbers, over_models
+from benchmark.estimates import Estimate, Numbers, numbered, over_models
 
 COMPONENTS = ("model", "workload", "model × workload", "prompt")
 BALANCE = "model less workload and model × workload"
@@ -24,30 +24,54 @@ UNIT = "share of the variance"
 
 
 @dataclass(frozen=True)
+class Sums:
+    """A sum over pairs of prompts, by the lineages of the models that they were put to."""
+
+    one_model: Numbers
+    """Lineages: pairs of one of its models."""
+    one_lineage: Numbers
+    """Lineages: pairs of two of its models."""
+    two_lineages: Numbers
+    """Lineages × lineages: pairs of two models, one of either; 0 on the diagonal."""
+
+    @classmethod
+    def of_models(cls, sums: Numbers, of_lineage: Numbers) -> "Sums":
+        """From models × models, those of one model on the diagonal, and models × lineages, 1 for the model's own."""
+        together, one_model = of_lineage.T @ sums @ of_lineage, np.diag(sums) @ of_lineage
+        return cls(one_model, np.diag(together) - one_model, together - np.diag(np.diag(together)))
+
+    def within(self, weights: Numbers) -> Numbers:
+        """Over pairs of one model: draws."""
+        return weights @ self.one_model
+
+    def across(self, weights: Numbers) -> Numbers:
+        """Over pairs of two models: draws. Two copies of a lineage are no pair, for they would differ in nothing."""
+        return ((weights @ self.two_lineages) * weights).sum(axis=1) + weights @ self.one_lineage
+
+
+@dataclass(frozen=True)
 class Pairs:
-    """Halves of squared differences between prompts, by the models of the two: models × models.
+    """Halves of squared differences between prompts. A pair of cells, (model, workload), counts as one, however many
+    prompts they have."""
 
-    Two prompts of one model stand on the diagonal. A pair of cells, (model, workload), counts as one, however many
-    prompts they have.
-    """
-
-    same_workload: Numbers
-    """Sum over the workloads that both have. The same prompt put to two models is not compared with itself: what it
-    does to both would pass for the workload's part."""
-    same_workload_cells: Numbers
+    same_workload: Sums
+    """Over the workloads that both have. The same prompt put to two models is not compared with itself: what it does
+    to both would pass for the workload's part."""
+    same_workload_cells: Sums
     """Pairs of cells in that sum."""
-    other_workload: Numbers
-    """Sum over two different workloads."""
-    other_workload_cells: Numbers
+    other_workload: Sums
+    """Over two different workloads."""
+    other_workload_cells: Sums
     """Pairs of cells in that sum."""
 
 
-def variance_shares(depths: pd.DataFrame) -> tuple[list[Estimate], list[str]]:
+def variance_shares(depths: pd.DataFrame, lineage: pd.Series | None = None) -> tuple[list[Estimate], list[str]]:
     """How the variance of depth splits.
 
     Args:
         depths: one row a prompt, with the columns `model`, `workload`, `prompt` (its number within the workload) and
             `depth`, its tokens' mean of exit layer / L.
+        lineage: of models, by their names. Without it, each is of its own.
 
     Returns:
         The share of each of `COMPONENTS`, then `BALANCE`, the model's share minus those of workload and of
@@ -58,7 +82,8 @@ def variance_shares(depths: pd.DataFrame) -> tuple[list[Estimate], list[str]]:
     if models < 2 or workloads < 2:
         missing = f"needs two models and two workloads, here are {models} and {workloads}"
         return [Estimate(name, UNIT, models, None, missing=missing) for name in names], []
-    found = pairs(depths)
+    found = pairs(depths, lineage)
+    lineages = len(found.same_workload.one_model)
 
     def statistic(weights: Numbers) -> Numbers:
         parts = np.maximum(components(found, weights), 0)
@@ -66,10 +91,10 @@ def variance_shares(depths: pd.DataFrame) -> tuple[list[Estimate], list[str]]:
         shares = np.divide(parts, total, out=np.full_like(parts, np.nan), where=total > 0)
         return np.column_stack([shares, shares[:, 0] - shares[:, 1] - shares[:, 2]])
 
-    shares = over_models(names, UNIT, statistic, np.zeros(models, int), models - 1)
+    shares = over_models(names, UNIT, models, statistic, [lineages], lineages - 1)
     if shares[0].value is None:
         shares = [replace(share, missing="no two prompts of a case, or no difference between any") for share in shares]
-    negative = components(found, np.ones((1, models)))[0] < 0
+    negative = components(found, np.ones((1, lineages)))[0] < 0
     return shares, [name for name, below in zip(COMPONENTS, negative, strict=True) if below]
 
 
@@ -77,23 +102,23 @@ def components(found: Pairs, weights: Numbers) -> Numbers:
     """The four variances, in the order of `COMPONENTS`; unbiased, so one that is near 0 can come out negative.
 
     Args:
-        found: models × models.
-        weights: draws × models, how often each model counts. Two copies of a model are no pair of models.
+        found: from `pairs`.
+        weights: draws × lineages, how often each lineage counts, in alphabetical order.
 
     Returns:
         Draws × 4; NaN where a kind of pair is not there.
     """
     same, other = (found.same_workload, found.same_workload_cells), (found.other_workload, found.other_workload_cells)
-    prompt, one_model = (_ratio(_within(weights, sums), _within(weights, cells)) for sums, cells in (same, other))
-    one_workload, neither = (_ratio(_across(weights, sums), _across(weights, cells)) for sums, cells in (same, other))
+    prompt, one_model = (_ratio(sums.within(weights), cells.within(weights)) for sums, cells in (same, other))
+    one_workload, neither = (_ratio(sums.across(weights), cells.across(weights)) for sums, cells in (same, other))
     # Two prompts of nothing in common differ in all four; of one model, not in the model; and so on.
     model, workload = neither - one_model, neither - one_workload
     both = neither - model - workload - prompt
     return np.stack([model, workload, both, prompt], axis=1)
 
 
-def pairs(depths: pd.DataFrame) -> Pairs:
-    """Compare every prompt with every other; `depths` as in `variance_shares`, the models in alphabetical order."""
+def pairs(depths: pd.DataFrame, lineage: pd.Series | None = None) -> Pairs:
+    """Compare every prompt with every other; arguments as of `variance_shares`."""
     models = sorted(depths["model"].unique())
     same = np.zeros((len(models), len(models)))
     same_cells, same_of_all = same.copy(), same.copy()
@@ -119,17 +144,10 @@ def pairs(depths: pd.DataFrame) -> Pairs:
     cell, mean, mean_square = np.stack(cells, axis=1).astype(float), np.sum(means, axis=0), np.sum(squares, axis=0)
     number = cell.sum(axis=1)
     of_all = (np.outer(mean_square, number) + np.outer(number, mean_square)) / 2 - np.outer(mean, mean)
-    return Pairs(same, same_cells, of_all - same_of_all, np.outer(number, number) - cell @ cell.T)
-
-
-def _within(weights: Numbers, sums: Numbers) -> Numbers:
-    """Sum over models: draws."""
-    return weights @ np.diag(sums)
-
-
-def _across(weights: Numbers, sums: Numbers) -> Numbers:
-    """Sum over all pairs of two different models: draws."""
-    return ((weights @ sums) * weights).sum(axis=1) - weights**2 @ np.diag(sums)
+    sums = (same, same_cells, of_all - same_of_all, np.outer(number, number) - cell @ cell.T)
+    member, lineages = numbered(None if lineage is None else lineage[models], len(models))
+    of_lineage = np.eye(lineages)[member]
+    return Pairs(*(Sums.of_models(some, of_lineage) for some in sums))
 
 
 def _ratio(sums: Numbers, counts: Numbers, otherwise: float = np.nan) -> Numbers:

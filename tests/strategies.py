@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.row import Row
+from benchmark.standing import harness_version
 from benchmark.trace import OF_SAMPLE, Trace
 
 # The first example of a test also pays for imports, and a busy machine is no defect: no example has a deadline.
@@ -191,7 +192,7 @@ def row_of(**columns: Any) -> Row:
         "alpha": 0.5,
         "seed": 0,
         "started": "2026-01-02T03:04:05+00:00",
-        "harness_version": "0.1.0",
+        "harness_version": harness_version(),
         "torch_version": "2.11.0",
         "transformers_version": "5.17.0",
         "python_version": "3.12.0",

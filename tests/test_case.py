@@ -1,5 +1,8 @@
 """A whole case on tiny models: one trace, six experiments, one row; and what becomes of it in later sessions."""
 
+import json
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +20,7 @@ from benchmark.experiments import EXPERIMENTS
 from benchmark.hub import Hub
 from benchmark.prompts import load_workloads
 from benchmark.results import Store, read_row
+from benchmark.shared_files import locked
 from benchmark.sources import Machine
 from benchmark.specs import load_models
 from benchmark.tasks import Task
@@ -133,6 +137,17 @@ class TestMeasuring:
         assert after["experiments"] == ["exits", "words"]
         changed = {name for name in after if after[name] != before[name]}
         assert changed == {"experiments", *EXPERIMENTS["words"](case.trace, case.choices)}
+
+    def test_what_another_session_adds_meanwhile_is_kept(self, make_case):
+        case = measure(make_case())
+        theirs = case.row.model_dump() | {"experiments": ["exits"], "skip_ratio": 0.25}
+        ours = threading.Thread(target=record, args=(case, "words"))
+        with locked(case.path):
+            ours.start()
+            time.sleep(0.2)  # until it waits for the lock
+            case.path.write_text(json.dumps(theirs))
+        ours.join()
+        assert (case.row.experiments, case.row.skip_ratio) == (["exits", "words"], 0.25)
 
     def test_the_row_says_what_was_asked_for(self, make_case):
         row = measure(make_case(alpha=0.25, seed=3)).row

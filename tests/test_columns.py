@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_column import INTERVALS, TAU, all_columns, costs_of
+from every_column import TAU, all_columns, costs_of
 from hypothesis import HealthCheck, given, settings
 from strategies import row_of, trace_of, traces
 
@@ -84,15 +84,17 @@ class TestIntervals:
 
     @given(traces())
     def test_there_is_an_interval_or_the_reason_why_not(self, trace: Trace):
-        columns = exit_columns(trace, seed=0)
-        if len(set(trace.prompt.tolist())) == 1:
-            assert columns["skip_ratio_ci_low"] is None
-            assert (
-                columns["interval_missing"] == "all tokens are of one prompt, and one prompt says nothing about others"
-            )
+        columns = all_columns(trace)
+        numbers = [name for name in columns if f"{name}_ci_low" in columns and columns[name] is not None]
+        without = [name for name in numbers if columns[f"{name}_ci_low"] is None]
+        one_prompt = "all tokens are of one prompt, and one prompt says nothing about others"
+        if without == ["half_skip_ratio"]:
+            assert columns["interval_missing"] == f"of half_skip_ratio: in the sample {one_prompt}"
         else:
-            assert columns["skip_ratio_ci_low"] <= columns["skip_ratio_ci_high"]
-            assert columns["interval_missing"] is None
+            assert without in ([], numbers)
+            assert columns["interval_missing"] == (one_prompt if without else None)
+        for name in set(numbers) - set(without):
+            assert columns[f"{name}_ci_low"] <= columns[f"{name}_ci_high"]
 
 
 class TestLayers:
@@ -150,16 +152,16 @@ class TestEdges:
         with pytest.raises(ValueError, match=r"tau must be in \[-1, 1\], not 1.5"):
             suitability_columns(trace_of([[1]]), alpha=0.5, seed=0, tau=[0.5, 1.5])
 
-    def test_what_is_not_observed_is_null(self):
-        hidden = np.full((1, 2), np.nan)
-        columns = suitability_columns(trace_of([[1, 1]], similarity_hidden=hidden), 0.5, 0, TAU)
+    @pytest.mark.parametrize("kind", ["logit", "logit_raw", "hidden", "topk"])
+    def test_what_is_not_observed_is_null(self, kind: str):
+        observed = np.array([[0.5, 1.0], [np.nan, np.nan]])  # at one token of two
+        trace = trace_of([[1, 1], [1, 2]], prompt=[0, 1], **{f"similarity_{kind}": observed})
+        columns = suitability_columns(trace, 0.5, 0, TAU)
         missing = {name for name, value in columns.items() if value is None}
-        assert missing - INTERVALS == {
-            "similarity_hidden",
-            "eas_hidden",
-            "tau_skip_ratio_hidden",
-            "tau_agreement_hidden",
-        }
+        scores = {"logit": {"eas", "eas_normalized", "eas_ci_low", "eas_ci_high"}, "logit_raw": {"eas_raw"}}
+        expected = {f"similarity_{kind}", f"tau_skip_ratio_{kind}", f"tau_agreement_{kind}"}
+        assert missing == expected | scores.get(kind, {f"eas_{kind}"})
+        row_of(**columns)
 
     def test_the_overlap_of_the_most_likely_is_compared_on_the_sample(self):
         # The second token, whose layers never agree, is not in the sample.

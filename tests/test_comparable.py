@@ -30,8 +30,12 @@ def write(tmp_path: Path) -> Write:
     return write
 
 
+def rows_of(folder: Path) -> pd.DataFrame:
+    return read(folder)[0]
+
+
 def choose(folder: Path) -> Comparable:
-    return comparable(read(folder))
+    return comparable(rows_of(folder))
 
 
 def cases(rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -58,18 +62,18 @@ class TestReading:
         (tmp_path / "package.json").write_text('{"name": "x"}')
         (tmp_path / "deep.json").write_text("[" * 100_000)
         (tmp_path / "folder.json").mkdir()
-        with pytest.raises(InputError, match=r"holds no rows, only 2 JSON files that are something else"):
+        with pytest.raises(InputError, match=r"holds no rows, JSON files not counted: 2 not a row; measure with: "):
             read(tmp_path)
 
     def test_rows_among_other_files_are_read(self, tmp_path: Path, write: Write):
         write("one")
         (tmp_path / "one" / "chat" / "broken.json").write_bytes(b"\xff{")
-        assert cases(read(tmp_path)) == [("one", "chat")]
+        assert cases(rows_of(tmp_path)) == [("one", "chat")]
 
     def test_folders_of_results_may_lie_side_by_side(self, tmp_path: Path):
         write_case(tmp_path / "published", "one", "chat", 0.3)
         write_case(tmp_path / "local", "two", "chat", 0.3)
-        assert cases(read(tmp_path)) == [("one", "chat"), ("two", "chat")]
+        assert cases(rows_of(tmp_path)) == [("one", "chat"), ("two", "chat")]
 
 
 class TestChoice:
@@ -175,18 +179,56 @@ class TestCheckpoints:
         assert found.left_out == {"of a training checkpoint without a step": 1}
 
 
+class TestLineages:
+    """A base model and all that was made from it are one lineage."""
+
+    def of_models(self, folder: Path) -> dict[str, str]:
+        rows = choose(folder).rows
+        return dict(zip(rows["model"], rows["lineage"], strict=True))
+
+    def test_it_is_followed_from_model_to_model(self, tmp_path: Path, write: Write):
+        write("base")
+        write("continued", stage="continued", base_model="lab/base")
+        write("instruct", stage="instruct", base_model="lab/continued")
+        write("other")
+        assert self.of_models(tmp_path) == {
+            **dict.fromkeys(("base", "continued", "instruct"), "hub:lab/base"),
+            "other": "hub:lab/other",
+        }
+
+    def test_it_may_begin_with_a_model_that_was_not_measured(self, tmp_path: Path, write: Write):
+        write("one", stage="instruct", base_model="lab/base")
+        write("two", stage="distilled", base_model="lab/base")
+        assert set(self.of_models(tmp_path).values()) == {"hub:lab/base"}
+
+    def test_entries_of_the_same_weights_are_of_one(self, tmp_path: Path, write: Write):
+        write("one", source="hub:lab/model", revision="new")
+        write("two", source="hub:lab/model", revision="old")
+        assert len(set(self.of_models(tmp_path).values())) == 1
+
+    def test_models_of_unknown_source_are_of_their_own(self, tmp_path: Path, write: Write):
+        write("one", source=None)
+        write("two", source=None)
+        assert len(set(self.of_models(tmp_path).values())) == 2
+
+    def test_a_circle_is_one(self, tmp_path: Path, write: Write):
+        for model, base in (("one", "two"), ("two", "three"), ("three", "one"), ("four", "one")):
+            write(model, stage="instruct", base_model=f"lab/{base}")
+        assert len(set(self.of_models(tmp_path).values())) == 1
+
+
 class TestDepths:
     """Mean relative exit of every prompt, from the tokens beside the row."""
 
     def test_depth_is_exit_layer_over_layers(self, tmp_path: Path):
         write_case(tmp_path, "one", "chat", 0.3)
-        depths, unread = prompt_depths(read(tmp_path))
+        depths, unread = prompt_depths(rows_of(tmp_path))
         assert depths["depth"].tolist() == pytest.approx([0.74, 0.72, 0.68, 0.66])
         assert unread == 0
 
     def test_prompts_keep_their_number_in_the_workload(self, tmp_path: Path):
         write_case(tmp_path, "one", "chat", 0.3)
-        depths, _ = prompt_depths(read(tmp_path))
+        depths, _ = prompt_depths(rows_of(tmp_path))
         assert depths["prompt"].tolist() == list(range(PROMPTS))
         assert set(np.rint(depths["depth"] * LAYERS)) == {33, 34, 36, 37}
 
@@ -208,7 +250,7 @@ class TestDepths:
                 pd.DataFrame({"a": [1]}).to_parquet(path)
             case "a folder":
                 path.mkdir()
-        depths, unread = prompt_depths(read(tmp_path))
+        depths, unread = prompt_depths(rows_of(tmp_path))
         assert set(depths["model"]) == {"two", "other"}
         assert unread == 1
 
@@ -216,7 +258,7 @@ class TestDepths:
         write_case(tmp_path, "one", "chat", 0.3)
         (path,) = tmp_path.rglob("*.parquet")
         path.unlink()
-        depths, unread = prompt_depths(read(tmp_path))
+        depths, unread = prompt_depths(rows_of(tmp_path))
         assert (len(depths), unread) == (0, 1)
         assert {"model", "workload", "prompt", "depth"} <= set(depths)
 

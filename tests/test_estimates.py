@@ -1,14 +1,23 @@
 """Numbers over models, and the intervals that come with them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
-from benchmark.estimates import MINIMUM_DEGREES, difference, mean, rank_correlation, slope, spearman
+from benchmark.estimates import MINIMUM_DEGREES, Estimate, difference, mean, numbered, slope
+from benchmark.rank_correlation import rank_correlations, spearman
 
 few_values = st.integers(0, 3).map(float)
+
+
+def rank_correlation(x: ArrayLike, y: ArrayLike, lineage: ArrayLike | None = None) -> Estimate:
+    (estimate,) = rank_correlations([""], x, [y], lineage, len(np.asarray(x)))
+    return estimate
 
 
 class TestNumbers:
@@ -44,15 +53,29 @@ class TestNumbers:
     def test_a_weight_counts_a_point_several_times(self, points: list[tuple[float, float, int]]):
         x, y, times = map(np.array, zip(*points, strict=True))
         copies = np.repeat(x, times), np.repeat(y, times)
-        (rho,) = spearman(times[None].astype(float), x, y)
+        ((rho,),) = spearman(x, y[None], np.arange(len(x)))(times[None].astype(float))
         if min((len(set(column)) for column in copies), default=0) < 2:
             assert np.isnan(rho)
         else:
             assert rho == pytest.approx(scipy.stats.spearmanr(*copies).statistic, abs=1e-9)
 
     def test_a_correlation_of_equal_values_does_not_exist(self):
-        estimate = rank_correlation("", np.arange(9.0), np.ones(9))
+        estimate = rank_correlation(np.arange(9.0), np.ones(9))
         assert (estimate.value, estimate.missing) == (None, "all models alike")
+
+    @given(st.lists(st.tuples(few_values, few_values, few_values, st.integers(0, 3)), min_size=1, max_size=12))
+    def test_every_draw_ranks_the_points_it_holds(self, points: list[tuple[float, float, float, int]]):
+        x, y, z, lineage = map(np.array, zip(*points, strict=True))
+        member, lineages = numbered(lineage, len(points))
+        weights = np.array([np.ones(lineages), np.arange(lineages), 3 - np.arange(lineages)])
+        found = spearman(x, np.stack([y, z, y]), member)(weights)
+        for times, rhos in zip(weights.astype(int), found, strict=True):
+            held = np.repeat(np.arange(len(points)), times[member])
+            for other, rho in zip((y, z, y), rhos, strict=True):
+                if min(len(set(x[held])), len(set(other[held]))) < 2:
+                    assert np.isnan(rho)
+                else:
+                    assert rho == pytest.approx(scipy.stats.spearmanr(x[held], other[held]).statistic, abs=1e-9)
 
 
 class TestIntervals:
@@ -72,14 +95,14 @@ class TestIntervals:
         assert slope("", "", values, years, ["a"] * 3 + ["b"] * 3).missing == "more models needed: 2"
 
     def test_a_correlation_that_hangs_on_one_model_has_no_interval(self):
-        estimate = rank_correlation("", np.eye(1, 9)[0], np.arange(9.0))
+        estimate = rank_correlation(np.eye(1, 9)[0], np.arange(9.0))
         assert (estimate.low, estimate.missing) == (None, "hangs on one or two models")
 
-    def test_points_of_one_model_are_drawn_together(self):
+    def test_points_of_one_lineage_are_drawn_together(self):
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(2, 8))
         x, y = np.repeat(x, 20), np.repeat(y, 20)
-        together, apart = (rank_correlation("", x, y, model) for model in (np.repeat(np.arange(8), 20), None))
+        together, apart = (rank_correlation(x, y, lineage) for lineage in (np.repeat(np.arange(8), 20), None))
         assert together.value == apart.value
         assert together.high - together.low > 2 * (apart.high - apart.low)
 
@@ -96,3 +119,42 @@ class TestIntervals:
             )
         ]
         assert 0.9 < np.mean(held) < 0.99
+
+
+class TestLineages:
+    """A base model and what was made from it are alike, so they are drawn together and count as one."""
+
+    TWINS = np.repeat(np.arange(12), 2)
+
+    def test_nineteen_of_twenty_intervals_hold_the_truth_though_models_come_in_twins(self):
+        rng = np.random.default_rng(0)
+        held = []
+        for _ in range(200):
+            values = np.repeat(rng.normal(1, 1, 12), 2) + rng.normal(0, 0.1, 24)
+            estimates = [
+                mean("", "", values, self.TWINS),
+                difference("", "", values + (self.TWINS < 6), self.TWINS < 6, self.TWINS),
+                slope("", "", values + self.TWINS % 6, self.TWINS % 6, self.TWINS // 6, self.TWINS),
+            ]
+            held.append([estimate.low <= 1 <= estimate.high for estimate in estimates])
+        assert np.all(np.mean(held, axis=0) > 0.9)
+        assert np.all(np.mean(held, axis=0) < 0.995)
+
+    @pytest.mark.parametrize(
+        "estimate",
+        [
+            lambda values, lineage: mean("", "", values, lineage),
+            lambda values, lineage: difference("", "", values, np.arange(len(values)) % 24 < 12, lineage),
+            lambda values, lineage: slope("", "", values, np.arange(len(values)) % 24, ["a"] * len(values), lineage),
+            lambda values, lineage: rank_correlation(np.arange(len(values)) % 24, values, lineage),
+        ],
+    )
+    def test_copies_of_models_do_not_make_an_interval_narrower(self, estimate: Callable[..., Estimate]):
+        values = np.random.default_rng(1).normal(size=24)
+        once = estimate(values, None)
+        copied = estimate(np.tile(values, 5), np.tile([f"{number:02}" for number in range(24)], 5))
+        assert copied.models == 120
+        assert (copied.value, copied.low, copied.high) == pytest.approx((once.value, once.low, once.high))
+
+    def test_what_is_needed_is_counted_in_lineages(self):
+        assert mean("", "", np.arange(8.0), [0, 0, 0, 0, 0, 1, 2, 3]).missing == "more models needed: 2"

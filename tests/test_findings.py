@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 from folders import write_case, write_world
 
+from benchmark.comparable import table_of
 from benchmark.comparisons import MEASURES, base_and_tuned, training, years
 from benchmark.errors import InputError
 from benchmark.estimates import Estimate
-from benchmark.findings import Finding, Findings, findings
+from benchmark.findings import Finding, Findings, findings, findings_of
 from benchmark.findings_table import as_data, as_text
+from benchmark.standing import inventory
 
 CLAIMS = (
     "Newer generations of a family have less to gain.",
@@ -103,11 +105,11 @@ class TestNumbers:
     def test_change_a_year(self, as_claimed: Findings):
         estimate = finding(as_claimed, CLAIMS[0]).estimate
         assert estimate.value == pytest.approx(-0.03, abs=0.006)
-        assert estimate.models == 42
+        assert estimate.models == 70
 
     def test_dense_minus_others(self, as_claimed: Findings):
         for claim in CLAIMS[1:3]:
-            assert finding(as_claimed, claim).estimate.value == pytest.approx(0.06, abs=0.015)
+            assert finding(as_claimed, claim).estimate.value == pytest.approx(0.08, abs=0.015)
 
     def test_large_minus_small(self, as_claimed: Findings):
         assert finding(as_claimed, CLAIMS[3]).estimate.value == pytest.approx(0.08, abs=0.03)
@@ -115,7 +117,7 @@ class TestNumbers:
     def test_pairs_of_base_and_tuned(self, as_claimed: Findings):
         estimate = finding(as_claimed, CLAIMS[4]).estimate
         assert estimate.value == pytest.approx(0.06, abs=0.01)
-        assert estimate.models == 21
+        assert estimate.models == 35
 
     def test_above_chance(self, as_claimed: Findings):
         assert finding(as_claimed, CLAIMS[7]).estimate.value == pytest.approx(0.1)
@@ -127,7 +129,7 @@ class TestNumbers:
     def test_each_family_has_a_trend_of_its_own(self, as_claimed: Findings):
         trends = numbers(as_claimed, "Change a year")
         assert len(trends) == 7 * 2
-        assert trends["family3 moe", "skip ratio a year"].models == 6
+        assert trends["family3 moe", "skip ratio a year"].models == 10
 
     def test_size_is_also_looked_at_without_a_threshold(self, as_claimed: Findings):
         assert numbers(as_claimed, "Size")["parameters and skip ratio, over models", "Spearman's ρ"].value > 0.4
@@ -175,6 +177,30 @@ class TestWhoIsCompared:
         assert finding(found, CLAIMS[4]).estimate.value == pytest.approx(0.1)
         assert "tuned, without their base model in the same dtype: float" in found.notes
 
+    def test_what_was_tuned_from_a_tuned_model_is_no_pair(self, tmp_path: Path):
+        write_case(tmp_path, "instruct", "chat", 0.3, stage="instruct", base_model="lab/base")
+        write_case(tmp_path, "distilled", "chat", 0.2, stage="distilled", base_model="lab/instruct")
+        found = findings(tmp_path)
+        assert finding(found, CLAIMS[4]).estimate.models == 0
+        assert "tuned, without their base model in the same dtype: distilled, instruct" in found.notes
+
+    @pytest.mark.parametrize("claim", [*CLAIMS[:1], *CLAIMS[2:]])
+    def test_models_made_from_one_base_make_no_verdict(self, tmp_path: Path, claim: str):
+        for number in range(24):
+            write_case(
+                tmp_path,
+                f"t{number}",
+                "chat" if number % 2 else "code",
+                0.5 - number / 100,
+                stage="instruct",
+                base_model="lab/base",
+                family="Llama",
+                released=f"{2000 + number}",
+                architecture="ssm" if number > 12 else "dense",
+                parameters=10**9 * (40 - number),
+            )
+        assert finding(findings(tmp_path), claim).verdict == "not enough data"
+
     def test_models_tuned_from_one_base_count_as_one(self, tmp_path: Path):
         write_case(tmp_path, "base", "chat", 0.3)
         for number, stage in enumerate(("instruct", "distilled")):
@@ -215,7 +241,7 @@ class TestOutput:
     def test_a_claim_has_its_number_interval_models_and_verdict(self, as_claimed: Findings):
         (line,) = (line for line in as_text(as_claimed).splitlines() if line.startswith(CLAIMS[4]))
         estimate = finding(as_claimed, CLAIMS[4]).estimate
-        numbers = [f"{estimate.value:+.3f}", f"[{estimate.low:+.3f},", f"{estimate.high:+.3f}]", "21"]
+        numbers = [f"{estimate.value:+.3f}", f"[{estimate.low:+.3f},", f"{estimate.high:+.3f}]", "35"]
         assert line.removeprefix(CLAIMS[4]).split() == [*numbers, "supported"]
 
     def test_what_is_not_enough_says_why(self, three_models: Findings):
@@ -227,6 +253,19 @@ class TestOutput:
         lines = as_text(findings(tmp_path)).splitlines()
         assert lines[0].endswith("rows 1, workloads 1, models 1 (1 in bfloat16)")
         assert lines[1] == "left out: 1 limited, not the prompts of a full run"
+
+    def test_rows_that_are_read_already_give_the_same(self, three_models: Findings):
+        table = table_of((found.path, found.row) for found in inventory(Path(three_models.folder)))
+        assert findings_of(table, three_models.folder) == three_models
+
+    def test_rows_of_another_version_are_told_of(self, tmp_path: Path):
+        write_case(tmp_path, "one", "chat", 0.3)
+        write_case(tmp_path, "two", "chat", 0.3)
+        (path,) = (tmp_path / "two").rglob("*.json")
+        path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+        found = findings(tmp_path)
+        assert found.notes[0] == f"{tmp_path}: JSON files not counted: 1 of an older version (measure again)"
+        assert found.rows == 1
 
     def test_json_has_the_same_and_no_numbers_that_json_does_not_know(self, three_models: Findings):
         data = json.loads(json.dumps(as_data(three_models), allow_nan=False))

@@ -326,6 +326,9 @@ def later(first: Ended, place: Place, damaged: Place, run_many: Callable[..., An
         bad[name] = place.arguments("--model-file", file, "--rerun", "all")
     tiny = ("--model", "Tiny", *HUMANEVAL)
     alone = ("--results-dir", folder / "alone")
+    older = dict.fromkeys(("status", "suite", "model", "workload", "configuration"), "x") | {"schema_version": 1}
+    (folder / "one").mkdir()
+    (folder / "one" / "exits-01234567.json").write_text(json.dumps(older))
     return run_many(
         {
             "again": place.arguments(*HUMANEVAL, *TRANSLATION),
@@ -443,6 +446,12 @@ class TestLaterSessions:
     def test_the_results_of_earlier_sessions_are_still_there(self, later):
         """Whatever went wrong in the sessions between."""
         assert "6 skipped" in later["unchanged"]
+        assert "1 case ended in an earlier run; --rerun all|failed repeats them" in later["unchanged"]
+
+    def test_rows_of_an_older_version_are_told_of(self, later, folder):
+        told = f"{folder / 'one'}: JSON files not counted: 1 of an older version (measure again)"
+        assert told in later["one token"].output.split("exitbench results")[-1]
+        assert "not counted" not in later["every token"]
 
 
 def numbers(row: dict[str, Any]) -> dict[str, Any]:

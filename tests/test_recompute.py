@@ -8,6 +8,7 @@ import pytest
 from every_column import costs_of
 from strategies import row_of, trace_of
 
+from benchmark.cli import main
 from benchmark.columns import cost_columns
 from benchmark.errors import InputError
 from benchmark.experiments import EXPERIMENTS, Choices
@@ -112,6 +113,62 @@ def test_tokens_that_were_no_trace_from_the_beginning_are_one_line(folder):
     with pytest.raises(InputError, match="cannot be read as the tokens of a case") as error:
         list(recompute(folder))
     assert "\n" not in str(error.value)
+
+
+def test_tokens_whose_last_layer_does_not_match_are_one_line_and_the_row_stays(folder):
+    path = write(folder, "tiny", ["exits"])
+    impossible = trace_of([[7, 7], [1, 7]], target=[7, 8], matches=[[True, True], [False, False]])
+    Store(folder).write(path, read_row(path), impossible.write_parquet)
+    before = path.read_bytes()
+    with pytest.raises(InputError) as error:
+        list(recompute(folder))
+    assert str(error.value) == (
+        f"{path.with_suffix('.parquet')}: the last layer must have the full model's token at every position, and has "
+        "another one at 1 of 2; measure the case again"
+    )
+    assert path.read_bytes() == before
+
+
+def test_a_setting_that_cannot_be_is_one_line_and_the_row_stays(folder):
+    path = write(folder, "tiny", ["exits"], alpha=7)
+    before = path.read_bytes()
+    with pytest.raises(InputError) as error:
+        list(recompute(folder))
+    assert str(error.value) == (
+        f"{path}: its columns cannot be computed anew: alpha must be in [0, 1], not 7.0; see: exitbench check "
+        f"{path.parent}"
+    )
+    assert path.read_bytes() == before
+
+
+def test_a_row_measured_anew_meanwhile_stays(folder, monkeypatch):
+    path = write(folder, "tiny", ["exits"])
+    words = EXPERIMENTS["words"]
+
+    def measured_meanwhile(trace, choices):
+        Store(folder).write(path, row_of(model="tiny", seed=9), TRACES["other"].write_parquet)
+        return words(trace, choices)
+
+    monkeypatch.setitem(EXPERIMENTS, "words", measured_meanwhile)
+    list(recompute(folder))
+    assert (read_row(path).seed, read_row(path).experiments) == (9, [])
+
+
+def test_rows_of_an_older_version_are_refused_in_one_line(folder):
+    path = write(folder, "tiny", ["exits"])
+    path.write_text(json.dumps(read_row(path).model_dump() | {"schema_version": 1}))
+    with pytest.raises(InputError, match=r"its rows are of an older version \(1\), .*; measure the cases again$"):
+        list(recompute(folder))
+
+
+def test_rows_of_an_older_version_among_others_are_told_of(folder, capsys):
+    write(folder, "tiny", ["exits"])
+    path = write(folder, "other", ["exits"])
+    path.write_text(json.dumps(read_row(path).model_dump() | {"schema_version": 1}))
+    assert main(["recompute", str(folder)]) == 0
+    output = capsys.readouterr()
+    assert output.out.endswith("rows rewritten: 1\n")
+    assert output.err == f"{folder}: JSON files not counted: 1 of an older version (measure again)\n"
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"schema_version": 1}'], ids=["empty", "unrelated", "older"])

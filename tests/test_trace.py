@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from strategies import trace_of, traces
 
 from benchmark.errors import InputError
-from benchmark.trace import OF_SAMPLE, Trace
+from benchmark.trace import OF_SAMPLE, Trace, read_arrays
 
 TEXT = trace_of(
     [[7, 7, 7], [1, 7, 7], [8, 2, 8], [3, 4, 7], [5, 9, 9]],
@@ -60,6 +60,14 @@ def test_what_was_not_a_number_is_still_none_after_storing(tmp_path: Path):
     trace = trace_of([[1, 1]], margin=[np.nan], similarity_hidden=[[np.nan, 1.0]])
     trace.write_parquet(tmp_path / "tokens.parquet")
     _assert_equal(Trace.read_parquet(tmp_path / "tokens.parquet"), trace)
+
+
+def test_some_arrays_can_be_read_without_the_others(tmp_path: Path):
+    TEXT.write_parquet(tmp_path / "tokens.parquet")
+    arrays = read_arrays(tmp_path / "tokens.parquet", ["prompt", "matches"])
+    assert list(arrays) == ["prompt", "matches"]
+    np.testing.assert_array_equal(arrays["prompt"], TEXT.prompt)
+    np.testing.assert_array_equal(arrays["matches"], TEXT.matches)
 
 
 def test_a_file_has_one_row_a_token(tmp_path: Path):

@@ -43,7 +43,7 @@ def table(depth: NDArray[np.float64]) -> pd.DataFrame:
 
 def variances(depths: pd.DataFrame) -> NDArray[np.float64]:
     found = pairs(depths)
-    return components(found, np.ones((1, len(found.same_workload))))[0]
+    return components(found, np.ones((1, len(found.same_workload.one_model))))[0]
 
 
 class TestComponents:
@@ -89,6 +89,22 @@ class TestComponents:
         found = pairs(simulated(np.random.default_rng(3)))
         once, twice = np.ones((1, 12)), np.full((1, 12), 2.0)
         assert components(found, twice) == pytest.approx(components(found, once))
+
+    def test_a_lineage_drawn_twice_is_as_the_same_lineage_on_its_own(self):
+        depths = simulated(np.random.default_rng(3))
+        lineage = pd.Series({model: f"line{number // 2}" for number, model in enumerate(sorted(set(depths["model"])))})
+        found = pairs(depths, lineage)
+        within = found.same_workload.one_lineage.sum() / found.same_workload_cells.one_lineage.sum()
+        alone = components(found, np.eye(1, 6))
+        assert components(found, 2 * np.eye(1, 6)) == pytest.approx(alone, nan_ok=True)
+        assert np.isfinite(alone).all()
+        assert within > 0
+
+    def test_lineages_change_no_number_but_only_how_far_it_moves(self):
+        depths = simulated(np.random.default_rng(3))
+        lineage = pd.Series({model: model[:2] for model in set(depths["model"])})
+        apart, together = pairs(depths), pairs(depths, lineage)
+        assert components(together, np.ones((1, 2))) == pytest.approx(components(apart, np.ones((1, 12))))
 
 
 class TestShares:
