@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import get_args, get_origin
 
 from benchmark.errors import InputError
-from benchmark.printable import printable
 from benchmark.leaderboard.curves import encode
+from benchmark.printable import printable
 from benchmark.row import Row
 from benchmark.standing import Standing, inventory
 
