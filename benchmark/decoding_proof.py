@@ -57,6 +57,8 @@ def prove_masking(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
 def _batchable(loaded: LoadedModel, alone: Trace, together: Callable[[], Trace]) -> LoadedModel:
     try:
         trace = together()
+    except torch.OutOfMemoryError:
+        raise
     except (MeasurementError, RuntimeError, ValueError, IndexError):
         return replace(loaded, batchable=False)
     exact = loaded.model.dtype == torch.float32

@@ -80,6 +80,8 @@ def find_halves(model: PreTrainedModel, task: Task, ids: Tensor, anatomy: Anatom
         candidates = [visit.middle() for visit in plain]
         pairs = [(layer, half) for layer, half in zip(layers, candidates, strict=True) if half is not None]
         proofs = run([_Visit(layer, among={half}, silent_from=half.module) for layer, half in pairs])
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError):  # whatever zeros may break
         return (None,) * len(layers)
     proven = {half for (_, half), visit in zip(pairs, proofs, strict=True) if visit.proves_middle()}

@@ -72,10 +72,7 @@ def load(spec: ModelSpec, source: Source, machine: Machine) -> LoadedModel:
     except ImportError as error:
         raise CannotRun(f"a library is missing: {_first_line(error)}", "install it and run again") from None
     except (torch.OutOfMemoryError, MemoryError):
-        free = hardware.free_memory(machine.device) / 1e9
-        raise CannotRun(
-            f"memory ran out while loading ({free:.3g} GB are free)", "use a smaller --dtype or a larger machine"
-        ) from None
+        raise _out_of_memory(machine.device) from None
     except Exception as error:
         # Damaged files end in many kinds of errors, from safetensors, json, pickle, tokenizers and transformers.
         raise InputError(
@@ -86,7 +83,10 @@ def load(spec: ModelSpec, source: Source, machine: Machine) -> LoadedModel:
         raise InputError(
             f"{spec.where(field)}: the checkpoint lacks weights: {', '.join(sorted(info['missing_keys'])[:5])}"
         )
-    return prepare(model, tokenizer, runs_as(task, model), stack=spec.layer_stack, seam=spec.seam)
+    try:
+        return prepare(model, tokenizer, runs_as(task, model), stack=spec.layer_stack, seam=spec.seam)
+    except torch.OutOfMemoryError:
+        raise _out_of_memory(machine.device) from None
 
 
 def prepare(
@@ -178,9 +178,18 @@ def _context(model: PreTrainedModel, costs: Costs | None) -> int | None:
 def _costs(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> Costs | None:
     try:
         return read_costs(model, anatomy, task)
+    except torch.OutOfMemoryError:
+        raise
     except (MeasurementError, RuntimeError, TypeError, ValueError):
         # Quantized layers, for one, know no gradients. The bounds that need costs are null then.
         return None
+
+
+def _out_of_memory(device: torch.device) -> CannotRun:
+    free = hardware.free_memory(device) / 1e9
+    return CannotRun(
+        f"memory ran out while loading ({free:.3g} GB are free)", "use a smaller --dtype or a larger machine"
+    )
 
 
 def _first_line(error: BaseException) -> str:

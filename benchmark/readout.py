@@ -75,6 +75,8 @@ class Readout:
             self.stub_size = size
             try:
                 self.head_input(zero)
+            except torch.OutOfMemoryError:
+                raise
             except (RuntimeError, ValueError, IndexError):
                 continue
             return size

@@ -58,6 +58,8 @@ def dissect(
                 f"found: layer stack '{anatomy.stack_path}', {anatomy.num_layers} layers; seam '{anatomy.seam_path}'"
             )
             raise
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError) as error:
         # A model that passes something else between its layers trips over what it is given in its place.
         reason = " ".join(str(error).split())[:150]

@@ -1,6 +1,7 @@
 """From files to a model that is ready to be measured."""
 
 import contextlib
+import itertools
 import json
 import os
 import pickle
@@ -13,8 +14,9 @@ import pytest
 import torch
 import yaml
 from transformers import AutoModelForCausalLM
+from transformers.models.llama.modeling_llama import LlamaMLP
 
-from benchmark.errors import InputError
+from benchmark.errors import CannotRun, InputError
 from benchmark.hub import Hub
 from benchmark.loading import load
 from benchmark.sources import Machine, locate
@@ -160,3 +162,23 @@ def test_a_text_ends_at_the_ids_of_the_generation_config_and_of_the_tokenizer(lo
     assert load_entry().end_ids == {0, 7, 9}
     edit(folder / "generation_config.json", eos_token_id=7)
     assert load_entry().end_ids == {0, 7}
+
+
+def test_memory_that_runs_out_while_the_model_is_looked_into_is_never_taken_for_something_else(
+    load_entry, monkeypatch: pytest.MonkeyPatch
+):
+    forward, calls, fatal = LlamaMLP.forward, itertools.count(), [-1]
+
+    def run_out(self: LlamaMLP, *args: Any) -> torch.Tensor:
+        if next(calls) in fatal:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has …")
+        return forward(self, *args)
+
+    monkeypatch.setattr(LlamaMLP, "forward", run_out)
+    load_entry()
+    needed = next(calls)
+    for number in range(0, needed, 3):
+        calls, fatal = itertools.count(), [number]
+        with pytest.raises(CannotRun, match=r"memory ran out while loading .*; use a smaller --dtype or a larger"):
+            load_entry()
+    assert needed > 50
