@@ -54,13 +54,18 @@ _NEEDED = (
 _HEX = r"[0-9a-f]"
 _FORMATS = {
     "source": r"(hub|package|path):.+",
-    "revision": rf"{_HEX}{{40}}|sha256:{_HEX}{{64}}|folder:{_HEX}{{16}}",
     "device": r"cuda|cpu",
     "prompts_sha256": rf"{_HEX}{{64}}",
     "prompt_ids_sha256": rf"{_HEX}{{64}}",
     "harness_commit": rf"{_HEX}{{40}}",
 }
 """What some texts look like."""
+_REVISIONS = {
+    "hub": rf"{_HEX}{{40}}",
+    "package": rf"sha256:{_HEX}{{64}}",
+    "path": rf"sha256:{_HEX}{{64}}|folder:{_HEX}{{16}}",
+}
+"""What a revision looks like, by what the source begins with."""
 _NOT_MORE = {
     "active_parameters": "parameters",
     "sampled_tokens": "tokens",
@@ -69,6 +74,17 @@ _NOT_MORE = {
 }
 """Columns that are at most as large as another."""
 _CLOCKS_DIFFER = timedelta(days=1)
+_FIRST = datetime(2024, 1, 1, tzinfo=UTC)
+"""Nothing was measured before."""
+_MOST_TAU = 1000
+_BEFORE_LOADING = {
+    *("schema_version", "status", "error", "suite", "model", "workload", "configuration", "source", "revision"),
+    *("checkpoint", "training_step", "family", "released", "stage", "base_model", "quantization", "device"),
+    *("max_new_tokens", "prompts_sha256", "limited", "alpha", "seed", "top_k", "tau", "started", "harness_version"),
+    *("harness_commit", "harness_dirty", "torch_version", "transformers_version", "python_version", "platform"),
+    *("accelerator", "driver"),
+}
+"""What is known of a case that failed; `benchmark.case` writes it."""
 
 
 def false_claims(path: Path, row: Row) -> list[Fault]:
@@ -79,7 +95,7 @@ def false_claims(path: Path, row: Row) -> list[Fault]:
         row: as it was read.
     """
     columns = _failed(row) if row.status == "failed" else _measured(row)
-    return [*_place(path, row), *_date(row), *_texts(row), *columns]
+    return [*_place(path, row), *_date(row), *_texts(row), *_run(row), *columns]
 
 
 def _place(path: Path, row: Row) -> Iterator[Fault]:
@@ -90,12 +106,14 @@ def _place(path: Path, row: Row) -> Iterator[Fault]:
 def _date(row: Row) -> Iterator[Fault]:
     try:
         started = datetime.fromisoformat(row.started)
-        late = started - datetime.now(UTC) > _CLOCKS_DIFFER
+        late, early = started - datetime.now(UTC) > _CLOCKS_DIFFER, started < _FIRST
     except (ValueError, TypeError):
         yield Fault("started", f"is no date with a time zone in ISO 8601: {told(row.started)}")
         return
     if late:
         yield Fault("started", f"is in the future: {row.started}")
+    if early:
+        yield Fault("started", f"is before anything was measured: {row.started}")
 
 
 def _texts(row: Row) -> Iterator[Fault]:
@@ -104,13 +122,28 @@ def _texts(row: Row) -> Iterator[Fault]:
             yield Fault(column, f"has letters that cannot be printed: {told(value)}")
         elif isinstance(value, str) and column in _FORMATS and not re.fullmatch(_FORMATS[column], value):
             yield Fault(column, f"does not look like one: {told(value)}")
+    form = _REVISIONS.get((row.source or "").partition(":")[0])
+    if form is not None and row.revision is not None and not re.fullmatch(form, row.revision):
+        yield Fault("revision", f"does not look like one of {told(row.source)}: {told(row.revision)}")
+
+
+def _run(row: Row) -> Iterator[Fault]:
+    """How it was run: in full, and by code that anybody can have."""
+    if row.limited:
+        yield Fault("limited", "not a full run; measure without --limit")
+    if row.harness_commit is None or row.harness_dirty is None:
+        yield Fault("harness_commit", "nobody knows by what code it was measured; measure in a clone of the repository")
+    elif row.harness_dirty:
+        yield Fault("harness_dirty", "measured with changes that are not committed; commit them and measure again")
+    if row.tau is not None and not 1 <= len(row.tau) <= _MOST_TAU:
+        yield Fault("tau", f"has {len(row.tau)} thresholds, not 1 to {_MOST_TAU}")
 
 
 def _failed(row: Row) -> Iterator[Fault]:
     if not row.error:
         yield Fault("error", "a failed case says why")
-    for column in ("tokens", "exit_layer_mean", "skip_ratio", "eas"):
-        if getattr(row, column) is not None:
+    for column, value in row.model_dump().items():
+        if column not in _BEFORE_LOADING and value not in (None, []):
             yield Fault(column, "a failed case has no numbers")
 
 
@@ -120,16 +153,15 @@ def _measured(row: Row) -> Iterator[Fault]:
     for column in _NEEDED:
         if getattr(row, column) is None:
             yield Fault(column, "is missing")
-    if row.limited:
-        yield Fault("limited", "not a full run; measure without --limit")
-    if row.harness_commit is None or row.harness_dirty is None:
-        yield Fault("harness_commit", "nobody knows by what code it was measured; measure in a clone of the repository")
-    elif row.harness_dirty:
-        yield Fault("harness_dirty", "measured with changes that are not committed; commit them and measure again")
     if lacking := sorted(EXPERIMENTS.keys() - set(row.experiments)):
         yield Fault("experiments", f"lacks {', '.join(lacking)}; run the same command again, which adds them")
     if unknown := sorted(set(row.experiments) - EXPERIMENTS.keys()):
         yield Fault("experiments", f"there is no {told(unknown[0])}")
+    if len(set(row.experiments)) != len(row.experiments):
+        yield Fault("experiments", "names one of them twice")
+    for column in ("generate_seconds", "oracle_seconds"):
+        if getattr(row, column) == 0:
+            yield Fault(column, "nothing takes no time")
     yield from _ranges(row)
     yield from impossible_costs(row)
 

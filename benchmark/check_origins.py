@@ -13,6 +13,8 @@ from benchmark.verdict import Fault, told
 
 _TYPED_IN = ("family", "released", "stage", "base_model", "quantization", "checkpoint", "training_step")
 """Columns that are as the entry says."""
+_MOST_PROMPTS = 2**31
+"""More than any workload has; Python cannot count to just any number."""
 _PUBLISHED_FACTOR = 2
 """How far loaded parameters may be from published ones: parts for images are left away, tied weights counted once."""
 
@@ -39,13 +41,17 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadSpec]) -> Iterator[Fault
         yield Fault("workload", f"{row.workload} is of the kind '{spec.kind}', and the model is {row.architecture}")
     if row.chat_template and spec.kind != "chat":
         yield Fault("chat_template", f"{row.workload} is of the kind '{spec.kind}', which has no chat template")
+    if row.status == "ok" and row.max_new_tokens != spec.max_new_tokens:
+        asked = f"and a full run of {row.workload} has {spec.max_new_tokens}; measure without --max-new-tokens"
+        yield Fault("max_new_tokens", f"is {told(row.max_new_tokens)}, {asked}")
     taken = (row.prompts or 0) + (row.prompts_left_out or 0)
     if taken < 1:  # it failed before they were read, or somebody wrote a number that cannot be
         return
     if (taken != spec.prompts) != row.limited:
         yield Fault("limited", f"is {str(row.limited).lower()}, but {taken} prompts were taken of {spec.prompts}")
+        return
     try:
-        prompts = read_prompts(spec, taken, Hub(download=False))
+        prompts = read_prompts(spec, min(taken, _MOST_PROMPTS), Hub(download=False))
     except (CannotRun, InputError):
         return  # without the data nothing can be said
     if hashlib.sha256(json.dumps(prompts).encode()).hexdigest() != row.prompts_sha256:

@@ -1,6 +1,5 @@
-"""What cannot be in the tokens of a case, whoever wrote them down: definitions and the order of things forbid it."""
+"""What cannot be in the tokens of a case, whoever wrote them down: the definitions of the arrays forbid it."""
 
-import bisect
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
@@ -8,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.check_sample import impossible_sample
+from benchmark.check_texts import impossible_texts
 from benchmark.row import Row
-from benchmark.sampling import Sampling
 from benchmark.trace import OF_SAMPLE, Trace
 from benchmark.verdict import Fault
 
@@ -17,8 +17,6 @@ _ROUNDING = 1e-3
 """Of cosines; many times what float32 makes of them."""
 _BY_TOKEN = ("prompt", "position", "target", "text", "word_position", "margin", "sampled")
 """Arrays of one value a token; the others have one a layer."""
-_MOST_PLACES = 10_000_000
-"""Of a grid of prompts and positions: more than a model writes in a year, and than one would draw a sample from."""
 _COSINES = ("similarity_logit", "similarity_logit_raw", "similarity_hidden")
 
 
@@ -29,9 +27,11 @@ def impossible_tokens(row: Row, trace: Trace) -> list[Fault]:
         row: of a case that went well.
         trace: as it was read; its arrays may be of any shape.
     """
-    faults = list(_shapes(row, trace))
-    # Every other rule takes the shapes for granted.
-    return faults or [*_values(row, trace), *_order(row, trace)]
+    # The rules on values and texts take the shapes for granted, those on the sample the order of the texts as well.
+    if faults := list(_shapes(row, trace)):
+        return faults
+    texts = list(impossible_texts(row, trace))
+    return [*_values(row, trace), *texts, *(impossible_sample(row, trace) if not texts else ())]
 
 
 def _shapes(row: Row, trace: Trace) -> Iterator[Fault]:
@@ -83,61 +83,6 @@ def _values(row: Row, trace: Trace) -> Iterator[Fault]:
     for name, rule, kept in rules:
         if not kept.all():
             yield Fault(name, f"{rule}, but not for {int((~kept).sum())} of {kept.size} values")
-
-
-def _order(row: Row, trace: Trace) -> Iterator[Fault]:
-    """Rules on how tokens follow each other, and on how many of them there are."""
-    masked = row.architecture == "encoder"
-    asked = (row.prompts or 0) + (row.prompts_left_out or 0)
-    numbers, first, sizes = np.unique(trace.prompt, return_index=True, return_counts=True)
-    if not (np.diff(trace.prompt) >= 0).all():
-        yield Fault("prompt", "the tokens are not in the order of their prompts")
-        return
-    if numbers[0] < 0 or numbers[-1] >= asked:
-        yield Fault("prompt", f"the row has prompts 0 to {asked - 1}, the tokens {numbers[0]} to {numbers[-1]}")
-    # A text may have nothing to mask.
-    if len(numbers) != row.prompts and not (masked and len(numbers) < (row.prompts or 0)):
-        yield Fault("prompts", f"is {row.prompts}, but the tokens are of {len(numbers)}")
-    if sizes.max() > (row.max_new_tokens or 0):
-        yield Fault("max_new_tokens", f"is {row.max_new_tokens}, but a prompt has {sizes.max()} tokens")
-    start = np.repeat(first, sizes)
-    place = np.arange(len(start)) - start
-    gap = np.diff(trace.position, prepend=-1)
-    follows = (gap > 0) | (place == 0) if masked else trace.position == place
-    if not follows.all() or trace.position.min() < 0:
-        what = "do not increase" if masked else "do not count up from 0"
-        yield Fault("position", f"the positions of a prompt's tokens {what}")
-    elif len(numbers) == row.prompts:
-        yield from _sample(row, trace, np.repeat(np.arange(len(numbers)), sizes), place)
-
-
-def _sample(row: Row, trace: Trace, prompt: NDArray[np.int64], place: NDArray[np.int64]) -> Iterator[Fault]:
-    """The sample must be what the seed draws, not what looks best.
-
-    Places are drawn one after another until there are enough, so the sample of n tokens is the same however many places
-    it took.
-
-    Args:
-        row: of as many prompts as there are tokens of.
-        trace: in order.
-        prompt: tokens, the number of its prompt among those that were measured.
-        place: tokens, the number among the tokens of the prompt.
-    """
-    width = int(place.max()) + 1 if row.architecture == "encoder" else row.max_new_tokens or 0
-    size = (row.prompts or 0) * width
-    if size > _MOST_PLACES:
-        yield Fault("max_new_tokens", f"no case has {size:,} tokens")
-        return
-    if row.seed < 0 or place.max() >= width:
-        return  # has been said
-
-    def drawn(places: int) -> NDArray[np.bool_]:
-        return Sampling(places, seed=row.seed).choose(row.prompts or 0, width)[prompt, place]
-
-    wanted = int(trace.sampled.sum())
-    places = bisect.bisect_left(range(size + 1), wanted, key=lambda count: int(drawn(count).sum()))
-    if not (drawn(places) == trace.sampled).all():
-        yield Fault("sampled", f"the sample is not the one that seed {row.seed} draws")
 
 
 def _within(array: NDArray[Any], low: float, high: float) -> NDArray[np.bool_]:

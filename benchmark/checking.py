@@ -1,7 +1,8 @@
 """Whether a folder of results is what it says: offline, without a model, from its rows and their tokens alone."""
 
 import io
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,27 @@ from pydantic import ValidationError
 
 from benchmark.check_claims import false_claims
 from benchmark.check_columns import other_columns
+from benchmark.check_files import given_twice, strays, too_deep
 from benchmark.check_origins import other_origins
+from benchmark.check_repeats import repeats
 from benchmark.check_tokens import impossible_tokens
 from benchmark.errors import InputError
 from benchmark.prompts import load_workloads
+from benchmark.regular_files import entries, irregular
 from benchmark.results import read_table, read_tokens
 from benchmark.row import Row
 from benchmark.specs import ModelSpec, WorkloadSpec
-from benchmark.standing import Found, Standing, inventory
+from benchmark.standing import Found, Standing, examine
 from benchmark.verdict import Fault, Verdict
+
+_ALREADY_TOLD = {"alpha", "seed", "tau", "top_k"}
+"""Settings that columns cannot be computed with when they cannot be, or not in a lifetime."""
 
 
 def check(folder: Path, models: Mapping[str, ModelSpec] | None) -> Iterator[Verdict]:
-    """A verdict on every row below a folder, on tokens that have no row, and on the folder's table.
+    """A verdict on every row below a folder, on every other file that has no place there, and on the folder's table.
 
-    JSON files that are no rows are passed over.
+    What is no regular file is named and never opened.
 
     Args:
         folder: of results, or a part of it.
@@ -33,48 +40,79 @@ def check(folder: Path, models: Mapping[str, ModelSpec] | None) -> Iterator[Verd
     Raises:
         InputError: there is no such folder, or nothing in it to check.
     """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; name the folder it lies in: {folder.parent}")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a folder of results, such as results/local")
     workloads = {spec.name: spec for spec in load_workloads()}
-    rows = [found for found in inventory(folder) if found.standing != Standing.FOREIGN]
-    lonely = sorted(path for path in folder.rglob("*.parquet") if not path.with_suffix(".json").exists())
-    if not rows and not lonely:
+    files = entries(folder)
+    found = [examine(path) for path in files if path.suffix == ".json" and irregular(path) is None]
+    rows = {one.path: one for one in found if one.standing != Standing.FOREIGN}
+    others = list(strays(folder, files, rows.keys()))
+    if not rows and not any(verdict.path.suffix == ".parquet" or irregular(verdict.path) for verdict in others):
         raise InputError(f"{folder}: holds no rows; measure with: pytest suites/ --results-dir {folder}")
-    for found in rows:
-        yield Verdict(found.path, tuple(_faults(found, models, workloads)))
-    for path in lonely:
-        yield Verdict(path, (Fault("", "these tokens have no row; delete them or add the row"),))
+    beside = repeats([(path, one.row) for path, one in rows.items() if one.row and one.row.status == "ok"])
+    for path, one in rows.items():
+        own = itertools.chain(too_deep(folder, path), _faults(one, models, workloads))
+        yield _verdict(path, itertools.chain(own, beside.get(path, ())))
+    yield from others
     table = folder / "table.csv"
-    if table.exists():
-        yield Verdict(table, tuple(_table(folder, table)))
+    if table.exists() and irregular(table) is None:
+        yield _verdict(table, _table(folder, table))
 
 
-def _faults(found: Found, models: Mapping[str, ModelSpec] | None, workloads: Mapping[str, WorkloadSpec]) -> list[Fault]:
+def _verdict(path: Path, faults: Iterable[Fault]) -> Verdict:
+    """On one file; what nobody thought of in it must not hide what is wrong with the others."""
+    found = []
+    try:
+        for fault in faults:
+            found.append(fault)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        found.append(Fault("", f"cannot be checked: {reason}; report this, with the file"))
+    return Verdict(path, tuple(found))
+
+
+def _faults(
+    found: Found, models: Mapping[str, ModelSpec] | None, workloads: Mapping[str, WorkloadSpec]
+) -> Iterator[Fault]:
     row = found.row
     if row is None:
-        return [Fault("", found.reason)]
+        yield Fault("", found.reason)
+        return
     try:
         Row.model_validate(found.record, strict=True)
     except ValidationError as error:
         (column, *_) = error.errors()[0]["loc"] or ("",)
-        return [Fault(str(column), f"is of another type than the schema says: {error.errors()[0]['msg']}")]
-    faults = [*false_claims(found.path, row), *other_origins(row, models, workloads)]
+        yield Fault(str(column), f"is of another type than the schema says: {error.errors()[0]['msg']}")
+        return
+    stated = [*given_twice(found.content), *false_claims(found.path, row), *other_origins(row, models, workloads)]
+    yield from stated
+    tokens = found.path.with_suffix(".parquet")
     if row.status == "failed":
-        return faults
+        if tokens.exists():
+            yield Fault("token_records_sha256", "a failed case has no tokens")
+    elif (problem := irregular(tokens)) is not None:
+        yield Fault("token_records_sha256", f"{tokens.name} {problem}")
+    else:
+        yield from _of_tokens(found.path, row, {fault.column for fault in stated})
+
+
+def _of_tokens(path: Path, row: Row, named: set[str]) -> list[Fault]:
+    """What is wrong with the tokens, or with what is said of them; columns that were named before are not again."""
     try:
-        trace = read_tokens(found.path, row)
+        trace = read_tokens(path, row)
     except InputError as error:
-        return [*faults, Fault("token_records_sha256", str(error).partition(": ")[2])]
-    if wrong := impossible_tokens(row, trace):
-        return [*faults, *wrong]
-    named = {fault.column for fault in faults}
+        return [Fault("token_records_sha256", str(error).partition(": ")[2])]
+    if (wrong := impossible_tokens(row, trace)) or named & _ALREADY_TOLD:
+        return wrong
     try:
         with np.errstate(all="ignore"):
-            return [*faults, *(fault for fault in other_columns(row, trace) if fault.column not in named)]
+            return [fault for fault in other_columns(row, trace) if fault.column not in named]
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        # A setting that cannot be. What is wrong with it has been said by then, but for what nobody thought of.
+        # What is wrong with it has been said by then, but for what nobody thought of.
         reason = f"the columns cannot be computed anew: {' '.join(str(error).split())[:200]}"
-        return faults or [Fault("", reason)]
+        return [] if named else [Fault("", reason)]
 
 
 def _table(folder: Path, table: Path) -> Iterator[Fault]:

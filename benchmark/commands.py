@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmark.printable import printable
+
 MODELS = Path("models.yaml")
 LOCAL = Path("results/local")
 
@@ -71,8 +73,9 @@ def _add_check(add: Any) -> None:
         "check",
         help="verify a folder of results against its tokens, offline",
         description="Compute every column of every row anew from the tokens beside it and compare; look for values "
-        "that cannot be, for rows that are not of a full and clean run, and for what does not fit the workload, the "
-        "model file or the folder. No model is loaded. Exit code 1 when anything is wrong.",
+        "that cannot be, for rows that are not of a full and clean run, for measurements and files that should not be "
+        "there, and for what does not fit the workload, the model file or the folder. No model is loaded and no link "
+        "followed. Exit code 1 when anything is wrong.",
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of results, or a part of it")
     parser.add_argument("--model-file", type=Path, metavar="FILE", help=f"default: {MODELS}, if it is there")
@@ -138,7 +141,7 @@ def _validate(options: argparse.Namespace) -> int:
     problems = []
     for path in options.files:
         try:
-            print(validate(path))
+            print(printable(validate(path)))
         except InputError as error:
             problems += str(error).splitlines()
     for problem in problems:
@@ -178,9 +181,9 @@ def _merge(options: argparse.Namespace) -> int:
         counts[merged.outcome] += 1
         settled = settled and merged.outcome.settled
         if merged.text:
-            print(f"{merged.path}: {merged.outcome}: {merged.text}")
+            print(printable(f"{merged.path}: {merged.outcome}: {merged.text}"))
     told = ", ".join(f"{outcome} {count}" for outcome, count in counts.items())
-    print(f"{options.into}: {told or 'table.csv written anew'}")
+    print(printable(f"{options.into}: {told or 'table.csv written anew'}"))
     for folder in (options.into, *options.sources):
         _tell_of_others(folder)
     return 0 if settled else 1
@@ -205,4 +208,4 @@ def _tell_of_others(folder: Path) -> None:
     from benchmark.standing import remark
 
     if (line := remark(folder)) is not None:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)

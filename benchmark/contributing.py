@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import yaml
 from huggingface_hub import errors
 from huggingface_hub.utils import validate_repo_id
 from pydantic import TypeAdapter, ValidationError
@@ -47,13 +48,18 @@ def new_entry(model_id: str, entries: Sequence[ModelSpec]) -> list[str]:
     """
     spec = _spec(model_id)
     for entry in entries:
-        if (entry.id, entry.revision) == (spec.id, None):
+        # The hub does not tell A from a.
+        if ((entry.id or "").casefold(), entry.revision) == (model_id.casefold(), None):
             raise InputError(f"{cut(model_id)} is in {entry._file or 'the model file'} already, as '{entry.name}'")
     known, remark = _ask_the_hub(model_id)
     lines = [f"  # {remark}"] if remark else []
-    lines.append(f"  - id: {model_id}")
-    if spec.name.casefold() in {entry.name.casefold() for entry in entries}:
-        lines.append(f"    name: {model_id.replace('/', '-')}  # '{spec.name}' is another entry")
+    lines.append(f"  - id: {_quoted(model_id)}")
+    taken = {entry.name.casefold() for entry in entries}
+    if spec.name.casefold() in taken:
+        longer = model_id.replace("/", "-")
+        names = (longer, *(f"{longer}-{number}" for number in range(2, len(taken) + 2)))
+        name = next(name for name in names if name.casefold() not in taken)
+        lines.append(f"    name: {_quoted(name)}  # '{spec.name}' is another entry")
     return [*lines, *(f"    {line}" for line in _fields(spec.name, known, entries))]
 
 
@@ -93,12 +99,22 @@ def _fields(name: str, known: _Known, entries: Sequence[ModelSpec]) -> Iterator[
     if stage is None and known.base_model is None and _BASE.search(name):
         stage = "base"
     yield f"stage: {stage}  # by its name; one of {_STAGES}" if stage else f"# stage: {_STAGES}"
-    yield f"base_model: {known.base_model}" if known.base_model else "# base_model: what it was made from, if anything"
+    yield (
+        f"base_model: {_quoted(known.base_model)}"
+        if known.base_model
+        else "# base_model: what it was made from, if anything"
+    )
     yield f"parameters: {known.parameters}" if known.parameters else "# parameters: the published number"
 
 
 def _quoted(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z][A-Za-z ]*[A-Za-z]", text) else "'" + text.replace("'", "''") + "'"
+    """A text as YAML reads it as that text; without quotes `1234` would be a number and `null` nothing."""
+    try:
+        if yaml.safe_load(text) == text:
+            return text
+    except yaml.YAMLError:
+        pass
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _ask_the_hub(model_id: str) -> tuple[_Known, str]:

@@ -26,3 +26,11 @@ class CannotRun(ExitBenchError):
         self.reason = reason
         self.remedy = remedy
         self.detail = detail
+
+
+class NotFetched(CannotRun):
+    """Only because the session may not download what it needs."""
+
+    def __init__(self, detail: str) -> None:
+        """Tell what is missing, and how large it is."""
+        super().__init__("not on this machine", "add --download to fetch it", detail)

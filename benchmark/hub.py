@@ -14,7 +14,7 @@ import huggingface_hub
 from huggingface_hub import constants, errors
 from huggingface_hub.utils import validate_repo_id
 
-from benchmark.errors import CannotRun, InputError
+from benchmark.errors import CannotRun, InputError, NotFetched
 from benchmark.specs import ModelSpec, WorkloadSpec
 
 REQUEST_SECONDS = 5.0
@@ -63,7 +63,7 @@ class Hub:
             InputError: the id or the revision does not exist.
         """
         if not self.download:
-            raise CannotRun("not on this machine", "add --download to fetch it", _size(spec))
+            raise NotFetched(_size(spec))
         repo = _id(spec)
         info = self._info(repo, spec.revision, "model", spec.where)
         sizes = {item.rfilename: item.size or 0 for item in info.siblings or []}
@@ -119,7 +119,7 @@ class Hub:
         if isinstance(cached, str):
             return Path(cached)
         if not self.download:
-            raise CannotRun("not on this machine", "add --download to fetch it", f"dataset {repo}")
+            raise NotFetched(f"dataset {repo}")
         info = self._info(repo, source.revision, "dataset", lambda field: spec.where(f"source.{field}"))
         if source.file not in {item.rfilename for item in info.siblings or []}:
             raise InputError(f"{spec.where('source.file')}: {repo} has no file '{source.file}'")

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import InputError
+from benchmark.regular_files import entries, irregular
 from benchmark.results import Store, misplaced, sha256
-from benchmark.shared_files import atomic_file, locked
-from benchmark.standing import Found, Standing, examine, inventory, series
+from benchmark.shared_files import atomic_file, lock_of, locked
+from benchmark.standing import Found, Standing, examine, series
 from benchmark.yaml_files import cut
 
 
@@ -45,31 +46,41 @@ def merge(into: Path, sources: Sequence[Path]) -> Iterator[Merged]:
 
     Where both have a row of the same name, the newer schema wins, then the newer release of ExitBench, then a case that
     went well over one that failed, then a row with more experiments of the same tokens. Two measurements that differ
-    otherwise are a conflict: the row that is there stays.
+    otherwise are a conflict, and so is a row of a newer version than this one, which it cannot read: the row that is
+    there stays. Links are neither read nor written through.
 
     Args:
-        into: a results folder; made if it is missing.
+        into: a results folder; made if it is missing and there is something to put into it.
         sources: results folders.
 
     Raises:
-        InputError: a source is no folder, has no rows, or is a part of `into` or the other way round; or `into` cannot
-            be written.
+        InputError: a source is no folder, has no rows, or is a part of `into` or the other way round; `into` cannot be
+            written, or is missing and there are no sources.
     """
+    if not sources and not into.is_dir():
+        raise InputError(f"{into}: no such folder; name a folder of results, or the folders to copy from as well")
+    rows = []
     for source in sources:
         if not source.is_dir():
             raise InputError(f"{source}: no such folder; name a folder of results, such as results/local")
-        one, other = source.resolve(), into.resolve()
-        if one == other or one in other.parents or other in one.parents:
+        here, there = source.resolve(), into.resolve()
+        if here == there or here in there.parents or there in here.parents:
             raise InputError(f"{source}: is a part of {into}, or the other way round; name folders apart")
-        if all(found.standing == Standing.FOREIGN for found in inventory(source)):
+        found = [_examine(path) for path in entries(source) if path.suffix == ".json"]
+        if all(one.standing == Standing.FOREIGN for one in found):
             raise InputError(f"{source}: holds no rows")
+        rows += [one for one in found if one.standing != Standing.FOREIGN]
     store = Store(into)
-    store.check_writable()
-    for source in sources:
-        for found in inventory(source):
-            if found.standing != Standing.FOREIGN:
-                yield _take(store, found)
+    store.check_writable("INTO")
+    for row in rows:
+        yield _take(store, row)
     store.write_table()
+
+
+def _examine(path: Path) -> Found:
+    """Tell what a JSON file is, without following it anywhere."""
+    problem = irregular(path)
+    return examine(path) if problem is None else Found(path, Standing.DAMAGED, reason=problem)
 
 
 def _take(store: Store, found: Found) -> Merged:
@@ -79,6 +90,8 @@ def _take(store: Store, found: Found) -> Merged:
     if (problem := misplaced(found.path, record) or _tokens_missing(found.path, record)) is not None:
         return Merged(found.path, Outcome.REFUSED, problem)
     target = store.path(*(record[column] for column in ("model", "workload", "suite", "configuration")))
+    if (problem := _leads_away(store.folder, target)) is not None:
+        return Merged(found.path, Outcome.REFUSED, problem)
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target):
         there = examine(target) if target.exists() else None
@@ -90,6 +103,9 @@ def _take(store: Store, found: Found) -> Merged:
         if there.record is None:
             _copy(found.path, target, record)
             return Merged(found.path, Outcome.REPLACED, f"took the place of {target}, which {there.reason}")
+        if there.standing == Standing.CURRENT and found.standing == Standing.FUTURE:
+            reason = f"is of a newer version than this one, and {target} is of this one and stays"
+            return Merged(found.path, Outcome.CONFLICT, f"{reason}; update ExitBench and merge again")
         better, why = _better(record, there.record)
         if better is record:
             _copy(found.path, target, record)
@@ -127,8 +143,22 @@ def _release(record: dict[str, Any]) -> tuple[int, int]:
 
 
 def _holds_all_of(more: dict[str, Any], less: dict[str, Any]) -> bool:
-    """Whether the one has every number of the other, and more of them."""
-    return all(value is None or more.get(column) == value for column, value in less.items() if column != "experiments")
+    """Whether the one has more experiments of the same tokens, and every number of the other."""
+    return (
+        more.get("token_records_sha256") == less.get("token_records_sha256")
+        and set(more.get("experiments") or ()) > set(less.get("experiments") or ())
+        and all(value is None or more.get(column) == value for column, value in less.items() if column != "experiments")
+    )
+
+
+def _leads_away(into: Path, target: Path) -> str | None:
+    """Why a row cannot be written where it belongs: something there is a link, or no file; None if it can."""
+    if target.parent.resolve() != into.resolve() / target.parent.relative_to(into):
+        return f"{target.parent} is a link, or lies behind one; put the folder itself in its place"
+    for path in (target, target.with_suffix(".parquet"), lock_of(target)):
+        if (problem := irregular(path)) is not None:
+            return f"{path} {problem}"
+    return None
 
 
 def _tokens_missing(path: Path, record: dict[str, Any]) -> str | None:
@@ -136,6 +166,8 @@ def _tokens_missing(path: Path, record: dict[str, Any]) -> str | None:
     tokens, expected = path.with_suffix(".parquet"), record.get("token_records_sha256")
     if record["status"] != "ok":
         return None
+    if (problem := irregular(tokens)) is not None:
+        return f"its tokens, {cut(tokens.name)}: {problem}"
     try:
         found = sha256(tokens)
     except OSError as error:

@@ -14,14 +14,14 @@ import torch
 from benchmark import gguf_cache, hardware
 from benchmark.case import Case, Settings
 from benchmark.entries import Model, Workload
-from benchmark.errors import CannotRun, ExitBenchError
+from benchmark.errors import CannotRun, ExitBenchError, NotFetched
 from benchmark.experiments import EXPERIMENTS, TAU
 from benchmark.gguf_header import num_weights
 from benchmark.hub import Hub, weight_files
 from benchmark.results import Store, read_rows
 from benchmark.row import Row
 from benchmark.sampling import SAMPLE, TOP_K
-from benchmark.sources import _MEMORY_MARGIN, Machine, Source, _loaded_bytes
+from benchmark.sources import MEMORY_MARGIN, Machine, Source, loaded_bytes
 from benchmark.specs import ModelSpec, WorkloadSpec
 
 _SAVED_BYTES = 2
@@ -57,7 +57,7 @@ class ModelPlan:
     @property
     def waits_for_download(self) -> bool:
         """Whether `--download` is all that is missing."""
-        return isinstance(self.missing, CannotRun) and "--download" in self.missing.remedy
+        return isinstance(self.missing, NotFetched)
 
 
 def plan(
@@ -95,7 +95,7 @@ def _without_files(spec: ModelSpec, machine: Machine, error: ExitBenchError) -> 
     """Of a model that is not here; one that would not fit is not worth fetching."""
     if spec.parameters is None:
         return ModelPlan(spec.name, None, None, error)
-    memory = spec.parameters * _loaded_bytes(spec, machine, _SAVED_BYTES) * _MEMORY_MARGIN
+    memory = spec.parameters * loaded_bytes(spec, machine, _SAVED_BYTES) * MEMORY_MARGIN
     planned = ModelPlan(spec.name, memory, spec.parameters * _SAVED_BYTES, error)
     free = hardware.free_memory_everywhere() if spec.device_map else hardware.free_memory(machine.device)
     if planned.waits_for_download and memory > free:
@@ -112,13 +112,13 @@ def _with_files(spec: ModelSpec, machine: Machine, source: Source) -> tuple[floa
         weights = num_weights(source.path)
         kept = source.revision.removeprefix("sha256:")[:16]
         converted = any((gguf_cache.cache_folder() / "gguf").glob(f"{kept}-*"))
-        memory = weights * _loaded_bytes(spec, machine, _CONVERTED_BYTES)
-        return memory * _MEMORY_MARGIN, 0 if converted else weights * _CONVERTED_BYTES
+        memory = weights * loaded_bytes(spec, machine, _CONVERTED_BYTES)
+        return memory * MEMORY_MARGIN, 0 if converted else weights * _CONVERTED_BYTES
     weight_bytes = sum(file.stat().st_size for file in weight_files(source.path))
     config = json.loads((source.path / "config.json").read_bytes())
     saved_as = getattr(torch, str(config.get("dtype") or config.get("torch_dtype")), None)
     stored = saved_as.itemsize if isinstance(saved_as, torch.dtype) else _SAVED_BYTES
-    return weight_bytes / stored * _loaded_bytes(spec, machine, stored) * _MEMORY_MARGIN, 0
+    return weight_bytes / stored * loaded_bytes(spec, machine, stored) * MEMORY_MARGIN, 0
 
 
 def _sorted_in(case: Case, planned: ModelPlan) -> bool:

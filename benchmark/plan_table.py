@@ -75,11 +75,16 @@ def _list(title: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def _size(number: float | None) -> str:
-    return "unknown" if number is None else f"{number / 1e9:.3g} GB"
+    return "unknown" if number is None else f"{_digits(number / 1e9, 3)} GB"
 
 
 def _duration(seconds: float) -> str:
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.2g} {unit}"
+            return f"{_digits(seconds / size, 2)} {unit}"
     return f"{max(seconds, 1):.0f} s"
+
+
+def _digits(number: float, digits: int) -> str:
+    """As many significant digits, but a large number in full."""
+    return f"{number:,.0f}" if number >= 10**digits - 0.5 else f"{number:.{digits}g}"

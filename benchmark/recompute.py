@@ -39,15 +39,10 @@ def recompute(folder: Path) -> Iterator[Path]:
 
 def _columns(path: Path, row: Row) -> dict[str, Any]:
     """What every experiment gives on a row's tokens."""
-    trace, choices, columns = read_tokens(path, row), Choices.of_row(row), dict[str, Any]()
-    tokens = path.with_suffix(".parquet")
-    if wrong := int((~trace.matches[:, -1]).sum()):
-        raise InputError(
-            f"{tokens}: the last layer must have the full model's token at every position, and has another one at "
-            f"{wrong} of {trace.num_tokens}; measure the case again"
-        )
+    trace, columns = read_tokens(path, row), dict[str, Any]()
     try:
-        for experiment in EXPERIMENTS.values():
+        choices, wrong = Choices.of_row(row), int((~trace.matches[:, -1]).sum())
+        for experiment in EXPERIMENTS.values() if not wrong else ():
             columns |= experiment(trace, choices)
     except (ExitBenchError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         # Whatever else may be wrong with a row or its tokens, `exitbench check` has a word for it.
@@ -55,6 +50,11 @@ def _columns(path: Path, row: Row) -> dict[str, Any]:
         raise InputError(
             f"{path}: its columns cannot be computed anew: {reason}; see: exitbench check {path.parent}"
         ) from None
+    if wrong:
+        raise InputError(
+            f"{path.with_suffix('.parquet')}: the last layer must have the full model's token at every position, and "
+            f"has another one at {wrong} of {trace.num_tokens}; measure the case again"
+        )
     return columns
 
 

@@ -23,8 +23,12 @@ class Sampling:
 
     def choose(self, prompts: int, positions: int) -> NDArray[np.bool_]:
         """Draw places of the grid prompts × positions; texts that end early use fewer of them."""
-        size = prompts * positions
-        chosen = np.zeros(size, dtype=bool)
-        order = np.random.default_rng([self.seed, 1]).permutation(size)
-        chosen[order[: self.tokens]] = True
-        return chosen.reshape(prompts, positions)
+        return draws(self.seed, prompts, positions) < (prompts * positions if self.tokens is None else self.tokens)
+
+
+def draws(seed: int, prompts: int, positions: int) -> NDArray[np.int64]:
+    """When each place of the grid prompts × positions is drawn, from 0: a sample is the places that are drawn first."""
+    size = prompts * positions
+    drawn = np.empty(size, dtype=np.int64)
+    drawn[np.random.default_rng([seed, 1]).permutation(size)] = np.arange(size)
+    return drawn.reshape(prompts, positions)

@@ -37,10 +37,14 @@ def locked(path: Path) -> Iterator[None]:
 
     The lock is a hidden file beside `path`, there only while somebody holds it. The system frees it when its holder
     dies, so what a killed process leaves behind stops nobody. Not to be taken twice by the same process.
+
+    Raises:
+        OSError: the folder cannot be written, or there is a link in the place of the lock.
     """
-    lock = path.with_name(f".{path.name}.lock")
+    lock = lock_of(path)
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        # A link in its place would have the file it names made.
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             # Some file systems of clusters know no locks. Their writers go on without one, each file still whole.
             with suppress(OSError):
@@ -56,9 +60,14 @@ def locked(path: Path) -> Iterator[None]:
             os.close(handle)
 
 
+def lock_of(path: Path) -> Path:
+    """The file that is the lock of another one."""
+    return path.with_name(f".{path.name}.lock")
+
+
 def _is_open_as(path: Path, handle: int) -> bool:
     try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
+        return os.path.samestat(path.lstat(), os.fstat(handle))
     except FileNotFoundError:
         return False
 

@@ -37,8 +37,8 @@ _QUANTIZERS = {
 }
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 _SMALL_FILE = 50_000_000
-# Weights, plus room for activations, the KV cache and one step's logits.
-_MEMORY_MARGIN = 1.2
+MEMORY_MARGIN = 1.2
+"""Weights, plus room for activations, the KV cache and one step's logits."""
 _CPU = torch.device("cpu")
 
 
@@ -148,7 +148,7 @@ def _gguf(spec: ModelSpec, path: Path, label: str, machine: Machine) -> Source:
         raise InputError(f"{where}: {path} is not a complete GGUF file ({error}); fetch it again") from None
     # Converted once, in main memory and float32, and then loaded in the type that is asked for.
     _refuse_large(weights * _BYTES["float32"], hardware.free_memory(_CPU), _CPU, "use a larger machine")
-    _refuse_unfit_weights(int(weights * _loaded_bytes(spec, machine, _BYTES["float32"])), spec, machine)
+    _refuse_unfit_weights(int(weights * loaded_bytes(spec, machine, _BYTES["float32"])), spec, machine)
     stat = path.stat()
     return Source(path, revision=f"sha256:{_sha256(path, stat.st_size, stat.st_mtime_ns)}", label=label)
 
@@ -191,11 +191,11 @@ def _refuse_unfit(spec: ModelSpec, config_file: Path, weight_bytes: int, machine
         )
     stored = _BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
     converted = method is None or spec.quantization is not None
-    factor = _loaded_bytes(spec, machine, stored) / stored if converted else 1.0
+    factor = loaded_bytes(spec, machine, stored) / stored if converted else 1.0
     _refuse_unfit_weights(int(weight_bytes * factor), spec, machine)
 
 
-def _loaded_bytes(spec: ModelSpec, machine: Machine, stored: int) -> float:
+def loaded_bytes(spec: ModelSpec, machine: Machine, stored: int) -> float:
     """Bytes a weight takes once it is loaded; `stored` when it keeps the type it was saved in."""
     if spec.quantization is not None:
         return {"8bit": 1.0, "4bit": 0.5}[spec.quantization]
@@ -209,7 +209,7 @@ def _refuse_unfit_weights(weight_bytes: int, spec: ModelSpec, machine: Machine) 
 
 
 def _refuse_large(weight_bytes: int, free: int, device: torch.device, remedy: str) -> None:
-    needed = int(weight_bytes * _MEMORY_MARGIN)
+    needed = int(weight_bytes * MEMORY_MARGIN)
     if needed > free:
         raise CannotRun(
             f"needs about {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {device.type}", remedy

@@ -20,6 +20,7 @@ from pydantic import (
 
 from benchmark.checkpoints import Checkpoint, Revision, Revisions, refuse_clashes
 from benchmark.errors import InputError
+from benchmark.printable import printable
 from benchmark.yaml_files import Strict, explain, read_yaml, suggest
 
 Stage = Literal["base", "continued", "instruct", "distilled", "early-exit"]
@@ -247,21 +248,21 @@ def load_models(path: Path) -> list[ModelSpec]:
     Raises:
         InputError: with one line a problem, each naming the file, the entry and the field.
     """
-    document = read_yaml(path)
+    document, file = read_yaml(path), printable(path)
     if not isinstance(document, dict) or "models" not in document:
-        raise InputError(f"{path}: expected a list of entries under 'models:'")
+        raise InputError(f"{file}: expected a list of entries under 'models:'")
     for key in document:
         if key != "models":
-            raise InputError(f"{path}: field '{key}': unknown field{suggest(str(key), ['models'])}")
+            raise InputError(f"{file}: field '{printable(key)}': unknown field{suggest(str(key), ['models'])}")
     entries = document["models"]
     if not isinstance(entries, list) or not entries:
-        raise InputError(f"{path}: field 'models': expected a list with at least one entry")
+        raise InputError(f"{file}: field 'models': expected a list with at least one entry")
 
     specs: list[ModelSpec] = []
     problems: list[str] = []
     first_with: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
-        label = f"{path}: entry {number}"
+        label = f"{file}: entry {number}"
         title = next((entry[key] for key in _TITLES if entry.get(key)), None) if isinstance(entry, dict) else None
         if isinstance(title, str) and title.isprintable():
             label += f" ({title})"
@@ -293,8 +294,10 @@ def load_workload(path: Path) -> WorkloadSpec:
     try:
         spec = WorkloadSpec.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise InputError("\n".join(explain(error, str(path), WorkloadSpec))) from None
+        raise InputError("\n".join(explain(error, printable(path), WorkloadSpec))) from None
     if spec.name != path.stem:
-        raise InputError(f"{path}: field 'name': is '{spec.name}' but the file is called '{path.name}'")
+        raise InputError(
+            f"{printable(path)}: field 'name': is '{spec.name}' but the file is called '{printable(path.name)}'"
+        )
     spec._file = str(path)
     return spec

@@ -1,10 +1,11 @@
-"""What a check says of a row: nothing, or what is wrong with it, column by column."""
+"""What a check says of a file: nothing, or what is wrong with it, column by column."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.printable import printable
 from benchmark.yaml_files import cut
 
 
@@ -31,11 +32,9 @@ class Verdict:
 
     def lines(self) -> list[str]:
         """One line a fault: file, column, problem."""
-        lines = [f"{self.path}: {f'{fault.column}: ' if fault.column else ''}{fault.problem}" for fault in self.faults]
-        # The file may have been named by a stranger; a line stays a line.
         return [
-            "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
-            for line in lines
+            printable(f"{self.path}: {f'{fault.column}: ' if fault.column else ''}{fault.problem}")
+            for fault in self.faults
         ]
 
     def as_data(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.errors import InputError
+from benchmark.printable import printable
 
 
 class Strict(BaseModel):
@@ -30,7 +31,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if key in keys:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"field '{key}' is given twice", key_node.start_mark
+                    None, None, f"field '{printable(key)}' is given twice", key_node.start_mark
                 )
             keys.append(key)
         return super().construct_mapping(node, deep)
@@ -53,22 +54,22 @@ def read_yaml(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{printable(path)}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        raise InputError(f"{printable(path)}: cannot be read: {error}") from None
     try:
         # The loader derives from SafeLoader.
         document = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as YAML: {_yaml_problem(error)}") from None
+        raise InputError(f"{printable(path)}: not readable as YAML: {_yaml_problem(error)}") from None
     if document is None:
-        raise InputError(f"{path}: is empty")
+        raise InputError(f"{printable(path)}: is empty")
     return document
 
 
 def _yaml_problem(error: Exception) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
+        return printable(f"line {error.problem_mark.line + 1}: {error.problem}")
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -78,7 +79,7 @@ def explain(error: ValidationError, label: str, spec: type[BaseModel]) -> list[s
     for problem in error.errors(include_url=False):
         location = problem["loc"][:-1] if problem["type"] == "invalid_key" else problem["loc"]
         # Positions in a list count from 1, as entries do.
-        field = ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
+        field = printable(".".join(str(part + 1 if isinstance(part, int) else part) for part in location))
         text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             known = _fields(spec, problem["loc"][:-1])

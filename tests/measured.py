@@ -33,14 +33,27 @@ def measure(folder: Path, kind: str = "dense", name: str = "tiny", **settings: A
     The model file is `folder/models.yaml`. The row says that it was measured with a clean checkout, whatever state the
     one is in that the tests run in.
     """
+    case = fresh_case(folder, kind, name, **settings)
+    case.measure(lambda tokens, prompts: None)
+    assert case.trace is not None
+    for experiment, columns in EXPERIMENTS.items():
+        case.record(experiment, columns(case.trace, case.choices))
+    assert case.row is not None
+    case.store.write(case.path, case.row.model_copy(update=CLEAN))
+    case.store.write_table()
+    return case.path
+
+
+def fresh_case(folder: Path, kind: str = "dense", name: str = "tiny", **settings: Any) -> Case:
+    """The same case before it is measured."""
     model_type, task, workload = KINDS[kind]
     if not (folder / name).exists():
         tiny_model(model_type, task, max_position_embeddings=2048).save_pretrained(folder / name)
         tiny_tokenizer().save_pretrained(folder / name)
         listed = "models:\n" if not (folder / "models.yaml").exists() else (folder / "models.yaml").read_text()
         (folder / "models.yaml").write_text(f"{listed}- path: {name}\n")
-    machine = Machine(torch.device("cpu"), None, trust_remote_code=False)
     asked = {
+        "dtype": None,
         "limit": None,
         "max_new_tokens": 5,
         "batch_size": 8,
@@ -50,20 +63,13 @@ def measure(folder: Path, kind: str = "dense", name: str = "tiny", **settings: A
         "top_k": 3,
         "sample": 20,
     } | settings
+    machine = Machine(torch.device("cpu"), asked.pop("dtype"), trust_remote_code=False)
     hub, store = Hub(download=False), Store(folder / "results")
     (spec,) = [spec for spec in load_models(folder / "models.yaml") if spec.name == name]
     (chosen,) = [spec for spec in load_workloads() if spec.name == workload]
-    case = Case(
+    return Case(
         Model(spec, hub, machine, announce=lambda text: None),
         Workload(chosen, hub, asked["limit"]),
         Settings(machine=machine, **asked),
         store,
     )
-    case.measure(lambda tokens, prompts: None)
-    assert case.trace is not None
-    for experiment, columns in EXPERIMENTS.items():
-        case.record(experiment, columns(case.trace, case.choices))
-    assert case.row is not None
-    store.write(case.path, case.row.model_copy(update=CLEAN))
-    store.write_table()
-    return case.path

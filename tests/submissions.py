@@ -1,24 +1,30 @@
 """Submissions of results: honest ones, and what somebody may do to them."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from measured import measure
+from numpy.typing import NDArray
 
 from benchmark.checking import check
 from benchmark.recompute import recompute
 from benchmark.results import Store, sha256
 from benchmark.specs import load_models
-from benchmark.trace import Trace
+from benchmark.trace import OF_SAMPLE, Trace
 from benchmark.verdict import Verdict
+
+FULL = {"max_new_tokens": None}
+"""The setting of a full run: as many new tokens as the workload has."""
 
 
 def honest_world(folder: Path) -> Path:
     """Two honest cases in `results`, of `tiny` and of `other`, which has as many layers; with their model file."""
-    measure(folder)
-    measure(folder, "ssm", name="other")
+    measure(folder, **FULL)
+    measure(folder, "ssm", name="other", **FULL)
     models = (folder / "models.yaml").read_text()
     (folder / "models.yaml").write_text(models.replace("- path: tiny", "- path: tiny\n  parameters: 50000"))
     return folder
@@ -65,6 +71,19 @@ class Submission:
         """Change arrays of the tokens, and all that follows from them: hash, columns and counts."""
         self.replace_tokens(**arrays)
         self.recompute()
+
+    def keep(self, tokens: NDArray[np.bool_]) -> None:
+        """Leave the other tokens away, and recompute all that follows."""
+        trace = Trace.read_parquet(self.tokens)
+        kept = {"T": tokens, "n": tokens[trace.sampled]}
+        arrays = {name: array[kept["n" if name in OF_SAMPLE else "T"]] for name, array in vars(trace).items()}
+        self.forge(**arrays)
+
+    def twin(self) -> None:
+        """The same row once more, under another configuration."""
+        path = self.path.with_name("oracle-00000000.json")
+        shutil.copy(self.tokens, path.with_suffix(".parquet"))
+        path.write_text(json.dumps(self.row | {"configuration": "00000000"}))
 
     def recompute(self) -> None:
         list(recompute(self.path.parent))

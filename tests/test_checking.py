@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from commands import run
-from measured import KINDS, measure
-from submissions import Submission, faulty, honest_world, verdicts
+from measured import CLEAN, KINDS, fresh_case, measure
+from submissions import FULL, Submission, faulty, honest_world, verdicts
 
 from benchmark.errors import InputError
 from benchmark.results import Store, read_row
 from benchmark.row import Row
+from benchmark.verdict import Fault
 
 
 @pytest.fixture(scope="module")
@@ -26,22 +27,34 @@ class TestHonestRows:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_of_each_kind_of_model(self, tmp_path: Path, kind: str):
-        measure(tmp_path, kind)
+        measure(tmp_path, kind, **FULL)
         found = verdicts(tmp_path / "results", tmp_path / "models.yaml")
         assert [line for verdict in found for line in verdict.lines()] == []
         assert len(found) == 2  # the row and the table
 
     @pytest.mark.parametrize("settings", [{"sample": None}, {"seed": 7, "top_k": 10}, {"alpha": 0.0}, {"tau": (0.5,)}])
     def test_in_any_setting(self, tmp_path: Path, settings: dict[str, Any]):
-        measure(tmp_path, **settings)
+        measure(tmp_path, **FULL | settings)
         assert faulty(tmp_path / "results") == set()
+
+    @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+    @pytest.mark.parametrize("kind", ["dense", "encoder"])
+    def test_in_16_bit_where_logits_are_often_equal(self, tmp_path: Path, kind: str, dtype: str):
+        measure(tmp_path, kind, dtype=dtype, top_k=1, sample=None, **FULL)
+        assert faulty(tmp_path / "results") == set()
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_of_a_run_to_try_it_are_only_that(self, tmp_path: Path, kind: str):
+        measure(tmp_path, kind, limit=2, max_new_tokens=8)
+        assert faulty(tmp_path / "results") == {"limited", "max_new_tokens"}
 
     def test_that_failed_and_say_why(self, tmp_path: Path, world: Path):
         (path,) = (world / "results" / "tiny").rglob("*.json")
         row = read_row(path)
         assert row is not None
         kept = ("suite", "model", "workload", "configuration", "limited", "alpha", "seed", "started", "accelerator")
-        kept += ("harness_version", "torch_version", "transformers_version", "python_version", "platform")
+        kept += ("harness_version", "harness_commit", "harness_dirty", "torch_version", "transformers_version")
+        kept += ("python_version", "platform")
         failed = Row(status="failed", error="logits are NaN", **{name: getattr(row, name) for name in kept})
         target = tmp_path / path.relative_to(world)
         Store(tmp_path / "results").write(target, failed)
@@ -51,14 +64,29 @@ class TestHonestRows:
         (verdict,) = verdicts(world / "results" / "tiny" / "translation")
         assert verdict.ok
 
-    def test_beside_files_that_are_none(self, tmp_path: Path, world: Path):
-        shutil.copytree(world / "results", tmp_path / "results")
-        (tmp_path / "results" / "package.json").write_text('{"name": "x"}')
-        assert faulty(tmp_path / "results") == set()
+    def test_that_a_case_left_when_it_failed(self, tmp_path: Path):
+        """What `benchmark.case` writes is what a failed row may have."""
+        path = measure(tmp_path, **FULL)
+        row = read_row(path)
+        assert row is not None
+        path.with_suffix(".parquet").unlink()
+        path.unlink()
+        case = fresh_case(tmp_path, **FULL)
+        case.record_failure(ValueError("logits are NaN"))
+        assert case.row is not None
+        case.store.write(case.path, case.row.model_copy(update=CLEAN))
+        case.store.write_table()
+        assert case.row.revision is not None
+        assert faulty(tmp_path / "results", tmp_path / "models.yaml") == set()
 
 
 class TestFoldersWithNothingToCheck:
     """One line, and no verdict."""
+
+    def test_a_row_is_no_folder(self, world: Path):
+        (path,) = (world / "results" / "tiny").rglob("*.json")
+        with pytest.raises(InputError, match=f"is a file; name the folder it lies in: {path.parent}$"):
+            verdicts(path)
 
     @pytest.mark.parametrize("content", ["missing", "empty", "unrelated", "a file"])
     def test_refused(self, tmp_path: Path, content: str):
@@ -87,6 +115,19 @@ class TestVerdicts:
         (line,) = verdict.lines()
         assert line.startswith(f"{path}: skip_ratio: is 0.987654, but its tokens give 0.")
         assert verdict.as_data()["faults"] == [{"column": "skip_ratio", "problem": line.partition("skip_ratio: ")[2]}]
+
+    def test_one_row_does_not_hide_the_others(self, world: Path, monkeypatch: pytest.MonkeyPatch):
+        def unthought_of(row: Row, *_: object) -> list[Fault]:
+            if row.model == "other":
+                raise ZeroDivisionError("of something")
+            return []
+
+        monkeypatch.setattr("benchmark.checking.other_origins", unthought_of)
+        lines = {verdict.path.parts[-3]: verdict.lines() for verdict in verdicts(world / "results")}
+        assert lines.pop("other")[0].endswith(
+            "cannot be checked: ZeroDivisionError: of something; report this, with the file"
+        )
+        assert set(map(tuple, lines.values())) == {()}
 
     def test_a_file_named_by_a_stranger_stays_one_line(self, tmp_path: Path):
         odd = tmp_path / "a\n::error::b\x1b[31m-00000000.json"
@@ -144,7 +185,8 @@ class TestCommand:
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"exitbench: {tmp_path}: holds no rows; ")
 
-    def test_what_is_no_row_is_told_in_one_line(self, submission: Submission, capsys: pytest.CaptureFixture[str]):
+    def test_what_has_no_place_there_is_a_line_and_1(self, submission: Submission, capsys: pytest.CaptureFixture[str]):
         Path("results/package.json").write_text("{}")
-        assert run("check", "results") == 0
-        assert capsys.readouterr().err == "results: JSON files not counted: 1 not a row\n"
+        assert run("check", "results") == 1
+        line, _ = capsys.readouterr().out.splitlines()
+        assert line == "results/package.json: is neither a row nor tokens nor the table of the folder; remove it"

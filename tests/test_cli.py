@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,31 @@ class TestHelp:
     def test_the_command_is_installed_under_its_name(self):
         (script,) = importlib.metadata.entry_points(group="console_scripts", name="exitbench")
         assert script.load() is main
+
+
+class TestWhatTheSystemRefuses:
+    """One line and 1, never a traceback."""
+
+    def test_a_file_in_the_place_of_a_folder(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+        write_case(tmp_path / "source", "one", "chat", 0.3)
+        (tmp_path / "into").mkdir()
+        (tmp_path / "into" / "one").touch()
+        assert run("merge", str(tmp_path / "into"), str(tmp_path / "source")) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line == f"exitbench: {tmp_path / 'into' / 'one' / 'chat'}: Not a directory"
+
+    def test_a_lock_that_is_a_link(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+        write_case(tmp_path, "one", "chat", 0.3)
+        (tmp_path / ".table.csv.lock").symlink_to(tmp_path / "made")
+        assert run("merge", str(tmp_path)) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"exitbench: {tmp_path / '.table.csv.lock'}: ")
+        assert not (tmp_path / "made").exists()
+
+    def test_names_that_a_terminal_would_act_on(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+        odd = tmp_path / os.fsdecode(b"\xff\x1b[31m.yaml")
+        assert run("doctor", "other", "--model-file", str(odd)) == 1
+        assert "��[31m.yaml: no such file" in capsys.readouterr().err
 
 
 class TestFindings:
@@ -142,6 +168,13 @@ class TestDoctor:
         assert run("doctor", "other", "--model-file", str(models)) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("exitbench: doctor 'other' matches nothing in ")
+
+    def test_a_pattern_that_takes_several_is_one_line_and_1(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+        models = tmp_path / "models.yaml"
+        models.write_text("models:\n  - {id: org/name, revisions: [step1, step2]}\n")
+        assert run("doctor", "name", "--model-file", str(models)) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line == "exitbench: doctor 'name' takes 2 entries; name one of them: name@step1, name@step2"
 
     def test_a_missing_model_file_is_one_line_and_1(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         assert run("doctor", "other", "--model-file", str(tmp_path / "none.yaml")) == 1

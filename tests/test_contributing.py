@@ -19,6 +19,7 @@ from huggingface_hub import constants
 from benchmark.commands import add_parsers
 from benchmark.contributing import new_entry
 from benchmark.errors import InputError
+from benchmark.leaderboard.command import add_leaderboard
 from benchmark.specs import ModelSpec, load_models
 
 ROOT = Path(__file__).parent.parent
@@ -224,6 +225,23 @@ class TestIds:
     def test_another_revision_of_it_is_another_entry(self, no_hub: None):
         assert "  - id: lab/model" in new_entry("lab/model", [ModelSpec(id="lab/model", revision="step1")])
 
+    def test_the_hub_does_not_tell_upper_from_lower_case(self, no_hub: None):
+        with pytest.raises(InputError, match="'LAB/Model' is in the model file already, as 'model'"):
+            new_entry("LAB/Model", [ModelSpec(id="lab/model")])
+
+    @pytest.mark.parametrize("model_id", ["1234", "null", "1e5", "2024-01-01", "lab/on", "on"])
+    def test_an_id_that_yaml_would_read_as_something_else(self, no_hub: None, tmp_path: Path, model_id: str):
+        entry = written(new_entry(model_id, []), tmp_path)
+        assert (entry.id, entry.name) == (model_id, model_id.rpartition("/")[2])
+
+    def test_a_longer_name_that_is_taken_as_well(self, no_hub: None, tmp_path: Path):
+        entries = [
+            ModelSpec(id="org/first"),
+            ModelSpec(id="a/b", name="LAB-first"),
+            ModelSpec(id="a/c", name="lab-first-2"),
+        ]
+        assert written(new_entry("lab/First", entries), tmp_path).name == "lab-First-3"
+
     def test_a_name_that_is_taken(self, no_hub: None, tmp_path: Path):
         lines = new_entry("lab/First", [ModelSpec(id="org/first")])
         assert written(lines, tmp_path).name == "lab-First"
@@ -287,6 +305,18 @@ class TestValidate:
         }
         assert output.out.startswith(f"{ROOT / 'models.yaml'}: models ")
 
+    def test_names_and_keys_with_line_ends_stay_one_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+        path = tmp_path / "a\n::error::b.yaml"
+        path.write_text('models:\n  - {id: org/model, "x\\n::error::y": 1}\n  - {"\\e[31m": 1, "\\e[31m": 2}\n')
+        assert run("validate", path) == 1
+        path.write_text('models:\n  - {id: org/model, "x\\n::error::y": 1}\n')
+        assert run("validate", path) == 1
+        path.write_text("models:\n  - {id: org/model}\n")
+        assert run("validate", path) == 0
+        output = capsys.readouterr()
+        assert [line for line in (output.out + output.err).splitlines() if not line.startswith(str(tmp_path))] == []
+        assert (output.out + output.err).replace("\n", "").isprintable()
+
     @pytest.mark.parametrize("content", [None, "", "{", "[]", "- id: org/model", "models: 7", "x: 1", b"\xff\xfe"])
     def test_what_is_no_model_file(self, tmp_path: Path, content: str | bytes | None, capsys: Any):
         path = tmp_path / "models.yaml"
@@ -314,11 +344,14 @@ class TestInstructions:
 
     def test_commands_of_exitbench(self, capsys: pytest.CaptureFixture[str]):
         parser = argparse.ArgumentParser()
-        add_parsers(parser.add_subparsers(required=True))
+        subparsers = parser.add_subparsers(required=True)
+        add_leaderboard(subparsers)
+        add_parsers(subparsers)
         ours = [arguments for arguments in self.commands("exitbench") if arguments[0] != "doctor"]
         # A command that is only named stands there without its arguments.
         whole = [arguments for arguments in ours if len(arguments) > 1 or arguments == ["schema"]]
-        assert {arguments[0] for arguments in whole} == {"new-model", "validate", "plan", "check", "merge", "schema"}
+        told = {"new-model", "validate", "plan", "check", "merge", "leaderboard", "schema"}
+        assert {arguments[0] for arguments in whole} == told
         for arguments in whole:
             parser.parse_args(arguments)  # ends the test when it cannot
 
@@ -339,4 +372,14 @@ class TestInstructions:
         documents = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github").rglob("*.yml")}
         for form in ("model", "number", "bug"):
             assert documents[form].keys() >= {"name", "description", "body"}
-        assert documents["contribution"]["permissions"] == {"contents": "read"}
+        for workflow in ("contribution", "ci"):
+            assert documents[workflow]["permissions"] == {"contents": "read"}
+
+    def test_every_change_is_checked(self):
+        """YAML reads the key `on` as true."""
+        workflows = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github/workflows").glob("*.yml")}
+        runs = {name: [step.get("run") for step in w["jobs"].popitem()[1]["steps"]] for name, w in workflows.items()}
+        assert ".ci/run" in runs["ci"]
+        assert ".venv/bin/exitbench check results/published" in runs["contribution"]
+        assert workflows["ci"][True] == ["push", "pull_request"]
+        assert workflows["contribution"][True] == "pull_request"

@@ -200,7 +200,7 @@ def test_without_download_nothing_is_asked_and_size_and_remedy_are_named(server,
     server.log.clear()
     answers = ask("- {id: org/any, parameters: 8030261248}\n- {id: org/unsized}\n")
     assert server.log == []
-    assert answers["any"]["error"] == "CannotRun"
+    assert answers["any"]["error"] == "NotFetched"
     assert answers["any"]["message"] == "not on this machine (8.03 B, 16.1 GB); add --download to fetch it"
     assert "size unknown" in answers["unsized"]["message"]
 

@@ -1,6 +1,7 @@
 """`exitbench merge`: results of several machines in one folder."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ class TestRowsOfTheSameName:
         [
             ({"schema_version": SCHEMA_VERSION - 1}, {}, Outcome.REPLACED),
             ({}, {"schema_version": SCHEMA_VERSION - 1}, Outcome.LEFT_OUT),
-            ({}, {"schema_version": SCHEMA_VERSION + 1}, Outcome.REPLACED),
+            ({"schema_version": SCHEMA_VERSION - 1}, {"schema_version": SCHEMA_VERSION + 1}, Outcome.REPLACED),
+            ({"schema_version": SCHEMA_VERSION + 1}, {}, Outcome.LEFT_OUT),
             ({"harness_version": "0.0.1"}, {}, Outcome.REPLACED),
             ({}, {"harness_version": "0.0.1"}, Outcome.LEFT_OUT),
             ({"status": "failed", "error": "NaN"}, {}, Outcome.REPLACED),
@@ -177,6 +179,26 @@ class TestConflicts:
         write(source, experiments=["exits", "suitability"], skip_ratio=0.5, eas=0.5)
         assert outcomes(into, source) == [Outcome.CONFLICT]
 
+    @pytest.mark.parametrize("newer", [{"schema_version": SCHEMA_VERSION + 1}, {"harness_version": "99.0.0"}])
+    def test_a_row_that_this_version_cannot_read_takes_no_place(self, into: Path, source: Path, newer: dict[str, Any]):
+        write(into)
+        edit(write(source), **newer)
+        before = content(into)
+        (merged,) = merge(into, [source])
+        assert merged.outcome == Outcome.CONFLICT
+        assert merged.text.endswith("; update ExitBench and merge again")
+        assert content(into) == before
+
+    @pytest.mark.parametrize(
+        ("tokens", "experiments"), [(b"other", ["bounds", "exits"]), (b"tokens", ["exits"]), (b"tokens", ["bounds"])]
+    )
+    def test_a_row_has_more_experiments_only_of_the_same_tokens(
+        self, into: Path, source: Path, tokens: bytes, experiments: list[str]
+    ):
+        write(into, experiments=["exits"])
+        write(source, tokens, experiments=experiments, eas=0.5)
+        assert outcomes(into, source) == [Outcome.CONFLICT]
+
 
 class TestRefusedRows:
     """What cannot be trusted is not copied, and named."""
@@ -209,6 +231,46 @@ class TestRefusedRows:
         assert [row.model for row in read_rows(into)] == ["good"]
         assert sorted(path.name for path in tmp_path.iterdir()) == ["all", "machine"]
 
+    @pytest.mark.parametrize("suffix", [".json", ".parquet"])
+    @pytest.mark.parametrize("kind", ["link", "pipe", "device"])
+    def test_what_is_no_file_is_not_read(self, tmp_path: Path, into: Path, source: Path, suffix: str, kind: str):
+        write(source, model="good")
+        path = write(source).with_suffix(suffix)
+        path.rename(tmp_path / "elsewhere")
+        match kind:
+            case "link":
+                path.symlink_to(tmp_path / "elsewhere")
+            case "pipe":
+                os.mkfifo(path)
+            case "device":
+                path.symlink_to("/dev/zero")
+        found = {merged.path: merged for merged in merge(into, [source])}
+        refused = found.pop(path.with_suffix(".json"))
+        assert refused.outcome == Outcome.REFUSED
+        assert "is a link" in refused.text or "is no regular file" in refused.text
+        assert [merged.outcome for merged in found.values()] == [Outcome.COPIED]
+
+    @pytest.mark.parametrize("place", ["tiny", "tiny/chat"])
+    def test_nothing_is_written_through_a_linked_folder(self, tmp_path: Path, into: Path, source: Path, place: str):
+        write(source)
+        (tmp_path / "elsewhere").mkdir()
+        (into / place).parent.mkdir(parents=True)
+        (into / place).symlink_to(tmp_path / "elsewhere")
+        (merged,) = merge(into, [source])
+        assert merged.outcome == Outcome.REFUSED
+        assert f"{into / 'tiny' / 'chat'} is a link, or lies behind one" in merged.text
+        assert list((tmp_path / "elsewhere").iterdir()) == []
+
+    @pytest.mark.parametrize("name", [".oracle-0123abcd.json.lock", "oracle-0123abcd.json", "oracle-0123abcd.parquet"])
+    def test_nothing_is_written_through_a_linked_file(self, tmp_path: Path, into: Path, source: Path, name: str):
+        write(source)
+        (into / "tiny" / "chat").mkdir(parents=True)
+        (into / "tiny" / "chat" / name).symlink_to(tmp_path / "made")
+        (merged,) = merge(into, [source])
+        assert merged.outcome == Outcome.REFUSED
+        assert f"{name} is a link" in merged.text
+        assert not (tmp_path / "made").exists()
+
     def test_json_of_something_else_is_passed_over(self, into: Path, source: Path):
         write(source)
         (source / "package.json").write_text('{"name": "x"}')
@@ -231,6 +293,17 @@ class TestFolders:
             outcomes(into, tmp_path / given)
         assert "\n" not in str(error.value)
         assert content(into) == before
+
+    def test_a_mistyped_folder_is_not_made(self, into: Path):
+        with pytest.raises(InputError, match=f"^{into}: no such folder; "):
+            outcomes(into)
+        assert not into.exists()
+
+    def test_a_folder_that_cannot_be_written_is_named_as_it_was_given(self, tmp_path: Path, source: Path):
+        write(source)
+        (tmp_path / "file").touch()
+        with pytest.raises(InputError, match=f"^INTO: cannot write to {tmp_path / 'file'}: "):
+            outcomes(tmp_path / "file", source)
 
     def test_a_good_folder_beside_a_wrong_one_is_not_begun(self, tmp_path: Path, into: Path, source: Path):
         write(source)
@@ -255,6 +328,16 @@ class TestCommand:
         line, count = capsys.readouterr().out.splitlines()
         assert line.startswith(f"{path}: in conflict: is another measurement than ")
         assert count == f"{into}: in conflict 1"
+
+    def test_a_file_named_by_a_stranger_stays_one_line(
+        self, into: Path, source: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        write(source)
+        (source / "a\n::error::b\x1b[31m-00000000.json").write_text("{}")
+        assert run("merge", into, source) == 1
+        line, count = capsys.readouterr().out.splitlines()
+        assert "a�::error::b�[31m-00000000.json: refused: " in line
+        assert count == f"{into}: refused 1, copied 1"
 
     def test_a_row_that_loses_is_a_line_and_0(self, into: Path, source: Path, capsys: pytest.CaptureFixture[str]):
         edit(write(into), schema_version=1)

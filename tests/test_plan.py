@@ -192,10 +192,17 @@ class TestText:
         assert lines[remedy + 1] == "    model: package not-installed-anywhere is not installed"
         assert "  correct the model file:" in lines
 
-    @pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (59, "59 s"), (90, "1.5 min"), (2e4, "5.6 h")])
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(0.2, "1 s"), (59, "59 s"), (90, "1.5 min"), (2e4, "5.6 h"), (1e7, "116 days"), (1e9, "11,574 days")],
+    )
     def test_durations(self, seconds: float, text: str):
         lines = list(as_text([ModelPlan("x", 1e9, 0, to_do=["chat"], seconds=seconds, rows=3)], CPU))
         assert f"    to do (at most about {text}, going by rows measured on this machine: 3): chat" in lines
+
+    @pytest.mark.parametrize(("size", "text"), [(1.23e9, "1.23 GB"), (99.96e9, "100 GB"), (1.234e12, "1,234 GB")])
+    def test_sizes(self, size: float, text: str):
+        assert f"  x: memory {text}" in list(as_text([ModelPlan("x", size, 0)], CPU))
 
     def test_a_conversion_takes_disk_once(self):
         lines = list(as_text([ModelPlan("x", 1e9, 2e9)], CPU))

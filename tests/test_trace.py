@@ -1,6 +1,7 @@
 """The record: what a file of it holds, and what it gives back."""
 
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,62 @@ def test_a_file_of_other_columns_is_refused(tmp_path: Path):
     pq.write_table(pa.table({"prompt": [0]}), path)
     with pytest.raises(InputError, match="cannot be read as the tokens of a case"):
         Trace.read_parquet(path)
+
+
+def _with(name: str, array: pa.Array, path: Path) -> None:
+    """The file of `TEXT` with another column."""
+    TEXT.write_parquet(path)
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(name), name, array), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "reason"),
+    [
+        ("target", pa.array([2**32 + 7] * 5), "target is of the type int64"),
+        ("target", pa.array([7.5] * 5), "target is of the type double"),
+        ("target", pa.array([7, None, 7, 7, 7], pa.int32()), "target lacks 1 values"),
+        ("prompt", pa.array([Decimal("1e30")] * 5), "prompt is of the type decimal"),
+        ("text", pa.array([b"\xff"] * 5), "text is of the type .*binary"),
+        ("text", pa.array([None] * 5, pa.string()), "text lacks 5 values"),
+        ("sampled", pa.nulls(5, pa.bool_()), "sampled lacks 5 values"),
+        ("matches", pa.array([[True] * 3] * 5), "matches is of the type list"),
+        ("matches", pa.array([[True] * 2] * 5, pa.list_(pa.bool_(), 2)), "matches is of the type fixed_size"),
+        ("matches", pa.array([[True, None, True]] * 5, pa.list_(pa.bool_(), 3)), "matches lacks 5 values"),
+        ("rank", pa.array([[1] * 3] * 3 + [None] * 2, pa.list_(pa.int32(), 3)), "rank is of other tokens than those"),
+    ],
+)
+def test_what_would_have_to_be_converted_is_refused(name: str, array: pa.Array, reason: str, tmp_path: Path):
+    _with(name, array, tmp_path / "tokens.parquet")
+    with pytest.raises(InputError, match=f"cannot be read as the tokens of a case: {reason}"):
+        Trace.read_parquet(tmp_path / "tokens.parquet")
+
+
+def test_a_column_twice_and_one_too_many_are_refused(tmp_path: Path):
+    path = tmp_path / "tokens.parquet"
+    TEXT.write_parquet(path)
+    table = pq.read_table(path)
+    for extra, reason in (("target", "it has more than one target"), ("secret", "it has a column 'secret'")):
+        pq.write_table(table.append_column(extra, table["target"]), path)
+        with pytest.raises(InputError, match=reason):
+            Trace.read_parquet(path)
+
+
+def test_a_small_file_that_unpacks_to_a_large_table_is_refused(tmp_path: Path):
+    path = tmp_path / "tokens.parquet"
+    TEXT.write_parquet(path)
+    table = pq.read_table(path)
+    pq.write_table(table.take(pa.array(np.zeros(2_000_000, np.int64))), path, compression="zstd")
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(InputError, match="more than any measurement does"):
+        Trace.read_parquet(path)
+
+
+def test_a_part_of_the_arrays_can_be_read(tmp_path: Path):
+    TEXT.write_parquet(tmp_path / "tokens.parquet")
+    arrays = read_arrays(tmp_path / "tokens.parquet", ["matches", "prompt"])
+    assert list(arrays) == ["matches", "prompt"]
+    np.testing.assert_array_equal(arrays["matches"], TEXT.matches)
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
