@@ -35,7 +35,7 @@ def add_leaderboard(commands: Any) -> None:
     )
     parser.add_argument("--limited", action="store_true", help="list limited runs too, marked and without a rank")
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 when a file is not what the rows give"
+        "--check", action="store_true", help="write nothing; exit 1 when a table is not what the rows give"
     )
     parser.set_defaults(run=run)
 
@@ -43,13 +43,15 @@ def add_leaderboard(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the files, or compare them; returns the exit code."""
     # Only now, because pandas takes a second, and --help should not.
-    from benchmark.leaderboard.files import files
+    from benchmark.leaderboard.files import PAGE, files
     from benchmark.leaderboard.page import LIBRARY, library
     from benchmark.shared_files import atomic_file
 
     new = files(options.folder, options.output, options.reference, options.limited, options.findings)
     if options.check:
-        stale = [path for name, content in new.items() if _content(path := options.output / name) != content]
+        # The page is made from the same rows wherever it is wanted, and is no file to keep beside the rows.
+        kept = {name: content for name, content in new.items() if name != PAGE}
+        stale = [path for name, content in kept.items() if _content(path := options.output / name) != content]
         for path in stale:
             print(f"{path} is not what the rows give; run: {_command(options)}", file=sys.stderr)
         if not stale:

@@ -13,6 +13,8 @@ from benchmark.leaderboard.ranking import arrange
 from benchmark.leaderboard.samples import samples
 from benchmark.leaderboard.tables import as_csv, line_records, row_records
 
+PAGE = "index.html"
+
 
 def files(folder: Path, output: Path, reference: str | None, limited: bool, with_findings: bool) -> dict[str, bytes]:
     """Content of every file by name.
@@ -39,7 +41,7 @@ def files(folder: Path, output: Path, reference: str | None, limited: bool, with
         "leaderboard.md": as_markdown(board, reading.left_out, found, reference),
         "models.csv": as_csv(lines),
         "rows.csv": as_csv(rows),
-        "index.html": page(page_data(board, lines, rows, reading.left_out, found, texts, notes, results)),
+        PAGE: page(page_data(board, lines, rows, reading.left_out, found, texts, notes, results)),
     }
 
 

@@ -68,8 +68,8 @@ def _head(board: Leaderboard, left_out: Sequence[LeftOut], reference: str | None
     yield (
         f"How many layers could a perfect exit rule skip? Written by `exitbench leaderboard` from {rows} rows; each "
         "line is a model in one setting. What the numbers are: docs/definitions.md. All of them are in "
-        "[models.csv](models.csv) and [rows.csv](rows.csv); pictures and filters are in `index.html`, to be opened in "
-        "a browser."
+        "[models.csv](models.csv) and [rows.csv](rows.csv); pictures and filters are on the page that it writes "
+        "beside them, `index.html`."
     )
     yield MEANS
     yield escape(reference_sentence(board, reference))
