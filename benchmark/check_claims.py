@@ -130,7 +130,7 @@ def _texts(row: Row) -> Iterator[Fault]:
 def _run(row: Row) -> Iterator[Fault]:
     """How it was run: in full, and by code that anybody can have."""
     if row.limited:
-        yield Fault("limited", "not a full run; measure without --limit")
+        yield Fault("limited", "not a full run; measure without --limit, and delete this row and its tokens")
     if row.harness_commit is None or row.harness_dirty is None:
         yield Fault("harness_commit", "nobody knows by what code it was measured; measure in a clone of the repository")
     elif row.harness_dirty:

@@ -110,7 +110,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from benchmark.selection import select
     from benchmark.specs import load_models
 
-    spec, *others = select(load_models(options.model_file), [options.model], "doctor", str(options.model_file))
+    spec, *others = select(load_models(options.model_file), [options.model], "doctor:", str(options.model_file))
     if others:
         names = ", ".join(spec.name for spec in (spec, *others))
         raise InputError(f"doctor '{options.model}' takes {1 + len(others)} entries; name one of them: {names}")

@@ -52,4 +52,4 @@ def _instead(pattern: str, names: Sequence[str]) -> str:
     nearest = [name for name in folded if word and word in name]
     nearest += [name for name in difflib.get_close_matches(word, folded, cutoff=0.5) if name not in nearest]
     near = f"near to it: {', '.join(folded[name] for name in nearest[:_NEAR_NAMES])}; " if nearest else ""
-    return f"{near}all {len(names)} are listed by: pytest suites/ --collect-only -q"
+    return f"{near}all {len(names)} are listed by: exitbench plan"

@@ -167,7 +167,7 @@ class TestDoctor:
         models.write_text("models:\n  - id: org/name\n")
         assert run("doctor", "other", "--model-file", str(models)) == 1
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("exitbench: doctor 'other' matches nothing in ")
+        assert line.startswith("exitbench: doctor: 'other' matches nothing in ")
 
     def test_a_pattern_that_takes_several_is_one_line_and_1(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         models = tmp_path / "models.yaml"

@@ -152,7 +152,7 @@ class TestLeftOut:
         ("columns", "message"),
         [
             (None, "nothing to list: it holds no rows; measure with: pytest suites/ --results-dir "),
-            ({"limited": True}, r"nothing to list: 1 limited, not the prompts of a full run \(tiny × chat\); "),
+            ({"limited": True}, r"nothing to list: 1 limited, not .* \(tiny × chat\); list them with --limited, "),
         ],
     )
     def test_nothing_to_list_is_an_error(self, columns: dict[str, Any] | None, message: str, tmp_path: Path):
@@ -217,6 +217,12 @@ class TestNames:
         assert found == {"rows/oracle-0123abcd.json", *(f"deep/er/board/{file}" for file in (*FILES, LIBRARY))}
         (line,) = table(output / "models.csv")
         assert line["model"].replace("'", "") == name
+
+
+def test_the_page_has_more_digits_than_it_shows(rows: Path, tmp_path: Path):
+    write_case(rows, "early", "math", 0.5, skip_ratio=0.2105263, skip_ratio_ci_low=0.2, skip_ratio_ci_high=0.22)
+    run(rows, "--output", tmp_path)
+    assert "0.210526" in (tmp_path / PAGE).read_text(encoding="utf-8")  # 0.2105 would become 0.210 where 0.211 is right
 
 
 class TestCheck:

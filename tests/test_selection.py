@@ -73,7 +73,7 @@ class TestOfManyNames:
     """Fifty names do not help; those near to what was asked for do."""
 
     MANY = (*ENTRIES, *(Entry(f"filler-{number}") for number in range(50)))
-    ALL = "all 54 are listed by: pytest suites/ --collect-only -q"
+    ALL = "all 54 are listed by: exitbench plan"
 
     def refusal(self, pattern: str) -> str:
         with pytest.raises(InputError) as refusal:

@@ -108,7 +108,10 @@ def read_entries(folder: Path, limited: bool) -> Reading:
     left_out = [LeftOut(reason, some) for reason, some in others.items()]
     if not entries:
         reasons = "; ".join(map(str, left_out)) or "it holds no rows"
-        raise InputError(f"{folder}: nothing to list: {reasons}; measure with: pytest suites/ --results-dir {folder}")
+        remedy = "measure with: pytest suites/ --results-dir FOLDER"
+        if _LIMITED in others:
+            remedy = "list them with --limited, or measure without --limit"
+        raise InputError(f"{folder}: nothing to list: {reasons}; {remedy}")
     return Reading(entries, left_out, rows)
 
 

@@ -55,7 +55,8 @@ _OF_ROW = (
 LIBRARY = "plotly.min.js"
 """What `library` is called beside the page."""
 _NOT_OF_LINE = ("model", "source", "base_model", "vocab_size", "speedup_bound_head_flops", "speedup_bound_kv_flops")
-_DIGITS = 4
+_DIGITS = 6
+"""More than the page shows, so that what it rounds was not rounded into the middle before."""
 _MOST_NAMES = 200
 
 
