@@ -76,7 +76,7 @@ class Trace:
         """L."""
         return self.matches.shape[1]
 
-    def write_parquet(self, path: Path) -> None:
+    def write_parquet(self, path: Path | str) -> None:
         """Write one row a token; what is known of the sample only is null elsewhere."""
         columns = {}
         for field in fields(self):
@@ -85,7 +85,7 @@ class Trace:
         pq.write_table(pa.table(columns), path, compression="zstd")
 
     @classmethod
-    def read_parquet(cls, path: Path) -> "Trace":
+    def read_parquet(cls, path: Path | str) -> "Trace":
         """Read what `write_parquet` wrote.
 
         Raises:
@@ -94,7 +94,7 @@ class Trace:
         return cls(**read_arrays(path, [field.name for field in fields(cls)]))
 
 
-def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Some of the arrays that `Trace.write_parquet` wrote, by their names in `Trace`; only these are decoded.
 
     Raises:
@@ -105,7 +105,7 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         # is kept, so that a short file cannot hold long ones without end.
         with pq.ParquetFile(path, read_dictionary=["text"] if "text" in names else None) as file:
             _refuse_others(file.schema_arrow)
-            _refuse_inflated(file, path.stat().st_size)
+            _refuse_inflated(file, Path(path).stat().st_size)
             table = file.read(columns=list(names), use_threads=False)
         arrays = {name: _to_numpy(table[name], name) for name in names}
         if "sampled" in arrays:
