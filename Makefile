@@ -28,7 +28,7 @@ test: $(READY)
 	$(VENV)/bin/python -m pytest tests/ $(ARGS)
 
 perf: $(READY)
-	$(VENV)/bin/python -m benchmark.perf $(ARGS)
+	$(VENV)/bin/python -m benchmark.tools.perf $(ARGS)
 
 leaderboard: $(READY)
 	$(VENV)/bin/exitbench leaderboard results/published --findings $(ARGS)

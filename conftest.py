@@ -1,3 +1,3 @@
 """Makes `pytest suites/ --model-file models.yaml` know the project's options and fixtures."""
 
-pytest_plugins = ["benchmark.plugin"]
+pytest_plugins = ["benchmark.interface.plugin"]

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.api import load, wrap
+    from benchmark.interface.api import load, wrap
 
 __all__ = ["load", "wrap"]
 
@@ -12,6 +12,6 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for only now: it needs torch and transformers, and `exitbench --help` does not."""
     if name not in __all__:
         raise AttributeError(f"module 'benchmark' has no attribute '{name}'")
-    from benchmark import api
+    from benchmark.interface import api
 
     return getattr(api, name)

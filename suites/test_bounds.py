@@ -1,8 +1,8 @@
 """Upper bounds of the speedup: layers alone, with the output head, with what skipped layers owe their cache."""
 
-from benchmark.columns import bound_columns
-from benchmark.experiments import Choices, Record
-from benchmark.trace import Trace
+from benchmark.metrics.columns import bound_columns
+from benchmark.metrics.experiments import Choices, Record
+from benchmark.trace.record import Trace
 
 
 def test_bounds(trace: Trace, choices: Choices, record: Record) -> None:

@@ -1,9 +1,9 @@
 """Oracle exits: how many layers could each token have skipped, with a perfect exit rule?"""
 
-from benchmark.columns import exit_columns
-from benchmark.experiments import Choices, Record
-from benchmark.oracle import first_match, settled
-from benchmark.trace import Trace
+from benchmark.metrics.columns import exit_columns
+from benchmark.metrics.exits import first_match, settled
+from benchmark.metrics.experiments import Choices, Record
+from benchmark.trace.record import Trace
 
 
 def test_exits(trace: Trace, choices: Choices, record: Record) -> None:

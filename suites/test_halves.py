@@ -1,8 +1,8 @@
 """Halves of layers: is the token there already behind the attention, before the MLP?"""
 
-from benchmark.columns import half_columns
-from benchmark.experiments import Choices, Record
-from benchmark.trace import Trace
+from benchmark.metrics.columns import half_columns
+from benchmark.metrics.experiments import Choices, Record
+from benchmark.trace.record import Trace
 
 
 def test_halves(trace: Trace, choices: Choices, record: Record) -> None:

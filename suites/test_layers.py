@@ -1,8 +1,8 @@
 """Layer by layer: how sure is it, how far from the full model's distribution, and where does it rank the token?"""
 
-from benchmark.columns import layer_columns
-from benchmark.experiments import Record
-from benchmark.trace import Trace
+from benchmark.metrics.columns import layer_columns
+from benchmark.metrics.experiments import Record
+from benchmark.trace.record import Trace
 
 
 def test_layers(trace: Trace, record: Record) -> None:

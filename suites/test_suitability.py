@@ -1,9 +1,9 @@
 """EAS and the τ-oracle: how early do the layers approach the last one, and does that predict the token?"""
 
-from benchmark.columns import suitability_columns
-from benchmark.experiments import Choices, Record
-from benchmark.suitability import eas_max
-from benchmark.trace import Trace
+from benchmark.metrics.columns import suitability_columns
+from benchmark.metrics.eas import eas_max
+from benchmark.metrics.experiments import Choices, Record
+from benchmark.trace.record import Trace
 
 
 def test_suitability(trace: Trace, choices: Choices, record: Record) -> None:

@@ -1,8 +1,8 @@
 """Words: do tokens that begin a word exit later than those that continue one, and rare ones later than frequent?"""
 
-from benchmark.columns import word_columns
-from benchmark.experiments import Record
-from benchmark.trace import Trace
+from benchmark.metrics.columns import word_columns
+from benchmark.metrics.experiments import Record
+from benchmark.trace.record import Trace
 
 
 def test_words(trace: Trace, record: Record) -> None:

@@ -14,12 +14,12 @@ from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from benchmark.hub import Hub
-from benchmark.loaded import LoadedModel
-from benchmark.loading import load
-from benchmark.sources import Machine, locate
-from benchmark.specs import load_models
-from benchmark.tiny_models import tiny_model
+from benchmark.inputs.model_entry import load_models
+from benchmark.models.hub import Hub
+from benchmark.models.locate import Machine, locate
+from benchmark.models.weights import load
+from benchmark.readout.loaded_model import LoadedModel
+from benchmark.tools.tiny_models import tiny_model
 
 # The first example of a test also pays for imports, and a busy machine is no defect: no example has a deadline.
 settings.register_profile("unhurried", deadline=None)

@@ -1,0 +1,125 @@
+"""Prompts on a loaded model → a capture, and what a row needs to know of how it was made."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmark.decoding.fill_masks import fill_masks
+from benchmark.decoding.generate import Capture, Progress, decode
+from benchmark.decoding.tokenize import encode
+from benchmark.errors import MeasurementError
+from benchmark.models import hardware
+from benchmark.readout.loaded_model import LoadedModel
+from benchmark.trace.costs import architecture, cost_columns
+from benchmark.trace.sample import Sampling
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A capture, and how it was made."""
+
+    capture: Capture
+    prompts: int
+    """Prompts that were measured."""
+    prompts_left_out: int
+    """Prompts that have no tokens or do not fit the context."""
+    prompt_ids_sha256: str
+    """Of the token ids of the prompts that were measured."""
+    chat_template: bool
+    peak_memory_bytes: int
+
+
+def measure(
+    loaded: LoadedModel,
+    prompts: Sequence[str],
+    chat: bool,
+    max_new_tokens: int,
+    batch_size: int,
+    sampling: Sampling,
+    progress: Progress,
+) -> Measurement:
+    """Run every prompt that fits and record every exit.
+
+    Args:
+        loaded: the model.
+        prompts: texts.
+        chat: whether to put them through the model's chat template, if it has one.
+        max_new_tokens: tokens a prompt at most; of an encoder, masked positions a text.
+        batch_size: the most prompts run together.
+        sampling: which tokens are looked at with all their logits.
+        progress: told after every step.
+
+    Raises:
+        MeasurementError: no prompt fits the context, the logits are NaN, K is larger than the vocabulary, or memory ran
+            out.
+    """
+    chat = chat and loaded.tokenizer.chat_template is not None
+    encoded = encode(loaded.tokenizer, prompts, chat)
+    kept = _fitting(loaded, encoded, max_new_tokens)
+    fitting = [encoded[number] for number in kept]
+    progress(0, len(encoded) - len(fitting))
+    hardware.reset_peak_memory(loaded.device)
+    run = fill_masks if loaded.task == "masked" else decode
+    try:
+        capture = run(loaded, fitting, max_new_tokens, batch_size, progress, sampling)
+    except torch.OutOfMemoryError:
+        raise MeasurementError(f"memory ran out at batch size {batch_size}; use a smaller --batch-size") from None
+    in_workload = replace(capture.trace, prompt=np.array(kept)[capture.trace.prompt])
+    return Measurement(
+        capture=replace(capture, trace=in_workload),
+        prompts=len(fitting),
+        prompts_left_out=len(encoded) - len(fitting),
+        prompt_ids_sha256=hashlib.sha256(json.dumps(fitting).encode()).hexdigest(),
+        chat_template=chat,
+        peak_memory_bytes=hardware.peak_memory(loaded.device),
+    )
+
+
+def measured_columns(measurement: Measurement, loaded: LoadedModel) -> dict[str, Any]:
+    """The columns of a row that are known once the model has run, whatever is then made of its trace."""
+    capture = measurement.capture
+    return {
+        "architecture": architecture(loaded.task, loaded.costs) if loaded.costs else None,
+        "parameters": loaded.costs.parameters if loaded.costs else loaded.num_parameters,
+        "active_parameters": loaded.costs.active_parameters if loaded.costs else None,
+        "num_layers": loaded.anatomy.num_layers,
+        "vocab_size": loaded.readout.vocab_size,
+        "dtype": loaded.dtype,
+        "batch_size": capture.batch_size,
+        "prompts": measurement.prompts,
+        "prompts_left_out": measurement.prompts_left_out,
+        "prompt_ids_sha256": measurement.prompt_ids_sha256,
+        "tokens": capture.trace.num_tokens,
+        "sampled_tokens": int(capture.trace.sampled.sum()),
+        "chat_template": measurement.chat_template,
+        "generate_seconds": capture.generate_seconds,
+        "oracle_seconds": capture.oracle_seconds,
+        "peak_memory_bytes": measurement.peak_memory_bytes,
+        **cost_columns(loaded.costs),
+    }
+
+
+def _fitting(loaded: LoadedModel, encoded: Sequence[Sequence[int]], max_new_tokens: int) -> list[int]:
+    """Numbers of the prompts that fit the model's context together with what is generated."""
+    context = loaded.context or math.inf
+    # What an encoder reads and what a decoder then writes do not share a context.
+    new_tokens = max_new_tokens if loaded.task == "causal" else 0
+    if loaded.task == "encoder-decoder" and max_new_tokens > context:
+        raise MeasurementError(
+            f"the decoder has {loaded.context} positions, fewer than the {max_new_tokens} new tokens; "
+            "use a smaller --max-new-tokens"
+        )
+    # The last new token is never fed back.
+    kept = [number for number, ids in enumerate(encoded) if ids and len(ids) + max(new_tokens - 1, 0) <= context]
+    if not kept:
+        raise MeasurementError(
+            f"none of the {len(encoded)} prompts, with {new_tokens} new tokens, fits the model's context "
+            f"of {loaded.context} tokens; use a smaller --max-new-tokens or a model with a longer context"
+        )
+    return kept

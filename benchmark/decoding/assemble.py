@@ -1,0 +1,76 @@
+"""From what was read, in the order of reading, to the trace, in the order of the text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from benchmark.decoding.words import read_masked, read_pieces
+from benchmark.errors import MeasurementError
+from benchmark.readout.reader import Reading
+from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.trace.record import Trace
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the tokens of a reading stand."""
+
+    prompts: NDArray[np.int64]
+    positions: NDArray[np.int64]
+
+
+def assemble(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    places: Sequence[Places],
+    readings: Sequence[Reading],
+    masked: bool = False,
+) -> Trace:
+    """Put the tokens of all readings into the order of the prompts and, within one, of the text.
+
+    Args:
+        tokenizer: of the model, to find the words.
+        prompts: token ids of each prompt, which the tokens continue; of masked texts before masking.
+        places: of the tokens of each reading.
+        readings: what was read, at least one.
+        masked: whether tokens stand inside the prompts, not behind them.
+
+    Raises:
+        MeasurementError: there is no token.
+    """
+    if not sum(len(place.prompts) for place in places):
+        raise MeasurementError("no token was generated")
+    prompt = np.concatenate([place.prompts for place in places])
+    position = np.concatenate([place.positions for place in places])
+    sampled = np.concatenate([reading.sampled.numpy() for reading in readings])
+    order = np.lexsort((position, prompt))
+    of_sample = np.argsort(np.argsort(order)[sampled])
+
+    def column(name: str) -> NDArray[Any]:
+        joined = np.concatenate([getattr(reading, name).numpy() for reading in readings])
+        return joined[of_sample if name in OF_SAMPLE else order]
+
+    columns = {field.name: column(field.name) for field in fields(Reading)}
+    prompt, position = prompt[order], position[order]
+    texts: list[str] = []
+    word_positions: list[int] = []
+    for number in np.unique(prompt):
+        mine = prompt == number
+        ids = prompts[number]
+        if masked:
+            text, place = read_masked(tokenizer, ids, position[mine].tolist())
+        else:
+            text, place = read_pieces(tokenizer, ids, columns["target"][mine].tolist())
+        texts += text
+        word_positions += place
+    return Trace(
+        prompt=prompt,
+        position=position,
+        text=np.array(texts, dtype=object),
+        word_position=np.array(word_positions),
+        **columns,
+    )

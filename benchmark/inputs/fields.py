@@ -1,0 +1,48 @@
+"""Types of the fields that a person may write in YAML."""
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+Stage = Literal["base", "continued", "instruct", "distilled", "early-exit"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+# Names become folders of the results and parts of pytest ids, so they can hold no separator and no leading dot.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._+@-]*$"
+NAME_LENGTH = 100
+Name = Annotated[str, Field(pattern=NAME, max_length=NAME_LENGTH)]
+HubId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")]
+
+
+def _inside(path: str) -> str:
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError("must be a relative path without '..'")
+    return path
+
+
+def _year(value: Any) -> Any:
+    """YAML turns 2024 into a number; the row wants the text."""
+    return str(value) if type(value) is int else value
+
+
+def _in_the_calendar(date: str) -> str:
+    datetime.date.fromisoformat(date + "-01-01"[len(date) - 4 :])
+    return date
+
+
+def _home(path: str) -> str:
+    try:
+        Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+    return path
+
+
+InnerPath = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+ReleaseDate = Annotated[
+    str, BeforeValidator(_year), Field(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"), AfterValidator(_in_the_calendar)
+]
+HomePath = Annotated[str, Field(min_length=1), AfterValidator(_home)]
+"""A path that may begin with `~`."""

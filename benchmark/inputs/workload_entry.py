@@ -1,0 +1,85 @@
+"""A workload file: which prompts, how they are put to the model, how much is generated."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from benchmark.errors import InputError
+from benchmark.inputs.checkpoints import Revision
+from benchmark.inputs.fields import HubId, InnerPath
+from benchmark.inputs.yaml_reader import Strict, explain, read_yaml
+from benchmark.messages import printable
+
+
+class WorkloadSource(Strict):
+    """Where the records of a workload are: a file that ships here, one in a package, or one on the hub."""
+
+    file: InnerPath
+    """JSONL, gzipped JSONL or Parquet; beside the YAML file, inside `package`, or inside the hub repository."""
+    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    """Installed Python distribution that carries the file. It is read as data and never imported."""
+    id: HubId | None = None
+    """Dataset id on the hub."""
+    revision: Revision | None = None
+    """Commit of the hub dataset; `main` when left out."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.package and self.id:
+            raise ValueError("give 'package' or 'id', not both")
+        if self.revision and not self.id:
+            raise ValueError("'revision' needs 'id'")
+        return self
+
+
+class WorkloadEntry(Strict):
+    """One workload file: which prompts, how they are put to the model, how much is generated."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=60)]
+    description: str
+    source: WorkloadSource
+    split: str | None = None
+    """Name of the dataset's split, for the record."""
+    field: str | None = None
+    """The record's field that is the prompt, or give `template`."""
+    template: str | None = None
+    """`str.format` over the record's fields, such as `"Question: {question}"`."""
+    kind: Literal["chat", "completion", "masked"]
+    """`chat` goes through the model's chat template when it has one; `completion` is fed as it stands; of a `masked`
+    text some tokens are masked, for encoder models to fill in."""
+    prompts: Annotated[int, Field(gt=0)]
+    """How many prompts a full run takes, from the top of the file."""
+    max_new_tokens: Annotated[int, Field(gt=0)]
+    """Tokens generated for a prompt at most; of a `masked` text, the positions masked at most."""
+    licence: str
+
+    _file: str = PrivateAttr(default="")
+
+    @model_validator(mode="after")
+    def _one_prompt(self) -> Self:
+        if (self.field is None) == (self.template is None):
+            raise ValueError("give exactly one of 'field' and 'template'")
+        return self
+
+    def where(self, field: str) -> str:
+        """Address of a field for an error message, such as `chat.yaml: field`."""
+        return f"{self._file}: {field}"
+
+
+def load_workload(path: Path) -> WorkloadEntry:
+    """Read one workload file.
+
+    Raises:
+        InputError: with one line a problem, each naming the file and the field.
+    """
+    try:
+        spec = WorkloadEntry.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise InputError("\n".join(explain(error, printable(path), WorkloadEntry))) from None
+    if spec.name != path.stem:
+        raise InputError(
+            f"{printable(path)}: field 'name': is '{spec.name}' but the file is called '{printable(path.name)}'"
+        )
+    spec._file = str(path)
+    return spec

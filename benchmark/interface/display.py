@@ -1,0 +1,132 @@
+"""What a person sees while cases run, and the table at the end."""
+
+import textwrap
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import pandas as pd
+import pytest
+from tqdm import tqdm
+
+from benchmark.cases.case import Case
+from benchmark.decoding.generate import Progress
+from benchmark.errors import CannotRun
+from benchmark.results.row import Row
+
+_LIVE_SECONDS, _LOGGED_SECONDS = 0.1, 15.0
+_MOST_NAMES, _SHOWN_NAMES = 8, 4
+
+
+class Display:
+    """Progress on the terminal, past pytest's capture."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Write to where pytest itself reports."""
+        self._terminal = config.get_terminal_writer()
+        self._capture = config.pluginmanager.getplugin("capturemanager")
+        self._quiet = config.get_verbosity() < -1
+        self._live = self._terminal.hasmarkup
+
+    def announce(self, text: str) -> None:
+        """One line about a step that takes long."""
+        if not self._quiet:
+            self.write(f"\n{text}\n")
+
+    @contextmanager
+    def progress(self, case: Case) -> Iterator[Progress]:
+        """A bar of prompts done, with tokens per second, for one case."""
+        name, total = f"{case.model.spec.name} × {case.workload.spec.name}", len(case.workload.prompts())
+        bar = tqdm(
+            total=total,
+            desc=f"{name}: 0/{total} prompts",
+            bar_format="{desc} |{bar:20}| {elapsed}{postfix}",
+            file=self,
+            disable=self._quiet,
+            mininterval=_LIVE_SECONDS if self._live else _LOGGED_SECONDS,
+            miniters=0,
+        )
+        tokens, finished, start = 0, 0, time.perf_counter()
+
+        def advance(new_tokens: int, finished_prompts: int) -> None:
+            nonlocal tokens, finished
+            tokens, finished = tokens + new_tokens, finished + finished_prompts
+            bar.set_description_str(f"{name}: {finished}/{total} prompts", refresh=False)
+            bar.set_postfix_str(
+                f"{tokens} tokens, {tokens / (time.perf_counter() - start):.1f} tokens/s", refresh=False
+            )
+            # Prompts of one batch end together, so the bar moves with the tokens.
+            bar.update(max(finished, min(tokens / case.max_new_tokens, total)) - bar.n)
+
+        if not self._quiet:
+            self.write("\n")
+        with bar:
+            yield advance
+
+    def write(self, text: str) -> None:
+        """Print as it stands; makes the display the file that tqdm writes to. A log gets lines, not overprints."""
+        with self._uncaptured():
+            self._terminal.write(text if self._live else text.replace("\r", "\n"), flush=True)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        return self._capture.global_and_fixture_disabled() if self._capture else nullcontext()
+
+
+def results_table(rows: Iterable[Row]) -> str:
+    """The rows as a person wants to see them first, by model and setting: exits, skip ratio, EAS, bounds."""
+    blocks = []
+    by_setting: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.status == "ok":
+            heading = f"{row.model}: {row.num_layers} layers, {row.dtype} on {row.device}, batches of {row.batch_size}"
+            by_setting.setdefault(heading, []).append(row)
+    for heading, group in by_setting.items():
+        blocks.append(f"{heading}\n{pd.DataFrame([_line(row) for row in group]).to_string(index=False)}")
+    if any(row.limited for group in by_setting.values() for row in group):
+        blocks.append("* limited: not the prompts of a full run")
+    return "\n\n".join(blocks) or "nothing was measured"
+
+
+def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
+    """Why models or workloads did not run, those with the same reason and remedy together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, error in skipped.items():
+        groups.setdefault((error.reason, error.remedy), []).append(f"{name} ({error.detail})" if error.detail else name)
+    lines = []
+    for (reason, remedy), names in groups.items():
+        lines.append(f"{reason}; {remedy}:")
+        if len(names) > _MOST_NAMES:
+            names = [*names[:_SHOWN_NAMES], f"and {len(names) - _SHOWN_NAMES} more (-rs lists them)"]
+        lines += textwrap.wrap(
+            ", ".join(names), width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+        )
+    return lines
+
+
+def _line(row: Row) -> dict[str, str]:
+    return {
+        "workload": f"{row.workload}{'*' if row.limited else ''}",
+        "tokens": str(row.tokens),
+        "exit": _number(row.exit_layer_mean, 2),
+        "settled": _number(row.exit_layer_settled_mean, 2),
+        "skip ratio": _interval(row),
+        "chance": _number(row.skip_ratio_chance, 3),
+        "EAS": _number(row.eas, 3),
+        "bound": _number(row.speedup_bound_layers, 2),
+        "+head": _number(row.speedup_bound_head, 2),
+        "+cache": _number(row.speedup_bound_kv, 2),
+    }
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(row: Row) -> str:
+    text = _number(row.skip_ratio, 3)
+    if row.skip_ratio_ci_low is None:
+        return text
+    return f"{text} [{_number(row.skip_ratio_ci_low, 3)}, {_number(row.skip_ratio_ci_high, 3)}]"

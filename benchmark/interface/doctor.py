@@ -1,0 +1,40 @@
+"""What the harness finds in a model, as text."""
+
+import itertools
+from collections.abc import Iterator
+
+from benchmark.readout.loaded_model import LoadedModel
+from benchmark.trace.costs import Costs, architecture
+
+
+def report(loaded: LoadedModel) -> Iterator[str]:
+    """Anatomy, kind, costs and the verdict of the proof, line by line. A model that is loaded has passed the proof."""
+    anatomy = loaded.anatomy
+    yield f"layer stack   {anatomy.stack_path}, {anatomy.num_layers} layers"
+    yield f"seam          {anatomy.seam_path}"
+    if loaded.costs is None:
+        yield f"architecture  unknown, {loaded.dtype}: what a token costs cannot be read off this model"
+    else:
+        yield from _costs(loaded, loaded.costs)
+    together = "of equal length only" if loaded.recurrent else "padded"
+    yield f"context       {'not limited' if loaded.context is None else f'{loaded.context:,} tokens'}"
+    yield f"batches       {together if loaded.batchable else 'no, one prompt would change what is read of another'}"
+    yield "proof         passed: the readout of the last layer gives the model's logits, that of inner layers what the"
+    yield "              model gives with the later layers passed through, no layer is missed in front or behind"
+    if loaded.task != "masked":
+        yield "              of them, and decoding chooses the tokens that generate chooses"
+
+
+def _costs(loaded: LoadedModel, costs: Costs) -> Iterator[str]:
+    active = "" if costs.active_parameters == costs.parameters else f", {costs.active_parameters:,} active"
+    yield f"architecture  {architecture(loaded.task, costs)}, {costs.parameters:,} parameters{active}, {loaded.dtype}"
+    number = 1
+    for (kind, weight, owed), group in itertools.groupby(
+        costs.layers, key=lambda layer: (layer.kind, layer.weight_bytes, layer.owed_bytes)
+    ):
+        count = len(list(group))
+        which = f"layer {number}" if count == 1 else f"layers {number}-{number + count - 1}"
+        owing = "unknown" if owed is None else f"{owed:,}"
+        yield f"{which:<13} {kind}: {weight:,} bytes a token each, {owing} of them owed to the cache when skipped"
+        number += count
+    yield f"head          {costs.head_bytes:,} bytes a token; embedding {costs.embedding_bytes:,}"

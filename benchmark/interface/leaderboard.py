@@ -1,0 +1,84 @@
+"""`exitbench leaderboard`: write the leaderboard, or check that the one there is what the rows give."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import InputError
+
+RESULTS = Path("results/published")
+OUTPUT = Path("results/leaderboard")
+
+
+def add_leaderboard(commands: Any) -> None:
+    """Add the subcommand to those of `exitbench`."""
+    parser = commands.add_parser(
+        "leaderboard",
+        help="write tables and a page from a folder of results",
+        description="Rank the models of a results folder, and write leaderboard.md, models.csv, rows.csv and "
+        "index.html, a page that needs nothing but plotly.min.js, which is written beside it. Failed cases, limited "
+        "runs and rows of another version are counted, not listed.",
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=RESULTS, metavar="FOLDER", help=f"of results; default: {RESULTS}"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=OUTPUT, metavar="FOLDER", help=f"where to write; default: {OUTPUT}"
+    )
+    parser.add_argument(
+        "--reference", metavar="MODEL", help="whose EAS is 1 in the column of ratios; default: Llama-2-7b-hf, if there"
+    )
+    parser.add_argument(
+        "--findings", action="store_true", help="hold published claims against the rows, too; reads the tokens of each"
+    )
+    parser.add_argument("--limited", action="store_true", help="list limited runs too, marked and without a rank")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 when a table is not what the rows give"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the files, or compare them; returns the exit code."""
+    # Only now, because pandas takes a second, and --help should not.
+    from benchmark.report.leaderboard.build import PAGE, files
+    from benchmark.report.leaderboard.page import LIBRARY, library
+    from benchmark.results.atomic_files import atomic_file
+
+    new = files(options.folder, options.output, options.reference, options.limited, options.findings)
+    if options.check:
+        # The page is made from the same rows wherever it is wanted, and is no file to keep beside the rows.
+        kept = {name: content for name, content in new.items() if name != PAGE}
+        stale = [path for name, content in kept.items() if _content(path := options.output / name) != content]
+        for path in stale:
+            print(f"{path} is not what the rows give; run: {_command(options)}", file=sys.stderr)
+        if not stale:
+            print(f"{options.output} is what the rows give")
+        return 1 if stale else 0
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        for name, content in {**new, LIBRARY: library()}.items():
+            with atomic_file(options.output / name) as draft:
+                draft.write_bytes(content)
+            print(options.output / name)
+    except OSError as error:
+        raise InputError(f"--output: cannot write to {options.output}: {error.strerror}; name another folder") from None
+    return 0
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _command(options: argparse.Namespace) -> str:
+    words = ["exitbench", "leaderboard"]
+    words += [str(options.folder)] * (options.folder != RESULTS)
+    words += ["--output", str(options.output)] * (options.output != OUTPUT)
+    words += ["--reference", options.reference] if options.reference else []
+    words += ["--limited"] * options.limited + ["--findings"] * options.findings
+    return shlex.join(words)

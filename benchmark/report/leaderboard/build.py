@@ -1,0 +1,53 @@
+"""The files of the leaderboard, as bytes: the same rows always give the same."""
+
+import os
+from pathlib import Path
+
+from benchmark.errors import InputError
+from benchmark.report.findings.claims import Findings, findings_of
+from benchmark.report.findings.comparable_rows import table_of
+from benchmark.report.leaderboard.markdown import MEANS, as_markdown, reference_sentence
+from benchmark.report.leaderboard.page import page, page_data
+from benchmark.report.leaderboard.ranking import arrange
+from benchmark.report.leaderboard.rows import Reading, read_entries
+from benchmark.report.leaderboard.tables import as_csv, line_records, row_records
+from benchmark.report.leaderboard.texts import samples
+
+PAGE = "index.html"
+
+
+def files(folder: Path, output: Path, reference: str | None, limited: bool, with_findings: bool) -> dict[str, bytes]:
+    """Content of every file by name.
+
+    Args:
+        folder: of results.
+        output: where they will be written; links to rows are relative to it.
+        reference: name of the model whose EAS is 1.
+        limited: whether limited runs are listed.
+        with_findings: whether published claims are held against the rows, too.
+
+    Raises:
+        InputError: there is nothing to list, or no such reference.
+    """
+    reading = read_entries(folder, limited)
+    board = arrange(reading.entries, reference)
+    lines, rows = line_records(board), row_records(board)
+    found = _findings(reading, folder) if with_findings else "Not asked for; --findings adds them."
+    texts, unreadable = samples(folder, board.lines)
+    notes = [MEANS, reference_sentence(board, reference)]
+    notes += [f"Texts that are not shown, because the tokens cannot be read: {unreadable}."] * bool(unreadable)
+    results = Path(os.path.relpath(folder.resolve(), output.resolve()))
+    return {
+        "leaderboard.md": as_markdown(board, reading.left_out, found, reference),
+        "models.csv": as_csv(lines),
+        "rows.csv": as_csv(rows),
+        PAGE: page(page_data(board, lines, rows, reading.left_out, found, texts, notes, results)),
+    }
+
+
+def _findings(reading: Reading, folder: Path) -> Findings | str:
+    try:
+        return findings_of(table_of(reading.rows), str(folder))
+    except InputError as error:
+        # The folder may be written in several ways, and the files are the same.
+        return str(error).removeprefix(f"{folder}: ")

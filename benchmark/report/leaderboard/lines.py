@@ -1,0 +1,141 @@
+"""Lines: the rows of one model in one setting, and which of them can be compared with those of others.
+
+A line never mixes settings: another revision, dtype, quantization or device is another line. The batch size is not
+part of it, because a row records the largest batch that came about, which depends on the prompts.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.report.leaderboard.means import Mean
+from benchmark.report.leaderboard.rows import Entry
+from benchmark.results.row import Row
+
+KINDS = ("decoder", "encoder-decoder", "encoder", "unknown")
+"""What is ranked apart, in the order of the tables."""
+ASKED_OTHERWISE = "another α, other prompts or another number of new tokens than most rows"
+OLDER = "older than another row of the same case"
+NOT_RANKED = "the workload is not of the ranking"
+_PART = 24  # characters of a part of a setting, enough of a revision
+
+
+@dataclass
+class Line:
+    """A model in one setting."""
+
+    label: str
+    """Name of the model, and what tells it from its other lines."""
+    newest: Row
+    """The row that says what the model is."""
+    kind: str
+    """One of `KINDS`."""
+    counted: dict[str, Entry]
+    """Of each workload the row that can be compared."""
+    others: list[tuple[Entry, str]]
+    """Further rows, and why they do not count."""
+    workloads: tuple[str, ...] = ()
+    """Those of the ranking that the line is part of."""
+    unranked: str | None = None
+    """Why it has no rank."""
+    means: dict[str, Mean] = field(default_factory=dict)
+    """Over those workloads of the ranking that were measured."""
+    eas_relative: float | None = None
+    """EAS over that of the reference, on the workloads that both were measured on."""
+    ranks: dict[str, int] = field(default_factory=dict)
+    """By EAS and by skip ratio, from 1; equal numbers have equal ranks."""
+
+    @property
+    def of_ranking(self) -> list[Entry]:
+        """The rows that the means are over."""
+        return [self.counted[workload] for workload in self.workloads if workload in self.counted]
+
+    @property
+    def rows(self) -> list[tuple[Entry, str | None]]:
+        """All of its rows, by workload, each with why it does not count in the means."""
+        counted = [(entry, None if name in self.workloads else NOT_RANKED) for name, entry in self.counted.items()]
+        return sorted([*counted, *self.others], key=lambda pair: (pair[0].row.workload, pair[0].file))
+
+
+def lines(entries: Sequence[Entry]) -> list[Line]:
+    """The rows by model and setting. Of several rows of a line on one workload the newest counts."""
+    alike = _asked_alike([entry for entry in entries if not entry.row.limited])
+    groups: dict[Hashable, list[Entry]] = {}
+    for entry in sorted(entries, key=_age):
+        groups.setdefault(tuple(_setting(entry.row).values()), []).append(entry)
+    found = [_line(group, alike) for group in groups.values()]
+    _label(found)
+    return found
+
+
+def _line(group: Sequence[Entry], alike: Callable[[Row], bool]) -> Line:
+    counted: dict[str, Entry] = {}
+    others = []
+    for entry in group:
+        # Limited runs have prompts of their own anyhow, and are not ranked.
+        if not entry.row.limited and not alike(entry.row):
+            others.append((entry, ASKED_OTHERWISE))
+            continue
+        if (older := counted.get(entry.row.workload)) is not None:
+            others.append((older, OLDER))
+        counted[entry.row.workload] = entry
+    newest = group[-1].row
+    return Line(newest.model, newest, _kind(newest.architecture), dict(sorted(counted.items())), others)
+
+
+def _age(entry: Entry) -> tuple[str, str]:
+    return entry.row.started, str(entry.file)
+
+
+def _setting(row: Row) -> dict[str, Any]:
+    """What the rows of a line have in common."""
+    return {
+        "model": row.model,
+        "dtype": row.dtype,
+        "quantization": row.quantization,
+        "device": row.device,
+        "limited": "limited" if row.limited else None,
+        "revision": row.revision,
+        "source": row.source,
+    }
+
+
+def _kind(architecture: str | None) -> str:
+    if architecture is None:
+        return "unknown"
+    return architecture if architecture in KINDS else "decoder"
+
+
+def _asked_alike(entries: Sequence[Entry]) -> Callable[[Row], bool]:
+    """Whether a row was asked for as most are: α, and of its workload the prompts and the number of new tokens."""
+    alpha = _usual(entries, lambda row: row.alpha)
+    by_workload: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_workload.setdefault(entry.row.workload, []).append(entry)
+    usual = {workload: _usual(some, _asked) for workload, some in by_workload.items()}
+    return lambda row: row.alpha == alpha and _asked(row) == usual[row.workload]
+
+
+def _asked(row: Row) -> tuple[str | None, int | None]:
+    return row.prompts_sha256, row.max_new_tokens
+
+
+def _usual(entries: Sequence[Entry], value: Callable[[Row], Any]) -> Any:
+    """The value that most rows have; on a tie, the newest row's."""
+    count = Counter(value(entry.row) for entry in entries)
+    newest = {value(entry.row): place for place, entry in enumerate(sorted(entries, key=_age))}
+    return max(count, key=lambda each: (count[each], newest[each]), default=None)
+
+
+def _label(found: Sequence[Line]) -> None:
+    """Add to the name of a model with several lines what they differ in."""
+    by_model: dict[str, list[Line]] = {}
+    for line in found:
+        by_model.setdefault(line.newest.model, []).append(line)
+    for some in by_model.values():
+        settings = [_setting(line.newest) for line in some]
+        differ = [name for name in settings[0] if len({setting[name] for setting in settings}) > 1]
+        for line, setting in zip(some, settings, strict=True):
+            if parts := [str(setting[name])[:_PART] for name in differ if setting[name] is not None]:
+                line.label += f" ({', '.join(parts)})"

@@ -1,0 +1,172 @@
+"""The leaderboard as Markdown, to be read on a code host or in a terminal."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from benchmark.report.findings.claims import Findings
+from benchmark.report.leaderboard.lines import KINDS, Line
+from benchmark.report.leaderboard.means import Mean
+from benchmark.report.leaderboard.ranking import REFERENCE, Leaderboard
+from benchmark.report.leaderboard.rows import LeftOut
+from benchmark.report.leaderboard.tables import batch_sizes
+
+MEANS = (
+    "Means are over the workloads of the ranking; that of a bound is harmonic. The intervals, of 95 %, say how far a "
+    "mean would move with other prompts: they come from the rows' own bootstrap intervals over prompts (Zou & Donner "
+    "2008). A model in another revision, dtype or on another device is another line."
+)
+_HEADING = (
+    *("#", "model", "family", "released", "kind", "parameters", "layers", "setting", "workloads", "EAS", "EAS ratio"),
+    *("skip ratio", "chance", "exit", "settled", "bound", "+head", "+cache"),
+)
+_TITLES = {
+    "decoder": "Decoder-only models",
+    "encoder-decoder": "Encoder–decoder models",
+    "encoder": "Encoder models, at masked positions",
+    "unknown": "Models of unknown architecture",
+}
+
+
+def as_markdown(
+    board: Leaderboard, left_out: Sequence[LeftOut], found: Findings | str, reference: str | None = None
+) -> bytes:
+    """The page.
+
+    Args:
+        board: the lines in their order.
+        left_out: rows that are not listed.
+        found: what the rows say of published claims, or why they say nothing.
+        reference: the model that was asked for as the reference.
+    """
+    blocks = [*_head(board, left_out, reference)]
+    for kind in KINDS:
+        if lines := [line for line in board.lines if line.kind == kind]:
+            blocks += [f"## {_TITLES[kind]}", *_of_kind(board, kind, lines)]
+    blocks += ["## Findings", *_findings(found)]
+    return ("\n\n".join(blocks) + "\n").encode("utf-8", "replace")
+
+
+def reference_sentence(board: Leaderboard, asked: str | None) -> str:
+    """What the ratio of EAS is to."""
+    if board.reference is not None:
+        return f"EAS ratio: EAS over that of {board.reference.label}, on the workloads that both were measured on."
+    return f"EAS ratio: none, because the reference, {asked or REFERENCE}, was not measured."
+
+
+def escape(text: str) -> str:
+    """A text from anywhere, so that it stands in a table as it is: no markup, no link, no HTML, no line break."""
+    text = " ".join(text.split())
+    text = re.sub(
+        r"[\\`*\[\]<>|~&$@]|:(?=//)|www\.|(?<!\w)_|_(?!\w)", lambda found: f"&#{ord(found[0][0])};{found[0][1:]}", text
+    )
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _head(board: Leaderboard, left_out: Sequence[LeftOut], reference: str | None) -> Iterator[str]:
+    rows = sum(len(line.rows) for line in board.lines)
+    yield "# Leaderboard"
+    yield (
+        f"How many layers could a perfect exit rule skip? Written by `exitbench leaderboard` from {rows} rows; each "
+        "line is a model in one setting. What the numbers are: docs/definitions.md. All of them are in "
+        "[models.csv](models.csv) and [rows.csv](rows.csv); pictures and filters are on the page that it writes "
+        "beside them, `index.html`."
+    )
+    yield MEANS
+    yield escape(reference_sentence(board, reference))
+    if left_out:
+        yield escape(f"Left out: {'; '.join(map(str, left_out))}.")
+
+
+def _of_kind(board: Leaderboard, kind: str, lines: Sequence[Line]) -> Iterator[str]:
+    if names := board.workloads.get(kind):
+        yield f"Ranked by EAS, over {len(names)} workloads: {escape(', '.join(names))}."
+    yield _table(
+        _HEADING,
+        [_line(line) for line in lines],
+        left=[1, 2, 3, 4, 7],
+    )
+    workloads = sorted({workload for line in lines for workload in line.counted})
+    for title, column, digits in (("Skip ratio", "skip_ratio", 3), ("EAS", "eas", 3)):
+        yield f"### {title} by workload"
+        yield _table(
+            ("model", *map(escape, workloads)),
+            [
+                [escape(line.label), *(_number(_value(line, name, column), digits) for name in workloads)]
+                for line in lines
+            ],
+            left=[0],
+        )
+    reasons = [f"{escape(line.label)}: {line.unranked}" for line in lines if line.unranked]
+    if reasons:
+        yield "Without a rank: " + "; ".join(reasons) + "."
+
+
+def _line(line: Line) -> list[str]:
+    row, means = line.newest, line.means
+    batch = batch_sizes(line.of_ranking)
+    setting = [row.dtype, row.quantization, row.device, batch and f"batch {batch}", "limited" if row.limited else None]
+    return [
+        str(line.ranks.get("eas", "")),
+        escape(line.label),
+        escape(row.family or ""),
+        escape(row.released or ""),
+        f"{row.architecture or ''} {row.stage or ''}".strip(),
+        "" if row.parameters is None else f"{row.parameters / 1e9:.3g} B",
+        "" if row.num_layers is None else str(row.num_layers),
+        escape(", ".join(part for part in setting if part)),
+        f"{len(line.of_ranking)} of {len(line.workloads)}",
+        _interval(means["eas"]),
+        _number(line.eas_relative, 2),
+        _interval(means["skip_ratio"]),
+        *(
+            _number(means[name].value, digits)
+            for name, digits in (
+                ("skip_ratio_chance", 3),
+                ("exit_layer_mean", 2),
+                ("exit_layer_settled_mean", 2),
+                ("speedup_bound_layers", 2),
+                ("speedup_bound_head", 2),
+                ("speedup_bound_kv", 2),
+            )
+        ),
+    ]
+
+
+def _findings(found: Findings | str) -> Iterator[str]:
+    if isinstance(found, str):
+        yield escape(found)
+        return
+    yield (
+        f"Published claims, held against what was measured: rows {found.rows}, models {found.models}. Intervals are "
+        "over models; how verdicts are made: docs/findings.md."
+    )
+    cells = []
+    for finding in found.findings:
+        effect = finding.estimate
+        interval = "" if effect.low is None else f"[{effect.low:+.3f}, {effect.high:+.3f}]"
+        verdict = finding.verdict + (f": {finding.reason}" if finding.reason else "")
+        number = "" if effect.value is None else f"{effect.value:+.3f}"
+        what = f"{effect.unit}: {effect.name}"
+        cells.append([escape(finding.claim), escape(what), number, interval, str(effect.models), escape(verdict)])
+    yield _table(("claim", "number", "effect", "95 % interval", "models", "verdict"), cells, left=[0, 1, 5])
+
+
+def _table(heading: Sequence[str], cells: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+    """Columns of texts stand to the left, the others, numbers, to the right."""
+    sides = ["---" if column in left else "---:" for column in range(len(heading))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [heading, sides, *cells])
+
+
+def _value(line: Line, workload: str, column: str) -> float | None:
+    entry = line.counted.get(workload)
+    value: float | None = getattr(entry.row, column) if entry else None
+    return value
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(mean: Mean) -> str:
+    text = _number(mean.value, 3)
+    return text if mean.low is None else f"{text} [{_number(mean.low, 3)}, {_number(mean.high, 3)}]"

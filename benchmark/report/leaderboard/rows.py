@@ -1,0 +1,125 @@
+"""From a folder of results to the rows that can be listed, and the names of those that cannot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args, get_origin
+
+from benchmark.errors import InputError
+from benchmark.messages import printable
+from benchmark.report.leaderboard.curves import encode
+from benchmark.results.row import Row
+from benchmark.results.versions import Standing, inventory
+
+CURVES = ("agreement", "similarity_logit", "similarity_hidden", "exit_share", "settled_share")
+"""Per-layer columns that the page draws."""
+LISTS = tuple(
+    name
+    for name, field in Row.model_fields.items()
+    if any(get_origin(part) is list for part in (field.annotation, *get_args(field.annotation)))
+)
+"""Columns that are lists; everything else is in `rows.csv`."""
+_FLOATS = tuple(
+    name
+    for name, field in Row.model_fields.items()
+    if name not in LISTS and float in (field.annotation, *get_args(field.annotation))
+)
+_LARGEST = 1e30  # squares of squares of larger numbers are no numbers any more
+_SHOWN = 4
+_LONGEST = 80
+_LIMITED = "limited, not the prompts of a full run"
+_REASONS = {
+    Standing.STALE: "of an older version, to be measured again",
+    Standing.FUTURE: "of a newer version, for which ExitBench must be updated",
+    Standing.DAMAGED: "damaged",
+    Standing.FOREIGN: "not a row",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row and where it stands."""
+
+    file: Path
+    """Relative to the results folder."""
+    row: Row
+    """Without its lists, which would fill the memory."""
+    curves: Mapping[str, str]
+    """`CURVES` as text, by `curves.encode`; without those that were not measured."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows that are not listed, for one reason."""
+
+    reason: str
+    rows: list[tuple[str, str]]
+    """Name of each, and what there is to say about it."""
+
+    def __str__(self) -> str:
+        """How many, why, and the first of their names, in one line of a terminal."""
+        names = [_short(name) for name, _ in self.rows[:_SHOWN]]
+        names += [f"and {len(self.rows) - _SHOWN} more"] * (len(self.rows) > _SHOWN)
+        return f"{len(self.rows)} {self.reason} ({', '.join(names)})"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is in a folder of results, in the order of the files' names."""
+
+    entries: list[Entry]
+    """Rows that can be listed."""
+    left_out: list[LeftOut]
+    """The others, and files that are no rows of today."""
+    rows: list[tuple[Path, Row]]
+    """Every row of today with its file, without its lists."""
+
+
+def read_entries(folder: Path, limited: bool) -> Reading:
+    """Read every row below a folder, once.
+
+    Args:
+        folder: of results.
+        limited: whether limited runs are listed, like full ones that went well.
+
+    Raises:
+        InputError: there is no such folder, or no row in it that can be listed.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; name a folder of results, such as results/local")
+    entries, rows = [], []
+    others: dict[str, list[tuple[str, str]]] = {}
+    for found in inventory(folder):
+        file = found.path.relative_to(folder)
+        if found.row is None:
+            others.setdefault(_REASONS[found.standing], []).append((str(file), found.reason))
+            continue
+        row = found.row.model_copy(update=dict.fromkeys(LISTS))
+        if any(abs(getattr(row, name) or 0) > _LARGEST for name in _FLOATS):
+            others.setdefault("with a number beyond all bounds", []).append((str(file), ""))
+            continue
+        rows.append((found.path, row))
+        if row.status == "failed":
+            others.setdefault("failed", []).append((f"{row.model} × {row.workload}", row.error or ""))
+        elif row.limited and not limited:
+            others.setdefault(_LIMITED, []).append((f"{row.model} × {row.workload}", f"{row.prompts} prompts"))
+        else:
+            entries.append(Entry(file, row, _curves(found.row)))
+    left_out = [LeftOut(reason, some) for reason, some in others.items()]
+    if not entries:
+        reasons = "; ".join(map(str, left_out)) or "it holds no rows"
+        remedy = "measure with: pytest suites/ --results-dir FOLDER"
+        if _LIMITED in others:
+            remedy = "list them with --limited, or measure without --limit"
+        raise InputError(f"{folder}: nothing to list: {reasons}; {remedy}")
+    return Reading(entries, left_out, rows)
+
+
+def _curves(row: Row) -> dict[str, str]:
+    return encode({name: values for name in CURVES if (values := getattr(row, name)) is not None})
+
+
+def _short(name: str) -> str:
+    """A name from anywhere, so that it neither moves the cursor nor fills the screen."""
+    name = printable(name)
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

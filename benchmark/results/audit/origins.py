@@ -1,0 +1,77 @@
+"""Where a row says that it comes from, held against the workloads and the model file."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+
+from benchmark.errors import CannotRun, InputError
+from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.prompts import read_prompts
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.models.hub import Hub
+from benchmark.results.audit.fault import Fault, told
+from benchmark.results.row import Row
+
+_TYPED_IN = ("family", "released", "stage", "base_model", "quantization", "checkpoint", "training_step")
+"""Columns that are as the entry says."""
+_MOST_PROMPTS = 2**31
+"""More than any workload has; Python cannot count to just any number."""
+_PUBLISHED_FACTOR = 2
+"""How far loaded parameters may be from published ones: parts for images are left away, tied weights counted once."""
+
+
+def other_origins(
+    row: Row, models: Mapping[str, ModelEntry] | None, workloads: Mapping[str, WorkloadEntry]
+) -> list[Fault]:
+    """What a row says of its workload and its model, and they do not.
+
+    Args:
+        row: as it was read.
+        models: entries of the model file, by name; None if there is no such file to hold the row against.
+        workloads: those that ship with the project, by name.
+    """
+    return [*_workload(row, workloads), *(_entry(row, models) if models is not None else ())]
+
+
+def _workload(row: Row, workloads: Mapping[str, WorkloadEntry]) -> Iterator[Fault]:
+    spec = workloads.get(row.workload)
+    if spec is None:
+        yield Fault("workload", f"there is no workload {told(row.workload)}; add its file to the project first")
+        return
+    if (spec.kind == "masked") != (row.architecture == "encoder") and row.architecture is not None:
+        yield Fault("workload", f"{row.workload} is of the kind '{spec.kind}', and the model is {row.architecture}")
+    if row.chat_template and spec.kind != "chat":
+        yield Fault("chat_template", f"{row.workload} is of the kind '{spec.kind}', which has no chat template")
+    if row.status == "ok" and row.max_new_tokens != spec.max_new_tokens:
+        asked = f"and a full run of {row.workload} has {spec.max_new_tokens}; measure without --max-new-tokens"
+        yield Fault("max_new_tokens", f"is {told(row.max_new_tokens)}, {asked}")
+    taken = (row.prompts or 0) + (row.prompts_left_out or 0)
+    if taken < 1:  # it failed before they were read, or somebody wrote a number that cannot be
+        return
+    if (taken != spec.prompts) != row.limited:
+        yield Fault("limited", f"is {str(row.limited).lower()}, but {taken} prompts were taken of {spec.prompts}")
+        return
+    try:
+        prompts = read_prompts(spec, min(taken, _MOST_PROMPTS), Hub(download=False))
+    except (CannotRun, InputError):
+        return  # without the data nothing can be said
+    if hashlib.sha256(json.dumps(prompts).encode()).hexdigest() != row.prompts_sha256:
+        yield Fault("prompts_sha256", f"these are not the first {taken} prompts of {row.workload}")
+
+
+def _entry(row: Row, models: Mapping[str, ModelEntry]) -> Iterator[Fault]:
+    spec = models.get(row.model)
+    if spec is None:
+        yield Fault("model", "has no entry in the model file; add it, or name its file with --model-file")
+        return
+    source = f"hub:{spec.id}" if spec.id else f"package:{spec.package}==" if spec.package else "path:"
+    if row.source is not None and not (row.source == source or (not spec.id and row.source.startswith(source))):
+        yield Fault("source", f"is {told(row.source)}, which is not what the model file says of {row.model}")
+    for column in _TYPED_IN:
+        if getattr(row, column) != getattr(spec, column):
+            stated, listed = told(getattr(row, column)), told(getattr(spec, column))
+            yield Fault(column, f"is {stated}, and {listed} in the model file")
+    if spec.parameters and row.parameters:
+        factor = row.parameters / spec.parameters
+        if not 1 / _PUBLISHED_FACTOR <= factor <= _PUBLISHED_FACTOR:
+            yield Fault("parameters", f"is {row.parameters:,}, and {spec.parameters:,} in the model file")

@@ -1,0 +1,60 @@
+"""Rows held against each other: no measurement counts twice, and rows of the same weights agree on what these are."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmark.results.audit.fault import Fault, told
+from benchmark.results.row import Row
+
+_MEASUREMENT = ("model", "workload", "prompts_sha256", "max_new_tokens", "dtype", "device", "revision")
+"""Columns that no two rows have in common; a row of another alpha or batch size is the same measurement again."""
+_WEIGHTS = ("source", "revision", "dtype", "quantization")
+"""Columns that tell which weights were loaded, and in which type."""
+_OF_WEIGHTS = (
+    *("num_layers", "vocab_size", "parameters", "active_parameters", "layer_kind", "layer_bytes", "layer_flops"),
+    *("layer_owed_bytes", "layer_owed_flops", "head_bytes", "head_flops", "embedding_bytes", "embedding_flops"),
+)
+"""Columns that follow from them; what a device does not show is null."""
+
+
+def repeats(rows: Sequence[tuple[Path, Row]]) -> dict[Path, list[Fault]]:
+    """What is wrong with rows beside others, by the file of the later one.
+
+    Args:
+        rows: of one folder that went well, in the order of their files.
+    """
+    faults = defaultdict(list)
+    for path, fault in (*_same_tokens(rows), *_same_measurement(rows), *_other_weights(rows)):
+        faults[path].append(fault)
+    return faults
+
+
+def _same_tokens(rows: Sequence[tuple[Path, Row]]) -> Iterator[tuple[Path, Fault]]:
+    first: dict[str | None, Path] = {}
+    for path, row in rows:
+        if row.token_records_sha256 is not None and row.token_records_sha256 in first:
+            yield path, Fault("token_records_sha256", f"has the tokens of {first[row.token_records_sha256]} once more")
+        first.setdefault(row.token_records_sha256, path)
+
+
+def _same_measurement(rows: Sequence[tuple[Path, Row]]) -> Iterator[tuple[Path, Fault]]:
+    first: dict[tuple[object, ...], Path] = {}
+    for path, row in rows:
+        measurement = tuple(getattr(row, column) for column in _MEASUREMENT)
+        if measurement in first:
+            yield path, Fault("", f"is the same measurement as {first[measurement]}; keep one of them")
+        first.setdefault(measurement, path)
+
+
+def _other_weights(rows: Sequence[tuple[Path, Row]]) -> Iterator[tuple[Path, Fault]]:
+    first: dict[tuple[object, ...], tuple[Path, object]] = {}
+    for path, row in rows:
+        weights = tuple(getattr(row, column) for column in _WEIGHTS)
+        for column in _OF_WEIGHTS:
+            value = getattr(row, column)
+            if value is None or None in weights[:3]:
+                continue
+            there, stated = first.setdefault((*weights, column), (path, value))
+            if value != stated:
+                yield path, Fault(column, f"is {told(value)}, but {told(stated)} in {there}, of the same weights")

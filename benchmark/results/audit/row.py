@@ -1,0 +1,181 @@
+"""What a row says of itself, held against its place, its own other columns, and common sense."""
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmark.metrics.experiments import EXPERIMENTS
+from benchmark.results.audit.costs import impossible_costs
+from benchmark.results.audit.fault import Fault, told
+from benchmark.results.row import Row
+from benchmark.results.store import misplaced
+
+_INFINITE = math.inf
+_RANGES = [
+    (r"alpha|tie_rate|word_initial_share|contradicted_share|(half_|tau_)?(skip_ratio|agreement)\w*", 0, 1),
+    (r"(half_)?exit_share|settled_share|eas\w*", 0, 1),
+    (r"tau|similarity_\w+", -1, 1),
+    (r"speedup_bound_\w+|target_rank", 1, _INFINITE),
+    (r"\w+_seconds", 0, 1e9),
+    (r"peak_memory_bytes", 1, 1e16),
+    (r"parameters|active_parameters|num_layers|vocab_size|batch_size|max_new_tokens", 1, _INFINITE),
+    (r"prompts|tokens|top_k", 1, _INFINITE),
+    (r"prompts_left_out|training_step|seed|\w+_(bytes|flops|tokens)", 0, _INFINITE),
+    (r"entropy_nats|kl_nats|margin|hesitation_layers_mean", 0, _INFINITE),
+]
+"""Columns by name, and what they lie between; the first that fits counts."""
+_ROUNDING = 1e-3
+_NEEDED = (
+    "source",
+    "revision",
+    "num_layers",
+    "vocab_size",
+    "parameters",
+    "dtype",
+    "device",
+    "batch_size",
+    "max_new_tokens",
+    "prompts",
+    "prompts_left_out",
+    "prompts_sha256",
+    "prompt_ids_sha256",
+    "tokens",
+    "chat_template",
+    "top_k",
+    "sampled_tokens",
+    "generate_seconds",
+    "oracle_seconds",
+    "peak_memory_bytes",
+    "token_records_sha256",
+)
+"""What every case that went well has."""
+_HEX = r"[0-9a-f]"
+_FORMATS = {
+    "source": r"(hub|package|path):.+",
+    "device": r"cuda|cpu",
+    "prompts_sha256": rf"{_HEX}{{64}}",
+    "prompt_ids_sha256": rf"{_HEX}{{64}}",
+    "harness_commit": rf"{_HEX}{{40}}",
+}
+"""What some texts look like."""
+_REVISIONS = {
+    "hub": rf"{_HEX}{{40}}",
+    "package": rf"sha256:{_HEX}{{64}}",
+    "path": rf"sha256:{_HEX}{{64}}|folder:{_HEX}{{16}}",
+}
+"""What a revision looks like, by what the source begins with."""
+_NOT_MORE = {
+    "active_parameters": "parameters",
+    "sampled_tokens": "tokens",
+    "top_k": "vocab_size",
+    "batch_size": "prompts",
+}
+"""Columns that are at most as large as another."""
+_CLOCKS_DIFFER = timedelta(days=1)
+_FIRST = datetime(2024, 1, 1, tzinfo=UTC)
+"""Nothing was measured before."""
+_MOST_TAU = 1000
+_BEFORE_LOADING = {
+    *("schema_version", "status", "error", "suite", "model", "workload", "configuration", "source", "revision"),
+    *("checkpoint", "training_step", "family", "released", "stage", "base_model", "quantization", "device"),
+    *("max_new_tokens", "prompts_sha256", "limited", "alpha", "seed", "top_k", "tau", "started", "harness_version"),
+    *("harness_commit", "harness_dirty", "torch_version", "transformers_version", "python_version", "platform"),
+    *("accelerator", "driver"),
+}
+"""What is known of a case that failed; `benchmark.cases.case` writes it."""
+
+
+def false_claims(path: Path, row: Row) -> list[Fault]:
+    """What is wrong with a row as it stands, its tokens and where it comes from aside.
+
+    Args:
+        path: its file.
+        row: as it was read.
+    """
+    columns = _failed(row) if row.status == "failed" else _measured(row)
+    return [*_place(path, row), *_date(row), *_texts(row), *_run(row), *columns]
+
+
+def _place(path: Path, row: Row) -> Iterator[Fault]:
+    if (problem := misplaced(path, row.model_dump())) is not None:
+        yield Fault("", problem)
+
+
+def _date(row: Row) -> Iterator[Fault]:
+    try:
+        started = datetime.fromisoformat(row.started)
+        late, early = started - datetime.now(UTC) > _CLOCKS_DIFFER, started < _FIRST
+    except (ValueError, TypeError):
+        yield Fault("started", f"is no date with a time zone in ISO 8601: {told(row.started)}")
+        return
+    if late:
+        yield Fault("started", f"is in the future: {row.started}")
+    if early:
+        yield Fault("started", f"is before anything was measured: {row.started}")
+
+
+def _texts(row: Row) -> Iterator[Fault]:
+    for column, value in row.model_dump().items():
+        if isinstance(value, str) and not value.isprintable():
+            yield Fault(column, f"has letters that cannot be printed: {told(value)}")
+        elif isinstance(value, str) and column in _FORMATS and not re.fullmatch(_FORMATS[column], value):
+            yield Fault(column, f"does not look like one: {told(value)}")
+    form = _REVISIONS.get((row.source or "").partition(":")[0])
+    if form is not None and row.revision is not None and not re.fullmatch(form, row.revision):
+        yield Fault("revision", f"does not look like one of {told(row.source)}: {told(row.revision)}")
+
+
+def _run(row: Row) -> Iterator[Fault]:
+    """How it was run: in full, and by code that anybody can have."""
+    if row.limited:
+        yield Fault("limited", "not a full run; measure without --limit, and delete this row and its tokens")
+    if row.harness_commit is None or row.harness_dirty is None:
+        yield Fault("harness_commit", "nobody knows by what code it was measured; measure in a clone of the repository")
+    elif row.harness_dirty:
+        yield Fault("harness_dirty", "measured with changes that are not committed; commit them and measure again")
+    if row.tau is not None and not 1 <= len(row.tau) <= _MOST_TAU:
+        yield Fault("tau", f"has {len(row.tau)} thresholds, not 1 to {_MOST_TAU}")
+
+
+def _failed(row: Row) -> Iterator[Fault]:
+    if not row.error:
+        yield Fault("error", "a failed case says why")
+    for column, value in row.model_dump().items():
+        if column not in _BEFORE_LOADING and value not in (None, []):
+            yield Fault(column, "a failed case has no numbers")
+
+
+def _measured(row: Row) -> Iterator[Fault]:
+    if row.error is not None:
+        yield Fault("error", "a case that went well has none")
+    for column in _NEEDED:
+        if getattr(row, column) is None:
+            yield Fault(column, "is missing")
+    if lacking := sorted(EXPERIMENTS.keys() - set(row.experiments)):
+        yield Fault("experiments", f"lacks {', '.join(lacking)}; run the same command again, which adds them")
+    if unknown := sorted(set(row.experiments) - EXPERIMENTS.keys()):
+        yield Fault("experiments", f"there is no {told(unknown[0])}")
+    if len(set(row.experiments)) != len(row.experiments):
+        yield Fault("experiments", "names one of them twice")
+    for column in ("generate_seconds", "oracle_seconds"):
+        if getattr(row, column) == 0:
+            yield Fault(column, "nothing takes no time")
+    yield from _ranges(row)
+    yield from impossible_costs(row)
+
+
+def _ranges(row: Row) -> Iterator[Fault]:
+    layers = row.num_layers or _INFINITE
+    ranges = [*_RANGES, (r"\w*exit_layer_\w*mean\w*", 1, layers), (r"half_exit_\w*mean", 0.5, layers)]
+    for column, value in row.model_dump().items():
+        low, high = next(((low, high) for name, low, high in ranges if re.fullmatch(name, column)), (None, None))
+        numbers = [number for number in (value if isinstance(value, list) else [value]) if number is not None]
+        if low is None or high is None:
+            continue
+        if outside := [number for number in numbers if not low - _ROUNDING <= number <= high + _ROUNDING]:
+            yield Fault(column, f"is {told(outside[0])}, outside of {low:g} to {high:g}")
+    for smaller, larger in _NOT_MORE.items():
+        if (getattr(row, smaller) or 0) > (getattr(row, larger) or _INFINITE):
+            yield Fault(smaller, f"is larger than {larger}")

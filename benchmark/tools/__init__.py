@@ -1,0 +1,1 @@
+"""A shed: tiny random models, the survey of architectures, what measuring costs."""

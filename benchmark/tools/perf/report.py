@@ -1,0 +1,104 @@
+"""The table: the three ways against each other, the parts of a case, and shares of what the machine can do."""
+
+import argparse
+import statistics
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import transformers
+
+from benchmark.errors import MeasurementError
+from benchmark.models import hardware
+from benchmark.tools.perf.machine import matrix_peak, memory_bandwidth
+from benchmark.tools.perf.memory import peak_of
+from benchmark.tools.perf.subjects import WAYS, Found, Subject, subject
+from benchmark.tools.perf.timing import parts, seconds
+from benchmark.trace.costs import Costs
+
+_NAMES = {"plain": "(a) plain generate", "obvious": "(b) obvious oracle", "case": "(c) this project's case"}
+_COSINE_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 3e-2}
+
+
+def report(options: argparse.Namespace) -> Iterator[str]:
+    """Yields the lines of the table.
+
+    Raises:
+        MeasurementError: the two oracles do not find the same exits.
+    """
+    one = subject(options)
+    device, dtype = one.loaded.device, one.loaded.model.dtype
+    ways = [way for way in WAYS if way != "obvious" or not options.without_obvious]
+    yield f"{one.name}, {one.loaded.dtype}, {one.loaded.anatomy.num_layers} layers"
+    yield f"{len(one.prompts)} prompts × {one.max_new_tokens} new tokens, batches of {one.batch_size}"
+    yield f"{hardware.accelerator(device)}; torch {torch.__version__}, transformers {transformers.__version__}"
+    one.case()  # warms up, and leaves what it found to compare
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    if "obvious" in ways:
+        found: list[Found] = []
+        times["obvious"].append(seconds(lambda: found.append(one.obvious()), device))
+        yield _agreement(one, found[0])
+    for _ in range(options.rounds):
+        for way in ("plain", "case"):
+            times[way].append(seconds(getattr(one, way), device))
+    middle = {way: statistics.median(values) for way, values in times.items()}
+    peaks = {way: peak_of(one, way) for way in ("plain", "case")}
+    tokens = one.capture.trace.num_tokens
+    yield ""
+    yield f"{'':24} {'/ plain':>8} {'seconds':>22} {'tokens/s':>9} {'peak memory':>14}"
+    for way in ways:
+        spread = f"{middle[way]:.2f} ({min(times[way]):.2f}–{max(times[way]):.2f})"
+        memory = f"{peaks[way] / 1e6:11.0f} MB" if way in peaks else ""
+        ratio = middle[way] / middle["plain"]
+        yield f"{_NAMES[way]:24} {ratio:8.2f} {spread:>22} {tokens / middle[way]:9.1f} {memory:>14}"
+    if "obvious" in ways:
+        yield f"(b) / (c) = {middle['obvious'] / middle['case']:.2f}"
+    yield f"memory of (c) over (a): {(peaks['case'] - peaks['plain']) / 1e6:.0f} MB"
+    yield ""
+    yield from _parts(one)
+    yield ""
+    yield from _shares(one, middle["plain"], matrix_peak(device, dtype), memory_bandwidth(device))
+
+
+def _agreement(one: Subject, found: Found) -> str:
+    """Compare the exits of both oracles; in float32 every one must be the same."""
+    trace = one.capture.trace
+    matches = np.concatenate([found[n][0][: (trace.prompt == n).sum()] for n in np.unique(trace.prompt)])
+    cosines = np.concatenate([found[n][1][: (trace.prompt == n).sum()] for n in np.unique(trace.prompt)])
+    other = int((matches[:, :-1] != trace.matches[:, :-1]).sum())
+    far = float(np.abs(cosines - trace.similarity_logit).max())
+    dtype = one.loaded.model.dtype
+    # In 16 bit equal logits are common, and each product rounds in its own way.
+    allowed = 0 if dtype == torch.float32 else 0.01 * matches.size
+    if other > allowed or far > _COSINE_TOLERANCE[dtype]:
+        raise MeasurementError(f"(b) and (c) differ at {other} of {matches.size} exits, and by {far:.2g} in cosines")
+    return f"(b) and (c): {other} of {matches.size} exits differ; cosines by at most {far:.1g}"
+
+
+def _parts(one: Subject) -> Iterator[str]:
+    """(d): where the time of a case goes."""
+    with parts(one.loaded.device) as spent:
+        whole = seconds(one.case, one.loaded.device)
+    yield f"(d) parts of (c), {whole:.2f} seconds"
+    for part, taken in {"decode": whole - sum(spent.values()), **spent}.items():
+        yield f"    {part:12} {taken:7.3f} s {taken / whole:6.1%}"
+
+
+def _shares(one: Subject, plain: float, peak_flops: float, peak_bytes: float) -> Iterator[str]:
+    """How near decoding and reading come to what the machine can do."""
+    capture, costs = one.capture, one.loaded.costs
+    yield f"machine: {peak_flops / 1e12:.2f} TFLOP/s in {one.loaded.dtype}, {peak_bytes / 1e9:.0f} GB/s"
+    if costs is not None:
+        steps = sum(one.max_new_tokens for _ in range(0, len(one.prompts), capture.batch_size))
+        yield f"plain generate reads weights at {_weights(costs) * steps / plain / peak_bytes:.0%} of the bandwidth"
+    width = one.loaded.readout.head.weight.shape[1] if one.loaded.readout.head else 0
+    products = 2 * capture.products * one.loaded.readout.vocab_size * width
+    yield (
+        f"reading: {capture.products / capture.trace.num_tokens:.1f} products with the vocabulary a token, "
+        f"{products / capture.oracle_seconds / peak_flops:.0%} of the matrix peak over all of reading"
+    )
+
+
+def _weights(costs: Costs) -> int:
+    """Bytes of parameters that one decoding step reads, at batch 1."""
+    return sum(layer.weight_bytes for layer in costs.layers) + costs.head_bytes + costs.embedding_bytes

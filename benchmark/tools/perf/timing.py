@@ -1,0 +1,74 @@
+"""Clocks around parts of the program, and peaks of memory."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from benchmark.decoding import assemble as assembly
+from benchmark.decoding import buffer as waiting
+from benchmark.decoding import generate as capture
+from benchmark.metrics import experiments
+from benchmark.models import hardware
+from benchmark.readout import linear_head
+from benchmark.readout import reader as reading
+from benchmark.readout import screen as screening
+from benchmark.trace import record as trace
+
+# Of the parts inside a case: where each begins and ends. Inner ones are taken out of outer ones.
+_PARTS: dict[str, list[tuple[Any, str]]] = {
+    "capture": [(capture._Watcher, "__call__"), (capture._Watcher, "_copy")],
+    "waiting": [(waiting.Waiting, "read")],
+    "norm": [(reading.Reader, "_entered")],
+    "screen": [(screening.Screen, "matches"), (screening.Screen, "argmax")],
+    "sample": [(reading.Reader, "_sample")],
+    "similarity": [(linear_head.LinearHead, "cosines")],
+    "words": [(assembly, "read_pieces")],
+    "statistics": [(experiments, name) for name in dir(experiments) if name.endswith("_columns")],
+    "writing": [(trace.Trace, "write_parquet")],
+}
+
+
+def seconds(run: Callable[[], object], device: torch.device) -> float:
+    """Wall-clock time of a call."""
+    start = hardware.now(device)
+    run()
+    return hardware.now(device) - start
+
+
+def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
+    """Peak memory during a call."""
+    hardware.reset_peak_memory(device)
+    run()
+    return hardware.peak_memory(device)
+
+
+@contextmanager
+def parts(device: torch.device) -> Iterator[dict[str, float]]:
+    """Inside the block, seconds spent in each part of a case are added up; each without the parts inside it."""
+    spent: dict[str, float] = defaultdict(float)
+    open_parts: list[float] = []
+
+    def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            start = hardware.now(device)
+            open_parts.append(0.0)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                whole = hardware.now(device) - start
+                spent[part] += whole - open_parts.pop()
+                if open_parts:
+                    open_parts[-1] += whole
+
+        return wrapper
+
+    with ExitStack() as stack:
+        for part, places in _PARTS.items():
+            for owner, name in places:
+                original = getattr(owner, name)
+                setattr(owner, name, timed(part, original))
+                stack.callback(setattr, owner, name, original)
+        yield spent

@@ -1,0 +1,18 @@
+"""The arrays of a trace: in which type each is held and stored, and of which tokens it is known."""
+
+from typing import Any
+
+import numpy as np
+
+TYPES: dict[str, Any] = {
+    **dict.fromkeys(("prompt", "position", "target", "word_position", "predictions", "rank"), np.int32),
+    **dict.fromkeys(("matches", "sampled"), np.bool_),
+    **dict.fromkeys(("similarity_logit", "similarity_logit_raw", "similarity_hidden", "similarity_topk"), np.float32),
+    **dict.fromkeys(("margin", "layer_margin", "entropy", "kl"), np.float32),
+    "text": np.object_,
+    "half_matches": np.int8,
+}
+OF_SAMPLE = ("predictions", "rank", "similarity_topk", "entropy", "kl", "layer_margin", "half_matches")
+"""Arrays with a row for every token of the sample, not for every token."""
+BY_TOKEN = ("prompt", "position", "target", "text", "word_position", "margin", "sampled")
+"""Arrays of one value a token; the others have one a layer."""

@@ -1,0 +1,126 @@
+"""Traces as Parquet files, which anybody may have written: read by the types they must have, never unpacked blindly."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from benchmark.errors import InputError
+from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, TYPES
+
+_ALWAYS_READ = 200_000_000
+"""Bytes that any file may unpack to."""
+_MOST_UNPACKED = 40
+"""Bytes, at most, that a larger file unpacks to, for each of its own. Cosines do not compress: measured 4."""
+
+
+def write_arrays(path: Path | str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write all arrays of a trace, one row a token; what is known of the sample only is null elsewhere."""
+    sampled = arrays["sampled"]
+    columns = {
+        name: _spread(array, sampled) if name in OF_SAMPLE else _to_arrow(array) for name, array in arrays.items()
+    }
+    pq.write_table(pa.table(columns), path, compression="zstd")
+
+
+def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Some of the arrays that `write_arrays` wrote, by their names in `Trace`; only these are decoded.
+
+    Raises:
+        InputError: the file is missing, damaged, too large for what is in it, or no trace.
+    """
+    try:
+        # Without memory_map and threads, because a truncated file must be an error, never a crash. Of equal texts one
+        # is kept, so that a short file cannot hold long ones without end.
+        with pq.ParquetFile(path, read_dictionary=["text"] if "text" in names else None) as file:
+            _refuse_others(file.schema_arrow)
+            _refuse_inflated(file, Path(path).stat().st_size)
+            table = file.read(columns=list(names), use_threads=False)
+        arrays = {name: _to_numpy(table[name], name) for name in names}
+        if "sampled" in arrays:
+            _refuse_other_sample(table, arrays["sampled"])
+        return arrays
+    except (OSError, pa.ArrowException, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: cannot be read as the tokens of a case: {reason}; measure it again") from None
+
+
+def _to_arrow(array: NDArray[Any]) -> pa.Array:
+    if array.ndim == 1:
+        return pa.array(array)
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array.shape[1])
+
+
+def _spread(array: NDArray[Any], sampled: NDArray[np.bool_]) -> pa.Array:
+    """n × L at the places of the sample among T rows, null elsewhere."""
+    filled = np.zeros((len(sampled), array.shape[1]), array.dtype)
+    filled[sampled] = array
+    return pa.FixedSizeListArray.from_arrays(pa.array(filled.reshape(-1)), array.shape[1], mask=pa.array(~sampled))
+
+
+def _refuse_others(schema: pa.Schema) -> None:
+    """Refuse columns that `write_arrays` does not write; anything else would be converted, and not always back."""
+    if unknown := [name for name in schema.names if name not in TYPES]:
+        raise ValueError(f"it has a column {unknown[0]!r}")
+    layers = None
+    for name in TYPES:
+        if (count := schema.names.count(name)) != 1:
+            raise ValueError(f"it has {'no' if count == 0 else 'more than one'} {name}")
+        kind = schema.field(name).type
+        if name not in BY_TOKEN:
+            layers = layers or getattr(kind, "list_size", None)
+            found, value = getattr(kind, "list_size", None), getattr(kind, "value_type", None)
+            same = pa.types.is_fixed_size_list(kind) and found == layers and value == _stored(name)
+        else:
+            same = _without_dictionary(kind) == _stored(name)
+        if not same:
+            raise ValueError(f"{name} is of the type {kind}")
+
+
+def _refuse_inflated(file: pq.ParquetFile, size: int) -> None:
+    """Refuse a small file that unpacks to a large table, which no measured numbers do."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    rows = max(file.metadata.num_rows, sum(group.num_rows for group in groups))
+    width = sum(_bits(field.type) for field in file.schema_arrow if field.name != "text") // 8
+    unpacked = max(rows * width, sum(group.total_byte_size for group in groups))
+    if unpacked > max(_ALWAYS_READ, _MOST_UNPACKED * size):
+        raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}, more than any measurement does")
+
+
+def _refuse_other_sample(table: pa.Table, sampled: NDArray[np.bool_]) -> None:
+    """What is known of the sample has to be known of the tokens that `sampled` names."""
+    for name in OF_SAMPLE:
+        if name in table.column_names and (table[name].is_valid().to_numpy() != sampled).any():
+            raise ValueError(f"{name} is of other tokens than those of the sample")
+
+
+def _to_numpy(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
+    if name not in OF_SAMPLE and column.null_count:
+        raise ValueError(f"{name} lacks {column.null_count} values")
+    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    if pa.types.is_dictionary(array.type):
+        return np.array([*array.dictionary.to_pylist(), None], dtype=TYPES[name])[array.indices.to_numpy()]
+    if name in BY_TOKEN:
+        return np.asarray(array.to_numpy(zero_copy_only=False), dtype=TYPES[name])
+    # `flatten` leaves out what is null.
+    values = array.flatten()
+    if values.null_count:
+        raise ValueError(f"{name} lacks {values.null_count} values")
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=TYPES[name]).reshape(-1, array.type.list_size)
+
+
+def _stored(name: str) -> pa.DataType:
+    return pa.string() if TYPES[name] is np.object_ else pa.from_numpy_dtype(TYPES[name])
+
+
+def _bits(kind: pa.DataType) -> int:
+    """Of a value of a type of fixed width."""
+    return kind.list_size * kind.value_type.bit_width if pa.types.is_fixed_size_list(kind) else kind.bit_width
+
+
+def _without_dictionary(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

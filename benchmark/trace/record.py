@@ -1,0 +1,87 @@
+"""The record: for every generated token and every exit, what the readout says about it.
+
+Everything left of the trace needs a model; everything right of it is a pure function of these arrays. T is the number
+of tokens, L of layers, n of sampled tokens. Exits and similarities are known of every token; what takes the logits of
+the whole vocabulary is known of the tokens of a fixed random sample.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.trace.arrays import TYPES
+from benchmark.trace.parquet import read_arrays, write_arrays
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Tokens in the order of their prompts and, within a prompt, of the text."""
+
+    prompt: NDArray[np.int32]
+    """T: index of the prompt, counted from 0 in the order of the workload."""
+    position: NDArray[np.int32]
+    """T: place in the generated text, or of the masked token in its text, counted from 0."""
+    target: NDArray[np.int32]
+    """T: the full model's token y."""
+    text: NDArray[np.object_]
+    """T: what the token adds to the text, for people to read; a part of a character shows as U+FFFD."""
+    word_position: NDArray[np.int32]
+    """T: place of the token in its word; 0 begins a word, -1 stands in none (punctuation, spaces, special tokens)."""
+    matches: NDArray[np.bool_]
+    """T × L: whether the exit's token is the full model's. The last column is true."""
+    similarity_logit: NDArray[np.float32]
+    """T × L: cosine to the last exit's logits, each vector centred on its mean over the vocabulary."""
+    similarity_logit_raw: NDArray[np.float32]
+    """T × L: the same without centring."""
+    similarity_hidden: NDArray[np.float32]
+    """T × L: cosine to the last exit's state after the final norm."""
+    margin: NDArray[np.float32]
+    """T: largest minus second largest logit of the full model; 0 is a tie."""
+    sampled: NDArray[np.bool_]
+    """T: whether the token is in the sample; true n times."""
+
+    predictions: NDArray[np.int32]
+    """n × L: token id with the largest logit."""
+    rank: NDArray[np.int32]
+    """n × L: rank of y among the logits, from 1; equal logits count by token id."""
+    similarity_topk: NDArray[np.float32]
+    """n × L: share of the K most likely tokens in common with the last exit."""
+    entropy: NDArray[np.float32]
+    """n × L: entropy of softmax(z_ℓ), nats."""
+    kl: NDArray[np.float32]
+    """n × L: KL(softmax(z_L) ‖ softmax(z_ℓ)), nats."""
+    layer_margin: NDArray[np.float32]
+    """n × L: largest minus second largest logit of the exit."""
+    half_matches: NDArray[np.int8]
+    """n × L: whether the state between the two halves of the layer, behind its mixer, gives y: 1 or 0; -1 where the
+    layer has no two residual additions."""
+
+    def __post_init__(self) -> None:
+        """Hold every array in one type, so that a stored trace equals a fresh one."""
+        for field in fields(self):
+            object.__setattr__(self, field.name, np.asarray(getattr(self, field.name), dtype=TYPES[field.name]))
+
+    @property
+    def num_tokens(self) -> int:
+        """T."""
+        return self.matches.shape[0]
+
+    @property
+    def num_layers(self) -> int:
+        """L."""
+        return self.matches.shape[1]
+
+    def write_parquet(self, path: Path | str) -> None:
+        """Write one row a token; what is known of the sample only is null elsewhere."""
+        write_arrays(path, {field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def read_parquet(cls, path: Path | str) -> "Trace":
+        """Read what `write_parquet` wrote.
+
+        Raises:
+            InputError: the file is missing, damaged, or no trace.
+        """
+        return cls(**read_arrays(path, [field.name for field in fields(cls)]))

@@ -1,0 +1,95 @@
+"""The workloads that ship with the project."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmark.inputs.catalog import WORKLOAD_FOLDER, load_workloads
+from benchmark.inputs.prompts import read_prompts
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.models.hub import Hub
+
+SPECS = load_workloads()
+BUILT_IN = [spec for spec in SPECS if spec.source.id is None]
+FROM_THE_HUB = [spec for spec in SPECS if spec.source.id is not None]
+SHIPPED = [spec for spec in BUILT_IN if spec.source.package is None]
+
+
+def each(specs: list[WorkloadEntry]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("spec", specs, ids=[spec.name for spec in specs])
+
+
+def all_prompts(spec: WorkloadEntry) -> list[str]:
+    return read_prompts(spec, 10**9, Hub(download=False))
+
+
+def test_at_least_seven_need_no_network():
+    names = {spec.name for spec in BUILT_IN}
+    assert len(names) >= 7
+    assert {
+        "chat",
+        "humaneval",
+        "math",
+        "open_ended_writing",
+        "question_answering",
+        "summarization",
+        "translation",
+    } <= names
+
+
+def test_at_least_six_come_from_the_hub():
+    assert len(FROM_THE_HUB) >= 6
+
+
+def test_humaneval_has_its_164_problems():
+    humaneval = next(spec for spec in SPECS if spec.name == "humaneval")
+    prompts = all_prompts(humaneval)
+    assert len(prompts) == 164
+    assert prompts[0].startswith("from typing import List\n\n\ndef has_close_elements(")
+    assert humaneval.kind == "completion"
+
+
+@each(FROM_THE_HUB)
+def test_a_dataset_of_the_hub_is_pinned_to_a_commit(spec: WorkloadEntry):
+    assert spec.source.revision is not None
+    assert re.fullmatch(r"[0-9a-f]{40}", spec.source.revision)
+
+
+@each(BUILT_IN)
+def test_it_has_the_prompts_a_full_run_takes(spec: WorkloadEntry):
+    assert len(all_prompts(spec)) >= spec.prompts
+
+
+@each(SHIPPED)
+def test_it_has_at_least_24_prompts(spec: WorkloadEntry):
+    assert len(all_prompts(spec)) >= 24
+
+
+@each(BUILT_IN)
+def test_no_prompt_is_there_twice(spec: WorkloadEntry):
+    prompts = [" ".join(prompt.split()).casefold() for prompt in all_prompts(spec)]
+    assert len(set(prompts)) == len(prompts)
+
+
+@each(SHIPPED)
+def test_no_field_is_empty_and_no_id_is_there_twice(spec: WorkloadEntry):
+    records = [json.loads(line) for line in (WORKLOAD_FOLDER / spec.source.file).read_text().splitlines()]
+    assert all(isinstance(value, str) and value.strip() for record in records for value in record.values())
+    assert len({record["id"] for record in records}) == len(records)
+
+
+@each(SPECS)
+def test_it_says_what_it_is_and_under_which_licence(spec: WorkloadEntry):
+    assert spec.licence.strip()
+    assert spec.description.strip()
+
+
+@each(SPECS)
+def test_its_template_names_something_of_the_record(spec: WorkloadEntry):
+    assert spec.template is None or re.search(r"\{\w+", spec.template)
+
+
+def test_no_data_lie_there_that_no_workload_reads():
+    assert {Path(path).name for path in WORKLOAD_FOLDER.glob("*.jsonl")} == {spec.source.file for spec in SHIPPED}

@@ -1,0 +1,105 @@
+"""The tables as text: CSV that is data in every program, Markdown that is text in every reader."""
+
+import csv
+import io
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import row_of
+
+from benchmark.report.leaderboard.curves import encode
+from benchmark.report.leaderboard.markdown import as_markdown, escape
+from benchmark.report.leaderboard.ranking import arrange
+from benchmark.report.leaderboard.rows import Entry
+from benchmark.report.leaderboard.tables import as_csv, batch_sizes, line_records, row_records
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def entry(**columns: Any) -> Entry:
+    return Entry(Path("a", "b.json"), row_of(**({"architecture": "dense"} | columns)), {})
+
+
+class TestCsv:
+    """What comes out is what went in."""
+
+    def test_a_row_keeps_all_digits(self):
+        records = row_records(arrange([entry(eas=0.12345678901234567)]))
+        (read,) = csv.DictReader(io.StringIO(as_csv(records).decode()))
+        assert float(read["eas"]) == 0.12345678901234567
+
+    def test_what_is_not_known_is_empty(self):
+        (read,) = csv.DictReader(io.StringIO(as_csv(line_records(arrange([entry()]))).decode()))
+        assert (read["eas"], read["eas_ci_low"], read["family"]) == ("", "", "")
+
+    @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1))
+    def test_any_name_survives(self, name: str):
+        (read,) = csv.DictReader(io.StringIO(as_csv([{"model": name}]).decode(), newline=""))
+        assert read["model"] in (name, f"'{name}")
+
+    @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum", "\t=1"])
+    def test_no_name_is_a_formula(self, name: str):
+        assert as_csv([{"model": name}]).decode().splitlines()[1].strip('"').startswith("'")
+
+    def test_numbers_below_zero_stay_numbers(self):
+        assert as_csv([{"eas": -0.5}]) == b"eas\n-0.5\n"
+
+    @pytest.mark.parametrize(("sizes", "text"), [([16, 16], "16"), ([8, 16, 4], "4–16"), ([None], None), ([], None)])
+    def test_batch_sizes_are_told_from_smallest_to_largest(self, sizes: list[int | None], text: str | None):
+        assert batch_sizes([entry(batch_size=size) for size in sizes]) == text
+
+
+class TestMarkdown:
+    """Names from anywhere stand in the tables as they are."""
+
+    @given(st.text())
+    def test_no_text_is_markup(self, text: str):
+        escaped = escape(text)
+        assert not re.search(r"[<>|`*\[\]\\\n\r~]|&(?!#\d+;)|://", escaped)
+
+    @pytest.mark.parametrize("text", ["Qwen3-0.6B", "open_ended_writing", "SmolLM2 (bfloat16, cpu)"])
+    def test_plain_names_stay_readable(self, text: str):
+        assert escape(text) == text
+
+    @given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+    def test_a_reader_of_markdown_shows_the_text(self, text: str):
+        reader = pytest.importorskip("markdown_it", reason="needs markdown-it-py").MarkdownIt("commonmark")
+        reader.enable("table")
+        shown = reader.render(f"| a |\n| --- |\n| x {escape(text)} |\n")
+        assert unescape(re.sub(r"<[^>]*>", "", shown)).split() == ["a", "x", *text.split()]
+
+    def test_a_line_has_its_numbers(self):
+        row = entry(eas=0.4, eas_ci_low=0.3, eas_ci_high=0.5, skip_ratio=0.25, num_layers=32, parameters=6_738_415_616)
+        text = as_markdown(arrange([row]), [], "none").decode()
+        (line,) = [line for line in text.splitlines() if line.startswith("| 1 |")]
+        cells = [cell.strip() for cell in line.split("|")]
+        assert [cells[place] for place in (2, 6, 7, 9, 10, 12)] == [
+            "tiny", "6.74 B", "32", "1 of 1", "0.400 [0.300, 0.500]", "0.250",
+        ]  # fmt: skip
+
+    def test_every_table_is_rectangular(self):
+        rows = [entry(model="a|b", eas=0.1), entry(model="c", workload="x|y"), entry(model="d", architecture="encoder")]
+        text = as_markdown(arrange(rows), [], "none").decode()
+        for block in text.split("\n\n"):
+            if block.startswith("|"):
+                assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+class TestCurves:
+    """Two characters a layer."""
+
+    @given(st.dictionaries(st.sampled_from("abc"), st.lists(st.floats(-1, 1), min_size=1, max_size=9)))
+    def test_they_read_back_to_half_a_step(self, curves: dict[str, list[float]]):
+        for name, code in encode(curves).items():
+            digits = [ALPHABET.index(letter) for letter in code]
+            steps = 64 * np.array(digits[::2]) + np.array(digits[1::2])
+            assert steps / 4095 * 2 - 1 == pytest.approx(np.array(curves[name]), abs=1 / 4095 + 1e-9)
+
+    def test_without_curves_there_are_none(self):
+        assert encode({}) == {}

@@ -1,0 +1,45 @@
+"""Where texts stop: at a token that stands nowhere else, or where the row lets them go no further."""
+
+from collections.abc import Sequence
+
+import pytest
+from strategies import row_of, trace_of
+
+from benchmark.results.audit.texts import impossible_texts
+
+END = 0
+
+
+def faulty(texts: Sequence[Sequence[int]], most: int, **columns: str) -> set[str]:
+    """The columns that are named as faulty, of texts of at most so many tokens."""
+    prompt = [number for number, text in enumerate(texts) for _ in text]
+    trace = trace_of([[token, token] for text in texts for token in text], prompt=prompt)
+    row = row_of(prompts=len(texts), prompts_left_out=0, max_new_tokens=most, **columns)
+    return {fault.column for fault in impossible_texts(row, trace)}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [[5, 6, 7], [5, 5, 5]],  # as long as they may be
+        [[5, END], [6, 7, END], [END]],
+        [[5, END], [5, 6, 7]],
+        [[5, END], [5, 1], [5, 6, 7]],  # models may know several ends
+    ],
+)
+def test_texts_as_models_write_them(texts: list[list[int]]):
+    assert faulty(texts, 3) == set()
+
+
+@pytest.mark.parametrize("texts", [[[5], [5, 6, 7]], [[5, END, 6], [5, END]], [[5, 6], [6, 7, 8]]])
+def test_a_text_that_was_cut_where_another_goes_on(texts: list[list[int]]):
+    assert faulty(texts, 3) == {"target"}
+
+
+def test_texts_that_all_end_in_their_own_way():
+    assert faulty([[5, number] for number in range(10, 18)], 3) == set()
+    assert faulty([[5, number] for number in range(10, 19)], 3) == {"target"}
+
+
+def test_masked_texts_end_anywhere():
+    assert faulty([[5], [5, 6, 7]], 3, architecture="encoder") == set()

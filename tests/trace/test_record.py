@@ -1,0 +1,189 @@
+"""The record: what a file of it holds, and what it gives back."""
+
+from dataclasses import fields
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from strategies import trace_of, traces
+
+from benchmark.errors import InputError
+from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.trace.parquet import read_arrays
+from benchmark.trace.record import Trace
+
+TEXT = trace_of(
+    [[7, 7, 7], [1, 7, 7], [8, 2, 8], [3, 4, 7], [5, 9, 9]],
+    prompt=[0, 0, 0, 1, 1],
+    sampled=[True, False, True, False, True],
+    text=["the", " the", "�", "the", " end"],
+)
+
+
+def test_tokens_and_layers_are_counted():
+    assert (TEXT.num_tokens, TEXT.num_layers) == (5, 3)
+
+
+def test_arrays_are_held_in_the_types_they_are_stored_in():
+    types = {field.name: str(getattr(TEXT, field.name).dtype) for field in fields(TEXT)}
+    assert types == {
+        "prompt": "int32",
+        "position": "int32",
+        "target": "int32",
+        "text": "object",
+        "word_position": "int32",
+        "matches": "bool",
+        "similarity_logit": "float32",
+        "similarity_logit_raw": "float32",
+        "similarity_hidden": "float32",
+        "margin": "float32",
+        "sampled": "bool",
+        "predictions": "int32",
+        "rank": "int32",
+        "similarity_topk": "float32",
+        "entropy": "float32",
+        "kl": "float32",
+        "layer_margin": "float32",
+        "half_matches": "int8",
+    }
+
+
+@given(trace=traces())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # every example overwrites the same file
+def test_a_stored_trace_equals_the_fresh_one(trace: Trace, tmp_path: Path):
+    trace.write_parquet(tmp_path / "tokens.parquet")
+    _assert_equal(Trace.read_parquet(tmp_path / "tokens.parquet"), trace)
+
+
+def test_what_was_not_a_number_is_still_none_after_storing(tmp_path: Path):
+    trace = trace_of([[1, 1]], margin=[np.nan], similarity_hidden=[[np.nan, 1.0]])
+    trace.write_parquet(tmp_path / "tokens.parquet")
+    _assert_equal(Trace.read_parquet(tmp_path / "tokens.parquet"), trace)
+
+
+def test_some_arrays_can_be_read_without_the_others(tmp_path: Path):
+    TEXT.write_parquet(tmp_path / "tokens.parquet")
+    arrays = read_arrays(tmp_path / "tokens.parquet", ["prompt", "matches"])
+    assert list(arrays) == ["prompt", "matches"]
+    np.testing.assert_array_equal(arrays["prompt"], TEXT.prompt)
+    np.testing.assert_array_equal(arrays["matches"], TEXT.matches)
+
+
+def test_a_file_has_one_row_a_token(tmp_path: Path):
+    TEXT.write_parquet(tmp_path / "tokens.parquet")
+    table = pq.read_table(tmp_path / "tokens.parquet")
+    assert table.num_rows == 5
+    assert table.slice(2, 1).to_pylist()[0] == {
+        "prompt": 0,
+        "position": 2,
+        "target": 8,
+        "text": "�",
+        "word_position": 0,
+        "matches": [True, False, True],
+        "similarity_logit": [1, 1, 1],
+        "similarity_logit_raw": [1, 1, 1],
+        "similarity_hidden": [1, 1, 1],
+        "margin": 1,
+        "sampled": True,
+        "predictions": [8, 2, 8],
+        "rank": [1, 1, 1],
+        "similarity_topk": [1, 1, 1],
+        "entropy": [1, 1, 1],
+        "kl": [1, 1, 1],
+        "layer_margin": [1, 1, 1],
+        "half_matches": [-1, -1, -1],
+    }
+
+
+def test_what_is_known_of_the_sample_is_null_elsewhere(tmp_path: Path):
+    TEXT.write_parquet(tmp_path / "tokens.parquet")
+    unsampled = pq.read_table(tmp_path / "tokens.parquet").slice(1, 1).to_pylist()[0]
+    assert {name for name, value in unsampled.items() if value is None} == set(OF_SAMPLE)
+
+
+def test_a_file_of_other_columns_is_refused(tmp_path: Path):
+    path = tmp_path / "tokens.parquet"
+    pq.write_table(pa.table({"prompt": [0]}), path)
+    with pytest.raises(InputError, match="cannot be read as the tokens of a case"):
+        Trace.read_parquet(path)
+
+
+def _with(name: str, array: pa.Array, path: Path) -> None:
+    """The file of `TEXT` with another column."""
+    TEXT.write_parquet(path)
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.column_names.index(name), name, array), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "reason"),
+    [
+        ("target", pa.array([2**32 + 7] * 5), "target is of the type int64"),
+        ("target", pa.array([7.5] * 5), "target is of the type double"),
+        ("target", pa.array([7, None, 7, 7, 7], pa.int32()), "target lacks 1 values"),
+        ("prompt", pa.array([Decimal("1e30")] * 5), "prompt is of the type decimal"),
+        ("text", pa.array([b"\xff"] * 5), "text is of the type .*binary"),
+        ("text", pa.array([None] * 5, pa.string()), "text lacks 5 values"),
+        ("sampled", pa.nulls(5, pa.bool_()), "sampled lacks 5 values"),
+        ("matches", pa.array([[True] * 3] * 5), "matches is of the type list"),
+        ("matches", pa.array([[True] * 2] * 5, pa.list_(pa.bool_(), 2)), "matches is of the type fixed_size"),
+        ("matches", pa.array([[True, None, True]] * 5, pa.list_(pa.bool_(), 3)), "matches lacks 5 values"),
+        ("rank", pa.array([[1] * 3] * 3 + [None] * 2, pa.list_(pa.int32(), 3)), "rank is of other tokens than those"),
+    ],
+)
+def test_what_would_have_to_be_converted_is_refused(name: str, array: pa.Array, reason: str, tmp_path: Path):
+    _with(name, array, tmp_path / "tokens.parquet")
+    with pytest.raises(InputError, match=f"cannot be read as the tokens of a case: {reason}"):
+        Trace.read_parquet(tmp_path / "tokens.parquet")
+
+
+def test_a_column_twice_and_one_too_many_are_refused(tmp_path: Path):
+    path = tmp_path / "tokens.parquet"
+    TEXT.write_parquet(path)
+    table = pq.read_table(path)
+    for extra, reason in (("target", "it has more than one target"), ("secret", "it has a column 'secret'")):
+        pq.write_table(table.append_column(extra, table["target"]), path)
+        with pytest.raises(InputError, match=reason):
+            Trace.read_parquet(path)
+
+
+def test_a_small_file_that_unpacks_to_a_large_table_is_refused(tmp_path: Path):
+    path = tmp_path / "tokens.parquet"
+    TEXT.write_parquet(path)
+    table = pq.read_table(path)
+    pq.write_table(table.take(pa.array(np.zeros(2_000_000, np.int64))), path, compression="zstd")
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(InputError, match="more than any measurement does"):
+        Trace.read_parquet(path)
+
+
+def test_a_part_of_the_arrays_can_be_read(tmp_path: Path):
+    TEXT.write_parquet(tmp_path / "tokens.parquet")
+    arrays = read_arrays(tmp_path / "tokens.parquet", ["matches", "prompt"])
+    assert list(arrays) == ["matches", "prompt"]
+    np.testing.assert_array_equal(arrays["matches"], TEXT.matches)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"tokens\.parquet: cannot be read .* measure it again"):
+        Trace.read_parquet(tmp_path / "tokens.parquet")
+
+
+@pytest.mark.parametrize("length", [0, 4, 200, -8, -1])
+def test_a_part_of_a_file_is_refused(length: int, tmp_path: Path):
+    path = tmp_path / "tokens.parquet"
+    TEXT.write_parquet(path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(InputError, match="cannot be read as the tokens of a case"):
+        Trace.read_parquet(path)
+
+
+def _assert_equal(one: Trace, other: Trace) -> None:
+    for field in fields(Trace):
+        left, right = getattr(one, field.name), getattr(other, field.name)
+        assert left.dtype == right.dtype, field.name
+        np.testing.assert_array_equal(left, right, err_msg=field.name)
