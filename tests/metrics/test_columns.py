@@ -262,7 +262,7 @@ class TestCosts:
         assert costs_of_columns(row.model_dump()) == costs
 
     def test_a_row_without_costs_has_none(self):
-        assert costs_of_columns(row_of()) is None
+        assert costs_of_columns(row_of().model_dump()) is None
 
 
 @given(trace=traces())
