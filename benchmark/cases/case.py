@@ -11,7 +11,7 @@ from typing import Any
 from benchmark.cases.measure import measure, measured_columns
 from benchmark.cases.provenance import provenance
 from benchmark.cases.resources import Model, Workload, refuse_misfit
-from benchmark.decoding.generate import Progress
+from benchmark.decoding.buffer import Progress
 from benchmark.errors import ExitBenchError, InputError
 from benchmark.metrics.experiments import EXPERIMENTS, Choices
 from benchmark.models.locate import Machine

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.decoding.fill_masks import fill_masks
-from benchmark.decoding.generate import Capture, Progress, decode
+from benchmark.decoding.buffer import Capture, Progress
+from benchmark.decoding.buffer import capture as run_engine
+from benchmark.decoding.engine import Engine, Limits
+from benchmark.decoding.fill_masks import FillMasks
+from benchmark.decoding.generate import Generate
 from benchmark.decoding.tokenize import encode
 from benchmark.errors import MeasurementError
 from benchmark.models import hardware
@@ -65,9 +68,9 @@ def measure(
     fitting = [encoded[number] for number in kept]
     progress(0, len(encoded) - len(fitting))
     hardware.reset_peak_memory(loaded.device)
-    run = fill_masks if loaded.task == "masked" else decode
+    engine: Engine = FillMasks(sampling.seed) if loaded.task == "masked" else Generate()
     try:
-        capture = run(loaded, fitting, max_new_tokens, batch_size, progress, sampling)
+        capture = run_engine(engine, loaded, fitting, Limits(max_new_tokens, batch_size), sampling, progress)
     except torch.OutOfMemoryError:
         raise MeasurementError(f"memory ran out at batch size {batch_size}; use a smaller --batch-size") from None
     in_workload = replace(capture.trace, prompt=np.array(kept)[capture.trace.prompt])

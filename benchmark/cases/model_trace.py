@@ -27,7 +27,7 @@ class ModelTrace:
     """Columns that tell how it was made."""
 
     def columns(self, alpha: float = 0.5, tau: Sequence[float] = TAU) -> pd.Series:
-        """Every column that a row of the results has of such a measurement, by name, named as in `benchmark.results.row`.
+        """Every column that a row of the results has of such a measurement, by its name there.
 
         Args:
             alpha: weight of similarity against depth in EAS, in [0, 1].

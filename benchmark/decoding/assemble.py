@@ -17,10 +17,22 @@ from benchmark.trace.record import Trace
 
 @dataclass(frozen=True)
 class Places:
-    """Where the tokens of a reading stand."""
+    """Where some tokens stand."""
 
     prompts: NDArray[np.int64]
+    """Numbers of their prompts."""
     positions: NDArray[np.int64]
+    """Positions in their texts."""
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Places]") -> "Places":
+        """Return the places of the tokens of all parts, in their order."""
+        prompts, positions = ([getattr(part, field.name) for part in parts] for field in fields(cls))
+        return cls(np.concatenate(prompts), np.concatenate(positions))
+
+    def at(self, rows: NDArray[np.int64]) -> "Places":
+        """Return the places of the tokens with these numbers."""
+        return Places(self.prompts[rows], self.positions[rows])
 
 
 def assemble(

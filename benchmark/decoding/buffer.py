@@ -1,8 +1,10 @@
-"""Decoded tokens wait here until there are enough of them to be read out in large products.
+"""The sink that makes a trace: tokens wait until there are enough of them to be read out in large products.
 
-Their states take a fixed amount of memory, whatever the length of the texts and the number of prompts.
+Their states take a fixed amount of memory, whatever the length of the texts and the number of prompts, and are let go
+when they have been read. So memory grows neither with the text nor with the vocabulary.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,96 +12,159 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.decoding.assemble import Places
+from benchmark.decoding.assemble import Places, assemble
+from benchmark.decoding.engine import Engine, Limits, Step
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Chosen, Reader, Reading
+from benchmark.trace.record import Trace
 from benchmark.trace.sample import Sampling
 
 _BYTES = 16 * 1024**2
 _TOKENS = 512
 
+Progress = Callable[[int, int], None]
+"""Told, after every step, how many tokens and how many prompts were finished by it."""
+
 
 @dataclass(frozen=True)
-class Step:
-    """One decoding step of a batch: a token of each of its prompts, on the device."""
+class Capture:
+    """A trace, and what it took to make it."""
 
-    members: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    sampled: NDArray[np.bool_]
-    going: Tensor
-    """Whether the prompt's text had not ended before."""
-    chosen: Chosen
-    states: list[Tensor]
-    halves: list[Tensor | None]
-    """Of the sampled rows only; None where none is sampled, or the layer has no halves."""
+    trace: Trace
+    batch_size: int
+    """The most prompts that were decoded together."""
+    generate_seconds: float
+    """Decoding alone."""
+    oracle_seconds: float
+    """Reading out every exit."""
+    products: int
+    """States that were multiplied with the whole vocabulary to read them out."""
 
 
-class Waiting:
-    """Tokens that were decoded and not read out yet."""
+def capture(
+    engine: Engine,
+    model: LoadedModel,
+    prompts: Sequence[Sequence[int]],
+    limits: Limits,
+    sampling: Sampling = Sampling(),  # noqa: B008 - frozen
+    progress: Progress = lambda tokens, prompts: None,
+) -> Capture:
+    """Run an engine over prompts and record every exit of every token.
 
-    def __init__(self, loaded: LoadedModel, sampling: Sampling) -> None:
-        """Nothing waits yet.
+    Args:
+        engine: runs the model.
+        model: to run.
+        prompts: token ids of each prompt.
+        limits: how much to run.
+        sampling: which tokens are looked at with all their logits.
+        progress: told after every step.
+
+    Raises:
+        MeasurementError: the logits of some layer are NaN, K is larger than the vocabulary, the readout of the last
+            layer is not the model's own, no token was generated, or the engine cannot run the model.
+    """
+    start = hardware.now(model.device)
+    buffer = ReadingBuffer(model, sampling, progress)
+    engine.decode(model, prompts, limits, buffer)
+    buffer.read()
+    masked = model.task == "masked"
+    # A decoder behind an encoder begins a text of its own.
+    texts = [[] for _ in prompts] if model.task == "encoder-decoder" else prompts
+    trace = assemble(model.tokenizer, texts, buffer.places, buffer.readings, masked)
+    total = hardware.now(model.device) - start
+    seconds = total - buffer.seconds, buffer.seconds
+    return Capture(trace, buffer.batch_size, *seconds, buffer.reader.products)
+
+
+class ReadingBuffer:
+    """Tokens that were decoded and not read out yet, and the readings of the others."""
+
+    def __init__(self, model: LoadedModel, sampling: Sampling, progress: Progress) -> None:
+        """Hold nothing yet.
 
         Raises:
             MeasurementError: K is larger than the vocabulary.
         """
-        self.reader = Reader(loaded.readout, loaded.anatomy, sampling.top_k)
+        self.reader = Reader(model.readout, model.anatomy, sampling.top_k)
         self.places: list[Places] = []
         self.readings: list[Reading] = []
         self.seconds = 0.0
         """Spent on reading."""
-        self.busy = False
-        """Whether the model is reading out at the moment, and not decoding."""
-        self._loaded = loaded
-        self._steps: list[Step] = []
+        self.batch_size = 0
+        """The most prompts of one step."""
+        self.progress = progress
+        self._model = model
+        self._sampling = sampling
+        self._sampled: NDArray[np.bool_]
+        self._steps: list[_Kept] = []
         self._tokens = 0
-        dtype = torch.finfo(loaded.model.dtype).bits // 8
-        state = int(np.prod(loaded.anatomy.state_shape)) * dtype * loaded.anatomy.num_layers
+        dtype = torch.finfo(model.model.dtype).bits // 8
+        state = int(np.prod(model.anatomy.state_shape)) * dtype * model.anatomy.num_layers
         self._capacity = max(1, min(_TOKENS, _BYTES // state))
 
-    def add(self, step: Step) -> None:
+    def begin(self, prompts: int, tokens: int) -> None:
+        """Draw the sample among the places of so many prompts of at most so many tokens each."""
+        self._sampled = self._sampling.choose(prompts, tokens)
+
+    def take(self, step: Step) -> None:
         """Let the tokens of one step wait; read all that wait when they are enough."""
-        self._steps.append(step)
-        self._tokens += len(step.members)
+        self.batch_size = max(self.batch_size, len(np.unique(step.prompts)))
+        sampled = self._sampled[step.prompts, step.numbers]
+        rows = torch.from_numpy(sampled.nonzero()[0]).to(self._model.device)
+        axis = self._model.anatomy.batch_axis
+        midlayer = [
+            state.index_select(axis, rows) if state is not None and len(rows) else None
+            for state in step.midlayer_states
+        ]
+        places = Places(step.prompts, step.positions)
+        states = [state.clone() for state in step.states]
+        self._steps.append(_Kept(places, sampled, step.going, step.chosen, states, midlayer))
+        self._tokens += len(step.prompts)
         if self._tokens >= self._capacity:
             self.read()
 
     def read(self) -> None:
         """Read out all that wait."""
-        start = hardware.now(self._loaded.device)
+        start = hardware.now(self._model.device)
         steps, self._steps, self._tokens = self._steps, [], 0
-        anatomy, device = self._loaded.anatomy, self._loaded.device
         if steps:
-            going = torch.cat([step.going for step in steps])
-            rows = going.nonzero()[:, 0]
-            axis = anatomy.batch_axis
-            states = [
-                torch.cat([step.states[layer].to(device) for step in steps], dim=axis).index_select(axis, rows)
-                for layer in range(anatomy.num_layers)
-            ]
-            sampled = torch.from_numpy(np.concatenate([step.sampled for step in steps])).to(device)
-            # Among the sampled tokens, those whose text had not ended.
-            kept = going[sampled].nonzero()[:, 0]
-            halves = [
-                torch.cat(
-                    [part.to(device) for step in steps if (part := step.halves[layer]) is not None], dim=axis
-                ).index_select(axis, kept)
-                if self._loaded.halves[layer] is not None and len(kept)
-                else None
-                for layer in range(anatomy.num_layers)
-            ]
-            chosen = Chosen.joined([step.chosen for step in steps]).at(rows)
-            self.busy = True
-            try:
-                self.readings.append(self.reader.read(states, chosen, sampled[rows], halves))
-            finally:
-                self.busy = False
-            kept_rows = rows.cpu().numpy()
-            self.places.append(
-                Places(
-                    np.concatenate([step.members for step in steps])[kept_rows],
-                    np.concatenate([step.positions for step in steps])[kept_rows],
-                )
-            )
-        self.seconds += hardware.now(device) - start
+            self._read(steps)
+        self.seconds += hardware.now(self._model.device) - start
+
+    def _read(self, steps: list["_Kept"]) -> None:
+        anatomy, device = self._model.anatomy, self._model.device
+        axis = anatomy.batch_axis
+        going = torch.cat([step.going for step in steps])
+        rows = going.nonzero()[:, 0]
+        states = [
+            torch.cat([step.states[layer].to(device) for step in steps], dim=axis).index_select(axis, rows)
+            for layer in range(anatomy.num_layers)
+        ]
+        sampled = torch.from_numpy(np.concatenate([step.sampled for step in steps])).to(device)
+        # Among the sampled tokens, those whose text had not ended.
+        kept = going[sampled].nonzero()[:, 0]
+        midlayer = [
+            torch.cat(
+                [part.to(device) for step in steps if (part := step.midlayer[layer]) is not None], dim=axis
+            ).index_select(axis, kept)
+            if half is not None and len(kept)
+            else None
+            for layer, half in enumerate(self._model.halves)
+        ]
+        chosen = Chosen.joined([step.chosen for step in steps]).at(rows)
+        self.readings.append(self.reader.read(states, chosen, sampled[rows], midlayer))
+        self.places.append(Places.joined([step.places for step in steps]).at(rows.cpu().numpy()))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Copies of what one step showed, on the device."""
+
+    places: Places
+    sampled: NDArray[np.bool_]
+    going: Tensor
+    chosen: Chosen
+    states: list[Tensor]
+    midlayer: list[Tensor | None]
+    """Of the sampled tokens only; None where none is sampled, or a layer has no two halves."""

@@ -1,133 +1,94 @@
-"""Exits of encoder models: a forward pass over texts with some tokens masked, read out at the masked positions.
+"""The engine of encoders: one forward pass over texts with some tokens masked, seen at the masked positions.
 
-The same trace as decoding gives: a token is a masked position, its target what the full model fills in.
+A token is a masked position, its target what the full model fills in.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from benchmark.anatomy.layers import Layer
-from benchmark.anatomy.midlayer import Half
-from benchmark.decoding.assemble import Places, assemble
-from benchmark.decoding.generate import Capture, Progress, batches
+from benchmark.anatomy.watch import Watch
+from benchmark.decoding.batching import batches, padded
+from benchmark.decoding.engine import Limits, Sink, Step
 from benchmark.errors import MeasurementError
-from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.readout.reader import Chosen, Reader
-from benchmark.trace.sample import Sampling
+from benchmark.readout.reader import Chosen
 
 MASKED_SHARE = 0.15
 """Of the tokens of a text, as in the training of BERT (arXiv 1810.04805, §3.1)."""
 
 
-def fill_masks(
-    loaded: LoadedModel,
-    texts: Sequence[Sequence[int]],
-    most_masks: int,
-    batch_size: int,
-    progress: Progress = lambda tokens, prompts: None,
-    sampling: Sampling = Sampling(),  # noqa: B008 - frozen
-) -> Capture:
-    """Mask tokens of every text and record every exit at every masked position.
+@dataclass(frozen=True)
+class FillMasks:
+    """Encoders with a masked-token head."""
 
-    Args:
-        loaded: an encoder with a masked-token head.
-        texts: token ids of each text, special tokens included; those are never masked.
-        most_masks: masked positions a text at most.
-        batch_size: the most texts in one pass.
-        progress: told after every batch.
-        sampling: which masked positions are looked at with all their logits; its seed also chooses the positions.
+    seed: int = 0
+    """Of the choice of masked positions."""
 
-    Raises:
-        MeasurementError: the tokenizer has no mask token, no text can be masked, the logits of a layer are NaN, K is
-            larger than the vocabulary, or the readout of the last layer is not the model's own.
-    """
-    mask_id = loaded.tokenizer.mask_token_id
-    if mask_id is None:
-        raise MeasurementError("the tokenizer has no mask token")
-    masked = [_positions(text, loaded, most_masks, [sampling.seed, number]) for number, text in enumerate(texts)]
-    reader = Reader(loaded.readout, loaded.anatomy, sampling.top_k)
-    chosen_places = sampling.choose(len(texts), max((len(positions) for positions in masked), default=0))
-    places, readings, oracle_seconds, largest = [], [], 0.0, 0
-    start = hardware.now(loaded.device)
-    together = batch_size if loaded.batchable else 1
-    for members in batches([len(text) for text in texts], together, equal_length=loaded.recurrent):
-        rows = np.concatenate([np.full(len(masked[member]), row) for row, member in enumerate(members)])
-        positions = np.concatenate([masked[member] for member in members])
-        order = np.concatenate([np.arange(len(masked[member])) for member in members])
-        largest = max(largest, len(members))
-        if len(rows):
-            seen = _Seen(loaded, rows, positions)
-            chosen = seen.run([texts[member] for member in members], mask_id)
-            reading_from = hardware.now(loaded.device)
-            sampled = torch.from_numpy(chosen_places[np.array(members)[rows], order]).to(loaded.device)
-            halves = [None if half is None else seen.picked(half, sampled) for half in seen.halves]
-            readings.append(reader.read(seen.states, chosen, sampled, halves))
-            places.append(Places(np.array(members)[rows], positions))
-            oracle_seconds += hardware.now(loaded.device) - reading_from
-        progress(len(rows), len(members))
-    if not readings:
-        raise MeasurementError("no text is long enough to be masked")
-    trace = assemble(loaded.tokenizer, texts, places, readings, masked=True)
-    total = hardware.now(loaded.device) - start
-    return Capture(trace, largest, total - oracle_seconds, oracle_seconds, reader.products)
+    def decode(self, model: LoadedModel, prompts: Sequence[Sequence[int]], limits: Limits, sink: Sink) -> None:
+        """Mask tokens of every text and hand over all its masked positions in one step.
 
+        Raises:
+            MeasurementError: the tokenizer has no mask token, or no text can be masked.
+        """
+        mask_id = model.tokenizer.mask_token_id
+        if mask_id is None:
+            raise MeasurementError("the tokenizer has no mask token")
+        masked = [self._positions(text, number, model, limits.max_new_tokens) for number, text in enumerate(prompts)]
+        if not sum(map(len, masked)):
+            raise MeasurementError("no text is long enough to be masked")
+        sink.begin(len(prompts), max(map(len, masked)))
+        for members in batches(model, prompts, limits.batch_size):
+            places = [masked[member] for member in members]
+            rows = np.concatenate([np.full(len(some), row) for row, some in enumerate(places)])
+            if len(rows):
+                seen = _Seen(model, rows, np.concatenate(places))
+                chosen = seen.run([prompts[member] for member in members], mask_id)
+                numbers = np.concatenate([np.arange(len(some)) for some in places])
+                going = torch.ones(len(rows), dtype=torch.bool, device=model.device)
+                which = np.array(members)[rows], numbers, np.concatenate(places)
+                sink.take(Step(*which, going, chosen, seen.states, seen.midlayer_states))
+            sink.progress(len(rows), len(members))
 
-def _positions(text: Sequence[int], loaded: LoadedModel, most: int, seed: list[int]) -> np.ndarray:
-    special = set(loaded.tokenizer.all_special_ids)
-    ordinary = [position for position, token in enumerate(text) if token not in special]
-    count = min(most, max(1, round(MASKED_SHARE * len(ordinary))), len(ordinary))
-    rng = np.random.default_rng(seed)
-    return np.sort(rng.choice(np.array(ordinary, dtype=np.int64), size=count, replace=False))
+    def _positions(self, text: Sequence[int], number: int, model: LoadedModel, most: int) -> NDArray[np.int64]:
+        """Return the positions of one text that are masked; special tokens never are."""
+        special = set(model.tokenizer.all_special_ids)
+        ordinary = [position for position, token in enumerate(text) if token not in special]
+        count = min(most, max(1, round(MASKED_SHARE * len(ordinary))), len(ordinary))
+        rng = np.random.default_rng([self.seed, number])
+        return np.sort(rng.choice(np.array(ordinary, dtype=np.int64), size=count, replace=False))
 
 
 class _Seen:
     """What one pass over some texts shows at their masked positions, in the layout of as many texts of one position."""
 
-    def __init__(self, loaded: LoadedModel, rows: np.ndarray, positions: np.ndarray) -> None:
-        self._loaded = loaded
-        self._rows = torch.tensor(rows, device=loaded.device)
-        self._positions = torch.tensor(positions, device=loaded.device)
+    def __init__(self, model: LoadedModel, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> None:
+        self._model = model
+        self._rows = torch.tensor(rows, device=model.device)
+        self._positions = torch.tensor(positions, device=model.device)
         self.states: list[Tensor] = []
-        """Outputs of layers 1..L."""
-        self.halves: list[Tensor | None] = [None] * loaded.anatomy.num_layers
-        """The states behind the layers' mixers."""
+        self.midlayer_states: list[Tensor | None] = [None] * model.anatomy.num_layers
 
     def run(self, texts: list[Sequence[int]], mask_id: int) -> Chosen:
         """Run the model on the texts with the positions masked; returns what it fills in."""
-        loaded = self._loaded
-        width = max(len(text) for text in texts)
-        ids = torch.tensor([[*text, *[loaded.pad_id] * (width - len(text))] for text in texts], device=loaded.device)
-        attended = torch.tensor([[1] * len(text) + [0] * (width - len(text)) for text in texts], device=loaded.device)
+        model = self._model
+        ids, attended = padded(texts, model.pad_id, model.device, on_the_left=False)
         ids[self._rows, self._positions] = mask_id
-
-        def keep(layer: Layer) -> Callable[..., None]:
-            return lambda _, __, output: self.states.append(self._pick(layer.state_out(output)))
-
-        def keep_half(index: int, half: Half) -> Callable[..., None]:
-            def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-                self.halves[index] = self._pick(half.state_in(args, kwargs, len(texts)))
-
-            return hook
-
-        with ExitStack() as stack, torch.inference_mode():
-            for index, (layer, half) in enumerate(zip(loaded.anatomy.layers, loaded.halves, strict=True)):
-                stack.callback(layer.module.register_forward_hook(keep(layer)).remove)
-                if half is not None:
-                    hook = half.module.register_forward_pre_hook(keep_half(index, half), with_kwargs=True)
-                    stack.callback(hook.remove)
-            logits = loaded.model(input_ids=ids, attention_mask=attended).logits
+        watch = Watch(model.anatomy, self._keep, model.halves, self._keep_midlayer, len(texts))
+        with watch.hooks(), torch.inference_mode():
+            logits = model.model(input_ids=ids, attention_mask=attended).logits
             return Chosen.of(logits[self._rows, self._positions])
 
-    def picked(self, half: Tensor, sampled: Tensor) -> Tensor:
-        """The states of the sampled positions."""
-        return half.index_select(self._loaded.anatomy.batch_axis, sampled.nonzero()[:, 0])
+    def _keep(self, _: int, state: Tensor) -> None:
+        self.states.append(self._pick(state))
+
+    def _keep_midlayer(self, layer: int, state: Tensor) -> None:
+        self.midlayer_states[layer] = self._pick(state)
 
     def _pick(self, state: Tensor) -> Tensor:
         at_rows, at_positions = self._rows.to(state.device), self._positions.to(state.device)
-        return self._loaded.anatomy.select(state, at_rows, at_positions).to(self._loaded.device)
+        return self._model.anatomy.select(state, at_rows, at_positions).to(self._model.device)

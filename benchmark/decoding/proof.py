@@ -1,14 +1,16 @@
 """At load, the oracle's decoding is held against `generate`, and decoding in batches against decoding alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.decoding.fill_masks import fill_masks
-from benchmark.decoding.generate import decode
+from benchmark.decoding.buffer import capture
+from benchmark.decoding.engine import Engine, Limits
+from benchmark.decoding.fill_masks import FillMasks
+from benchmark.decoding.generate import Generate
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.record import Trace
@@ -34,14 +36,14 @@ def prove_decoding(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
     prompt = ids[0].tolist()
     # Recurrent models only ever see prompts of equal length together; others are padded.
     beside = prompt[::-1] if loaded.recurrent else prompt[len(prompt) // 3 :]
-    alone = decode(loaded, [prompt, beside], NEW_TOKENS, batch_size=1).trace
+    alone = _trace(Generate(), loaded, [prompt, beside], batch_size=1)
     generated = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW_TOKENS)[0].tolist()
     text = generated[1:] if loaded.task == "encoder-decoder" else generated[len(prompt) :]
     found = alone.target[alone.prompt == 0].tolist()
     # In 16 bit, logits that are equal within rounding may fall either way; there the check of every step must do.
     if found != text[: len(found)] and loaded.model.dtype == torch.float32:
         raise MeasurementError(f"the oracle writes the tokens {found}, generate {text}; report this model")
-    return _batchable(loaded, alone, lambda: decode(loaded, [prompt, beside], NEW_TOKENS, batch_size=2).trace)
+    return _batchable(loaded, alone, lambda: _trace(Generate(), loaded, [prompt, beside], batch_size=2))
 
 
 def prove_masking(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
@@ -50,8 +52,12 @@ def prove_masking(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
         return loaded
     text = ids[0].tolist()
     texts = [text, text[: 2 * len(text) // 3]]
-    alone = fill_masks(loaded, texts, NEW_TOKENS, batch_size=1).trace
-    return _batchable(loaded, alone, lambda: fill_masks(loaded, texts, NEW_TOKENS, batch_size=2).trace)
+    alone = _trace(FillMasks(), loaded, texts, batch_size=1)
+    return _batchable(loaded, alone, lambda: _trace(FillMasks(), loaded, texts, batch_size=2))
+
+
+def _trace(engine: Engine, loaded: LoadedModel, texts: Sequence[Sequence[int]], batch_size: int) -> Trace:
+    return capture(engine, loaded, texts, Limits(NEW_TOKENS, batch_size)).trace
 
 
 def _batchable(loaded: LoadedModel, alone: Trace, together: Callable[[], Trace]) -> LoadedModel:

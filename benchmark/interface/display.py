@@ -10,7 +10,7 @@ import pytest
 from tqdm import tqdm
 
 from benchmark.cases.case import Case
-from benchmark.decoding.generate import Progress
+from benchmark.decoding.buffer import Progress
 from benchmark.errors import CannotRun
 from benchmark.results.row import Row
 

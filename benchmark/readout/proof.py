@@ -6,8 +6,6 @@ shapes, so they are expected to be equal to the last bit. The readout of one pos
 neither does what enters the first layer: so no layer was left out behind the stack or in front of it.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -15,7 +13,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from benchmark.anatomy.layers import Anatomy, Layer, find_anatomy, passed_through
+from benchmark.anatomy.layers import Anatomy, find_anatomy, passed_through
+from benchmark.anatomy.watch import Watch
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import encode, forward_logits
 from benchmark.readout.model_readout import HUGE, Readout
@@ -105,13 +104,7 @@ def _layer_states(
 ) -> tuple[list[Tensor], Tensor]:
     """Outputs of layers 1..L in one forward pass, and the model's logits."""
     states: list[Tensor] = []
-
-    def keep(layer: Layer) -> Callable[[nn.Module, Any, Any], None]:
-        return lambda _, __, output: states.append(layer.state_out(output))
-
-    with ExitStack() as stack:
-        for layer in anatomy.layers:
-            stack.callback(layer.module.register_forward_hook(keep(layer)).remove)
+    with Watch(anatomy, lambda _, state: states.append(state)).hooks():
         logits = forward_logits(model, task, ids, encoded)
     return states, logits
 

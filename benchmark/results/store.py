@@ -131,7 +131,7 @@ def _as_json(row: Row) -> str:
 
 
 def read_row(path: Path) -> Row | None:
-    """The row in a file, or None when the file is missing, damaged or of another version (`benchmark.results.versions`)."""
+    """The row in a file, or None when the file is missing, damaged or of another version."""
     return examine(path).row
 
 

@@ -10,7 +10,7 @@ import torch
 
 from benchmark.cases import measure as measuring
 from benchmark.cases.measure import Measurement, measure
-from benchmark.decoding.generate import Progress
+from benchmark.decoding.buffer import Progress
 from benchmark.errors import MeasurementError
 from benchmark.models.weights import prepare
 from benchmark.readout.loaded_model import LoadedModel

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from captures import decode
 
 from benchmark.decoding import buffer as module
-from benchmark.decoding.buffer import Waiting
-from benchmark.decoding.generate import decode
+from benchmark.decoding.buffer import ReadingBuffer
+from benchmark.decoding.engine import Step
 from benchmark.models.weights import prepare
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Reader
@@ -54,15 +55,15 @@ def test_how_many_are_read_at_once_changes_nothing(loaded, capacity, monkeypatch
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Tokens that wait, and bytes of their states, after every step of decoding."""
     seen: list[tuple[int, int]] = []
-    add = Waiting.add
+    take = ReadingBuffer.take
 
-    def watched(self: Waiting, step: module.Step) -> None:
-        add(self, step)
-        tensors = [tensor for kept in self._steps for tensor in (*kept.states, *kept.halves) if tensor is not None]
+    def watched(self: ReadingBuffer, step: Step) -> None:
+        take(self, step)
+        tensors = [tensor for kept in self._steps for tensor in (*kept.states, *kept.midlayer) if tensor is not None]
         storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-        seen.append((sum(len(kept.members) for kept in self._steps), sum(storages.values())))
+        seen.append((sum(len(kept.sampled) for kept in self._steps), sum(storages.values())))
 
-    monkeypatch.setattr(Waiting, "add", watched)
+    monkeypatch.setattr(ReadingBuffer, "take", watched)
     return seen
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from captures import fill_masks
 
-from benchmark.decoding.fill_masks import fill_masks
 from benchmark.errors import MeasurementError
 from benchmark.models.weights import prepare
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer

@@ -5,8 +5,9 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 import torch
+from captures import decode
 
-from benchmark.decoding.generate import batches, decode
+from benchmark.decoding.batching import groups
 from benchmark.errors import MeasurementError
 from benchmark.models.weights import prepare
 from benchmark.readout.proof import dissect
@@ -99,8 +100,8 @@ def test_progress_counts_every_token_and_every_prompt():
 
 
 def test_recurrent_models_are_never_padded():
-    assert list(batches([5, 3, 5, 4, 3], 2, equal_length=True)) == [[1, 4], [3], [0, 2]]
-    assert list(batches([5, 3, 5, 4, 3], 2, equal_length=False)) == [[1, 4], [3, 0], [2]]
+    assert list(groups([5, 3, 5, 4, 3], 2, equal_length=True)) == [[1, 4], [3], [0, 2]]
+    assert list(groups([5, 3, 5, 4, 3], 2, equal_length=False)) == [[1, 4], [3, 0], [2]]
     model = loaded("mamba")
     assert model.recurrent
     assert decode(model, encoded(model), 2, batch_size=4).batch_size == 2  # two of the prompts have eleven letters

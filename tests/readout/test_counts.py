@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from captures import decode
 
-from benchmark.decoding.generate import Capture, decode
+from benchmark.decoding.buffer import Capture
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.prompts import read_prompts
 from benchmark.models.hub import Hub

@@ -3,10 +3,10 @@
 import pytest
 import torch
 from accelerate import cpu_offload
+from captures import decode
 from torch import Tensor
 
 from benchmark.anatomy.layers import find_anatomy
-from benchmark.decoding.generate import decode
 from benchmark.errors import MeasurementError
 from benchmark.models.weights import prepare
 from benchmark.readout.model_readout import Readout

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from captures import decode, fill_masks
 from plain_twin import Plain, decoded_plainly, filled_plainly
 
-from benchmark.decoding.fill_masks import fill_masks
-from benchmark.decoding.generate import decode
 from benchmark.errors import MeasurementError
 from benchmark.models.weights import prepare
 from benchmark.readout import reader as reading

@@ -11,7 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.decoding.generate import Capture, batches, decode
+from benchmark.decoding.batching import batches, padded
+from benchmark.decoding.buffer import Capture, capture
+from benchmark.decoding.engine import Limits
+from benchmark.decoding.generate import Generate
 from benchmark.decoding.tokenize import encode
 from benchmark.errors import InputError
 from benchmark.inputs.catalog import load_workloads
@@ -67,7 +70,7 @@ class Subject:
 
     def case(self) -> None:
         """This project's case: decoding, all columns, all files written. Leaves its capture in `capture`."""
-        self.capture = decode(self.loaded, self.prompts, self.max_new_tokens, self.batch_size)
+        self.capture = capture(Generate(), self.loaded, self.prompts, Limits(self.max_new_tokens, self.batch_size))
         choices = Choices(0.5, 0, TAU, self.loaded.costs)
         columns = cost_columns(self.loaded.costs)
         with tempfile.TemporaryDirectory() as folder:
@@ -83,14 +86,9 @@ class Subject:
     def _batches(self) -> list[tuple[Tensor, Tensor, list[int]]]:
         """Token ids, attention mask and prompt numbers of the batches that `decode` makes."""
         made = []
-        size = self.batch_size if self.loaded.batchable else 1
-        for members in batches([len(prompt) for prompt in self.prompts], size, self.loaded.recurrent):
-            width = max(len(self.prompts[member]) for member in members)
-            pads = [width - len(self.prompts[member]) for member in members]
-            ids = [[self.loaded.pad_id] * pad + self.prompts[m] for pad, m in zip(pads, members, strict=True)]
-            mask = [[0] * pad + [1] * (width - pad) for pad in pads]
-            device = self.loaded.device
-            made.append((torch.tensor(ids, device=device), torch.tensor(mask, device=device), members))
+        for members in batches(self.loaded, self.prompts, self.batch_size):
+            prompts = [self.prompts[member] for member in members]
+            made.append((*padded(prompts, self.loaded.pad_id, self.loaded.device, on_the_left=True), members))
         return made
 
 

@@ -7,9 +7,7 @@ from typing import Any
 
 import torch
 
-from benchmark.decoding import assemble as assembly
-from benchmark.decoding import buffer as waiting
-from benchmark.decoding import generate as capture
+from benchmark.decoding import assemble, buffer, generate
 from benchmark.metrics import experiments
 from benchmark.models import hardware
 from benchmark.readout import linear_head
@@ -19,13 +17,13 @@ from benchmark.trace import record as trace
 
 # Of the parts inside a case: where each begins and ends. Inner ones are taken out of outer ones.
 _PARTS: dict[str, list[tuple[Any, str]]] = {
-    "capture": [(capture._Watcher, "__call__"), (capture._Watcher, "_copy")],
-    "waiting": [(waiting.Waiting, "read")],
+    "capture": [(generate._Watcher, "__call__"), (generate._Watcher, "_keep"), (generate._Watcher, "_keep_midlayer")],
+    "waiting": [(buffer.ReadingBuffer, "take"), (buffer.ReadingBuffer, "read")],
     "norm": [(reading.Reader, "_entered")],
     "screen": [(screening.Screen, "matches"), (screening.Screen, "argmax")],
     "sample": [(reading.Reader, "_sample")],
     "similarity": [(linear_head.LinearHead, "cosines")],
-    "words": [(assembly, "read_pieces")],
+    "words": [(assemble, "read_pieces")],
     "statistics": [(experiments, name) for name in dir(experiments) if name.endswith("_columns")],
     "writing": [(trace.Trace, "write_parquet")],
 }
