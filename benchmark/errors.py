@@ -1,12 +1,24 @@
 """The three ways a case can end other than with a number.
 
-Each message is one line that says what happened, where, and what to do next; the pytest plugin prints it as it
-stands, without a traceback.
+Each message is one line that says what happened, where, and what to do next. It speaks in plain words; where the remedy
+is a setting, `setting` names it, and the command line and Python add what they call it (`told`).
 """
+
+from collections.abc import Callable
 
 
 class ExitBenchError(Exception):
     """Base of the errors whose message is meant for the person at the terminal."""
+
+    def __init__(self, message: str, setting: str | None = None) -> None:
+        """Make an error of one line.
+
+        Args:
+            message: what happened, where, and what to do next.
+            setting: the one to change, such as `batch_size`; None if the remedy is not a setting.
+        """
+        super().__init__(message)
+        self.setting = setting
 
 
 class InputError(ExitBenchError):
@@ -20,9 +32,9 @@ class MeasurementError(ExitBenchError):
 class CannotRun(ExitBenchError):
     """A case cannot run on this machine; it is skipped, not failed."""
 
-    def __init__(self, reason: str, remedy: str, detail: str = "") -> None:
+    def __init__(self, reason: str, remedy: str, detail: str = "", setting: str | None = None) -> None:
         """Make one line of why, of what would help, and of a detail that differs between cases of the same reason."""
-        super().__init__(f"{reason} ({detail}); {remedy}" if detail else f"{reason}; {remedy}")
+        super().__init__(f"{reason} ({detail}); {remedy}" if detail else f"{reason}; {remedy}", setting)
         self.reason = reason
         self.remedy = remedy
         self.detail = detail
@@ -33,4 +45,19 @@ class NotFetched(CannotRun):
 
     def __init__(self, detail: str) -> None:
         """Tell what is missing, and how large it is."""
-        super().__init__("not on this machine", "add --download to fetch it", detail)
+        super().__init__("not on this machine", "allow the download to fetch it", detail, "download")
+
+
+def option(setting: str) -> str:
+    """Return what the command line calls a setting, such as `--batch-size`."""
+    return f"--{setting.replace('_', '-')}"
+
+
+def told(error: ExitBenchError, name: Callable[[str], str] = option) -> str:
+    """Return the message of an error, with the setting to change as its reader knows it.
+
+    Args:
+        error: to tell.
+        name: what its reader calls a setting; by default as the command line does.
+    """
+    return f"{error} ({name(error.setting)})" if error.setting else str(error)

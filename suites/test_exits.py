@@ -1,14 +1,16 @@
 """Oracle exits: how many layers could each token have skipped, with a perfect exit rule?"""
 
-from benchmark.metrics.columns import exit_columns
+from benchmark.cases.case import Case
 from benchmark.metrics.exits import first_match, settled
-from benchmark.metrics.experiments import Choices, Record
-from benchmark.trace.record import Trace
+from benchmark.metrics.experiments.exits import EXITS
 
 
-def test_exits(trace: Trace, choices: Choices, record: Record) -> None:
+def test_exits(case: Case) -> None:
     """First match: the shallowest layer with the full model's token. Settled: from that layer on, all have it."""
-    assert (first_match(trace.matches) >= 1).all()
-    assert (first_match(trace.matches) <= settled(trace.matches)).all()
-    assert (settled(trace.matches) <= trace.num_layers).all()
-    record(exit_columns(trace, choices.seed))
+    first, last = first_match(case.trace.matches), settled(case.trace.matches)
+    assert (first >= 1).all()
+    assert (first <= last).all()
+    assert (last <= case.trace.num_layers).all()
+    columns = case.columns(EXITS)
+    assert columns.exit_layer_mean is not None and columns.exit_layer_settled_mean is not None
+    assert 1 <= columns.exit_layer_mean <= columns.exit_layer_settled_mean <= case.trace.num_layers

@@ -14,10 +14,11 @@ from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from benchmark.decoding.prepare import load
 from benchmark.inputs.model_entry import load_models
 from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine, locate
-from benchmark.models.weights import load
+from benchmark.models.locate import locate
+from benchmark.models.source import Machine
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.tiny_models import tiny_model
 
@@ -67,6 +68,11 @@ def save_tiny(folder: Path, chat_template: str | None = None, **config: Any) -> 
     tiny_model("llama", "causal", **plain | config).save_pretrained(folder)
     tiny_tokenizer(chat_template).save_pretrained(folder)
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run whole sessions first: they take longest, and at the end one process would wait for the other."""
+    items.sort(key=lambda item: "/sessions/" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")

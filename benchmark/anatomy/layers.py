@@ -3,12 +3,12 @@
 No list of class names. The layer stack is the list of modules that run one after the other, each turning a state into
 a state of the same shape, and that holds most of the parameters. Whatever the model does with what the last layer
 returned (final norm, projection, head, scaling, soft-cap) is the readout, and the model itself computes it: see
-`read_out`.
+`benchmark.anatomy.hooks.read_out`.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from benchmark.errors import MeasurementError
-from benchmark.models.tasks import encode, forward_logits
+from benchmark.models.tasks import forward_logits, run_encoder
 from benchmark.trace.costs import Task
 
 
@@ -108,7 +108,7 @@ def find_anatomy(
     if not chains:
         repeated = next((path for path, module in modules.items() if _runs_repeatedly(path, module, calls)), None)
         raise MeasurementError(
-            f"{type(model).__name__}: {f'module {stack!r} is no layer stack' if stack else 'no layer stack found'}: "
+            f"{type(model).__name__}: {f'module {stack!r} is not a layer stack' if stack else 'no layer stack found'}: "
             + (f"'{repeated}' runs more than once for a token" if repeated else "no modules run one after the other")
             + "; if there is one, name it with 'layer_stack' in the entry"
         )
@@ -132,55 +132,6 @@ def find_anatomy(
         position_axis=position_axis,
         seam=modules[seam] if seam else None,
     )
-
-
-@contextmanager
-def passed_through(layers: Sequence[Layer]) -> Iterator[None]:
-    """Inside the block these layers return the state they are given. The model is restored on leaving it."""
-
-    def through(layer: Layer) -> Callable[..., Any]:
-        return lambda *args, **kwargs: layer.returning(layer.state_in(args, kwargs))
-
-    with ExitStack() as stack:
-        for layer in layers:
-            stack.enter_context(replaced_forward(layer.module, through(layer)))
-        yield
-
-
-@contextmanager
-def read_out(anatomy: Anatomy, state: Tensor) -> Iterator[None]:
-    """Inside the block the layers do nothing, and what follows them works on `state`, whatever the model is given."""
-    *others, last = anatomy.layers
-    with ExitStack() as stack:
-        stack.enter_context(passed_through(others))
-        stack.enter_context(replaced_forward(last.module, lambda *_, **__: last.returning(state)))
-        if anatomy.seam is not None:
-            stack.callback(anatomy.seam.register_forward_pre_hook(_swap_first(state), with_kwargs=True).remove)
-        yield
-
-
-def _swap_first(state: Tensor) -> Callable[..., Any]:
-    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if args:
-            return (state, *args[1:]), kwargs
-        return args, {**kwargs, next(iter(kwargs)): state}
-
-    return hook
-
-
-@contextmanager
-def replaced_forward(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Inside the block the module computes `forward`. It is restored on leaving it."""
-    # Libraries such as accelerate put their own `forward` on the instance; give back exactly what was there.
-    own = module.__dict__.get("forward")
-    module.forward = forward
-    try:
-        yield
-    finally:
-        if own is None:
-            del module.forward
-        else:
-            module.forward = own
 
 
 @dataclass
@@ -226,7 +177,7 @@ def _axes(shape: list[int], texts: int, positions: int) -> tuple[int, int]:
 
 def _watch(model: PreTrainedModel, task: Task, ids: Tensor) -> list[_Call]:
     """Every module call of one forward pass, in the order of entering."""
-    encoded = encode(model, task, ids)
+    encoded = run_encoder(model, task, ids)
     clock = iter(range(10**9))
     calls: list[_Call] = []
     open_calls: list[_Call] = []

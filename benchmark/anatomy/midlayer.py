@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from benchmark.anatomy.layers import Anatomy, Layer
-from benchmark.models.tasks import encode, forward_logits
+from benchmark.models.tasks import forward_logits, run_encoder
 from benchmark.trace.costs import Task
 
 
@@ -66,7 +66,7 @@ def find_halves(model: PreTrainedModel, task: Task, ids: Tensor, anatomy: Anatom
     """
     layers = anatomy.layers
     try:
-        encoded = encode(model, task, ids)
+        encoded = run_encoder(model, task, ids)
 
         def run(visits: Sequence[_Visit]) -> Sequence[_Visit]:
             with ExitStack() as stack:

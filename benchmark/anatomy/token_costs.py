@@ -18,7 +18,7 @@ from transformers import DynamicCache, PreTrainedModel
 
 from benchmark.anatomy.layers import Anatomy, Layer
 from benchmark.anatomy.weight_watch import Part, Watch, elements_of, is_opaque, owned_parameters
-from benchmark.models.tasks import encode, forward_logits, input_device
+from benchmark.models.tasks import forward_logits, input_device, run_encoder
 from benchmark.trace.costs import Costs, LayerCost, Mixer, Task
 
 # Short, so that no sliding window is full and every cache of keys and values still grows.
@@ -81,7 +81,7 @@ def _decode_one(model: PreTrainedModel, task: Task, watch: Watch) -> None:
     name = "decoder_input_ids" if task == "encoder-decoder" else "input_ids"
     accepted = inspect.signature(model.forward).parameters
     given: dict[str, Any] = {"use_cache": task != "masked"} if "use_cache" in accepted else {}
-    encoded = encode(model, task, ids)
+    encoded = run_encoder(model, task, ids)
     if encoded is not None:  # what comes out of inference mode has no gradient
         given["encoder_outputs"] = type(encoded)(
             **{key: value.clone() if isinstance(value, Tensor) else value for key, value in encoded.items()}
@@ -119,7 +119,7 @@ def _mixing(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> list[bool]:
     with ExitStack() as stack:
         for layer in anatomy.layers:
             stack.callback(layer.module.register_forward_hook(leave(layer)).remove)
-        forward_logits(model, task, ids, encode(model, task, ids[:1]))
+        forward_logits(model, task, ids, run_encoder(model, task, ids[:1]))
     return mixing
 
 

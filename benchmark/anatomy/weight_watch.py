@@ -148,7 +148,7 @@ class Watch:
             if parameter in part.called:
                 owner = part.called[parameter][0]
             if parameter in reached or parameter in part.called:
-                # A table is read by looking up a row; the same tensor is no table when it is the output head.
+                # A table is read by looking up a row; the same tensor is not a table when it is the output head.
                 table = isinstance(owner, nn.Embedding) and all(map(_LOOKUP.match, reached.get(parameter, ())))
                 use = Use(parameter, owner, path, 1 / parameter.shape[0] if table else 1.0, table)
                 fused = not type(owner).__module__.startswith("torch.nn") and (parameter.dim() > 2 or experts)
@@ -271,7 +271,7 @@ def _snapshot(module: nn.Module, args: Any, kwargs: Any) -> dict[str, tuple[Tens
     own = {path: [*vars(part).items(), *part._buffers.items()] for path, part in module.named_modules()}
     places = {f"{path}.{name}": value for path, items in own.items() for name, value in items}
     held = {path: value for path, value in places.items() if isinstance(value, Tensor) and not value.is_meta}
-    for values in given:  # a tensor that is given by itself is no cache
+    for values in given:  # a tensor that is given by itself is not a cache
         held |= _tensors({key: value for key, value in values.items() if not isinstance(value, Tensor)}, "given")
     return {
         path: (tensor, 0 if tensor.is_inference() else tensor._version, tensor.shape) for path, tensor in held.items()

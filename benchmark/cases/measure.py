@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.decoding.buffer import Capture, Progress
-from benchmark.decoding.buffer import capture as run_engine
+from benchmark.cases.identity import Asked
+from benchmark.decoding.buffer import Capture, Progress, capture
 from benchmark.decoding.engine import Engine, Limits
 from benchmark.decoding.fill_masks import FillMasks
 from benchmark.decoding.generate import Generate
@@ -20,7 +20,6 @@ from benchmark.errors import MeasurementError
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.costs import architecture, cost_columns
-from benchmark.trace.sample import Sampling
 
 
 @dataclass(frozen=True)
@@ -38,44 +37,35 @@ class Measurement:
     peak_memory_bytes: int
 
 
-def measure(
-    loaded: LoadedModel,
-    prompts: Sequence[str],
-    chat: bool,
-    max_new_tokens: int,
-    batch_size: int,
-    sampling: Sampling,
-    progress: Progress,
-) -> Measurement:
+def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measurement:
     """Run every prompt that fits and record every exit.
 
     Args:
         loaded: the model.
-        prompts: texts.
-        chat: whether to put them through the model's chat template, if it has one.
-        max_new_tokens: tokens a prompt at most; of an encoder, masked positions a text.
-        batch_size: the most prompts run together.
-        sampling: which tokens are looked at with all their logits.
+        asked: prompts, and how they are run.
         progress: told after every step.
 
     Raises:
         MeasurementError: no prompt fits the context, the logits are NaN, K is larger than the vocabulary, or memory ran
             out.
     """
-    chat = chat and loaded.tokenizer.chat_template is not None
-    encoded = encode(loaded.tokenizer, prompts, chat)
-    kept = _fitting(loaded, encoded, max_new_tokens)
+    chat = asked.chat and loaded.tokenizer.chat_template is not None
+    encoded = encode(loaded.tokenizer, asked.prompts, chat)
+    kept = _fitting(loaded, encoded, asked.max_new_tokens)
     fitting = [encoded[number] for number in kept]
     progress(0, len(encoded) - len(fitting))
     hardware.reset_peak_memory(loaded.device)
-    engine: Engine = FillMasks(sampling.seed) if loaded.task == "masked" else Generate()
+    engine: Engine = FillMasks(asked.sampling.seed) if loaded.task == "masked" else Generate()
+    limits = Limits(asked.max_new_tokens, asked.batch_size)
     try:
-        capture = run_engine(engine, loaded, fitting, Limits(max_new_tokens, batch_size), sampling, progress)
+        captured = capture(engine, loaded, fitting, limits, asked.sampling, progress)
     except torch.OutOfMemoryError:
-        raise MeasurementError(f"memory ran out at batch size {batch_size}; use a smaller --batch-size") from None
-    in_workload = replace(capture.trace, prompt=np.array(kept)[capture.trace.prompt])
+        raise MeasurementError(
+            f"memory ran out at batch size {asked.batch_size}; use a smaller one", "batch_size"
+        ) from None
+    in_workload = replace(captured.trace, prompt=np.array(kept)[captured.trace.prompt])
     return Measurement(
-        capture=replace(capture, trace=in_workload),
+        capture=replace(captured, trace=in_workload),
         prompts=len(fitting),
         prompts_left_out=len(encoded) - len(fitting),
         prompt_ids_sha256=hashlib.sha256(json.dumps(fitting).encode()).hexdigest(),
@@ -116,13 +106,15 @@ def _fitting(loaded: LoadedModel, encoded: Sequence[Sequence[int]], max_new_toke
     if loaded.task == "encoder-decoder" and max_new_tokens > context:
         raise MeasurementError(
             f"the decoder has {loaded.context} positions, fewer than the {max_new_tokens} new tokens; "
-            "use a smaller --max-new-tokens"
+            "use fewer new tokens",
+            "max_new_tokens",
         )
     # The last new token is never fed back.
     kept = [number for number, ids in enumerate(encoded) if ids and len(ids) + max(new_tokens - 1, 0) <= context]
     if not kept:
         raise MeasurementError(
             f"none of the {len(encoded)} prompts, with {new_tokens} new tokens, fits the model's context "
-            f"of {loaded.context} tokens; use a smaller --max-new-tokens or a model with a longer context"
+            f"of {loaded.context} tokens; use fewer new tokens or a model with a longer context",
+            "max_new_tokens",
         )
     return kept

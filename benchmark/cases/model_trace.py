@@ -1,16 +1,54 @@
-"""What a model's layers said about every token it wrote, and the numbers that follow; needs the model no longer."""
+"""What a job leaves in memory: the trace of a model on some prompts, and the numbers that follow; needs no model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import pandas as pd
 
-from benchmark.metrics.exits import first_match, settled
-from benchmark.metrics.experiments import EXPERIMENTS, TAU, Choices
+from benchmark.metrics.experiments import score
+from benchmark.metrics.scoring import ALPHA, TAU, Scoring
+from benchmark.metrics.token_table import token_table
 from benchmark.results.row import Row
-from benchmark.trace.costs import Costs
+from benchmark.trace.costs import Costs, costs_of_columns
 from benchmark.trace.record import Trace
+
+
+class InMemory:
+    """A store of one row that writes nothing to disk; what `run_job` leaves stands in `row` and `trace`."""
+
+    row: Row
+    trace: Trace
+
+    def path(self, model: str, workload: str, suite: str, configuration: str) -> Path:
+        """Return a path that stands for the case; nothing is there."""
+        return Path(model, workload, f"{suite}-{configuration}.json")
+
+    @contextmanager
+    def claim(self, path: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+        """Hold the case, which nobody else knows of."""
+        yield
+
+    def read(self, path: Path) -> Row | None:
+        """Return None: there is no earlier run."""
+        return None
+
+    def tokens(self, path: Path, row: Row) -> Trace:
+        """Return the trace."""
+        return self.trace
+
+    def write(self, path: Path, row: Row, trace: Trace | None = None) -> Row:
+        """Keep a row and its trace."""
+        self.row = row
+        if trace is not None:
+            self.trace = trace
+        return row
+
+    def update(self, path: Path, change: Callable[[Row], Row]) -> Row:
+        """Replace the row by what `change` makes of it."""
+        self.row = change(self.row)
+        return self.row
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,51 +59,33 @@ class ModelTrace:
     """The record: arrays of tokens × layers, each documented where it is declared."""
     prompts: tuple[str, ...]
     """Texts; `arrays.prompt` counts them from 0."""
-    costs: Costs | None
-    """What a token costs in each layer of the model; None where that cannot be read off it."""
-    setting: dict[str, Any]
-    """Columns that tell how it was made."""
+    row: Row
+    """The row of results that such a measurement has."""
 
-    def columns(self, alpha: float = 0.5, tau: Sequence[float] = TAU) -> pd.Series:
-        """Every column that a row of the results has of such a measurement, by its name there.
+    @property
+    def costs(self) -> Costs | None:
+        """What a token costs in each layer of the model; None where that cannot be read off it."""
+        return costs_of_columns(self.row.model_dump())
+
+    def columns(self, alpha: float = ALPHA, tau: Sequence[float] = TAU) -> pd.Series:
+        """Return every column of the row, by name, scored with these settings.
 
         Args:
             alpha: weight of similarity against depth in EAS, in [0, 1].
             tau: thresholds of the τ-oracle, each in [−1, 1].
 
         Raises:
-            ValueError: alpha or a threshold is outside its range.
+            InputError: alpha or a threshold is outside its range.
         """
-        choices = Choices(alpha, self.setting["seed"], tuple(tau), self.costs)
-        known = {**self.setting, "alpha": alpha}
-        for experiment in EXPERIMENTS.values():
-            known |= experiment(self.arrays, choices)
-        return pd.Series({name: known[name] for name in Row.model_fields if name in known}, dtype=object)
+        scoring = Scoring(alpha, tuple(tau), self.row.seed)
+        columns = self.row.model_dump() | {"alpha": alpha, "tau": list(scoring.tau)}
+        return pd.Series(columns | score(self.arrays, scoring, self.costs), dtype=object)
 
     def tokens(self) -> pd.DataFrame:
-        """One line a token, as `token_table` gives it."""
+        """Return one line a token, as `token_table` gives it."""
         return token_table(self.arrays)
 
     def __repr__(self) -> str:
         """One line; arrays are for looking at on purpose."""
         arrays = self.arrays
-        return f"<{self.setting['model']}: {arrays.num_tokens} tokens × {arrays.num_layers} layers>"
-
-
-def token_table(trace: Trace) -> pd.DataFrame:
-    """Where each token of a trace could have exited.
-
-    Returns:
-        T lines, in the order of the text: `prompt` and `position`, counted from 0; `token`, its id; `text`, what it
-        adds to the text; `exit_layer`, its first match, and `exit_layer_settled`, both in 1..L.
-    """
-    return pd.DataFrame(
-        {
-            "prompt": trace.prompt,
-            "position": trace.position,
-            "token": trace.target,
-            "text": trace.text,
-            "exit_layer": first_match(trace.matches),
-            "exit_layer_settled": settled(trace.matches),
-        }
-    )
+        return f"<{self.row.model}: {arrays.num_tokens} tokens × {arrays.num_layers} layers>"

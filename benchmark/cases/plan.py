@@ -1,35 +1,27 @@
-"""What a session would do here: which models can run on which workloads, what is missing, and what is done already.
+"""What a run would do here: which models can run on which workloads, what is missing, and what is done already.
 
 Nothing is loaded and nothing is downloaded.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-import torch
-
-from benchmark.cases.case import Case, Settings
-from benchmark.cases.resources import Model, Workload
+from benchmark.cases.identity import machine_of
+from benchmark.cases.job import Job, located
+from benchmark.cases.resources import Resources
 from benchmark.errors import CannotRun, ExitBenchError, NotFetched
 from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.settings import CaptureSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
-from benchmark.metrics.experiments import EXPERIMENTS, TAU
-from benchmark.models import gguf_convert as gguf_cache
+from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
-from benchmark.models.gguf_header import num_weights
-from benchmark.models.hub import Hub, weight_files
-from benchmark.models.locate import MEMORY_MARGIN, Machine, Source, loaded_bytes
+from benchmark.models.footprint import footprint, published_footprint
+from benchmark.models.source import Machine
 from benchmark.results.row import Row
-from benchmark.results.store import Store, read_rows
-from benchmark.trace.sample import SAMPLE, TOP_K
-
-_SAVED_BYTES = 2
-"""Of a weight, when nobody has said and the files are not here: 16 bit, as nearly all checkpoints are."""
-_CONVERTED_BYTES = 4
-"""Of a weight of a GGUF file, which is kept in float32."""
+from benchmark.results.store import Store
+from benchmark.results.table import read_rows
 
 
 @dataclass
@@ -58,98 +50,84 @@ class ModelPlan:
 
     @property
     def waits_for_download(self) -> bool:
-        """Whether `--download` is all that is missing."""
+        """Whether permission to download is all that is missing."""
         return isinstance(self.missing, NotFetched)
 
 
 def plan(
-    models: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], machine: Machine, folder: Path
+    models: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], settings: CaptureSettings, folder: Path
 ) -> Iterator[ModelPlan]:
-    """What a plain run of these models on these workloads would do.
+    """Yield what a run of each of these models on these workloads would do.
 
     Args:
         models: entries of the model file.
         workloads: those asked for.
-        machine: what would run them.
+        settings: of what would be captured.
         folder: of results.
     """
-    hub, store = Hub(download=False), Store(folder)
-    settings = Settings(machine, None, None, None, alpha=0.5, seed=0, tau=TAU, top_k=TOP_K, sample=SAMPLE)
-    texts = [Workload(spec, hub, None) for spec in workloads]
+    resources, store, machine = Resources(), Store(folder), machine_of(settings)
     here = hardware.accelerator(machine.device)
     # What comes before the first token would weigh too much in short runs.
     full = [row for row in read_rows(folder) if row.accelerator == here and not row.limited]
     measured = [row for row in full if row.tokens and row.parameters]
-    for spec in models:
-        model = Model(spec, hub, machine, announce=lambda text: None)
+    scoring = Scoring(seed=settings.seed)
+    for entry in models:
         try:
-            source = model.source()
+            source = resources.source(entry, machine)
         except ExitBenchError as error:
-            yield _without_files(spec, machine, error)
+            yield _without_files(entry, machine, error)
             continue
-        planned = ModelPlan(spec.name, *_with_files(spec, machine, source))
-        todo = [case for case in (Case(model, text, settings, store) for text in texts) if _sorted_in(case, planned)]
-        _estimate(planned, spec, [case.workload.spec for case in todo], measured)
+        planned = ModelPlan(entry.name, *footprint(entry, machine, source))
+        jobs = [Job(entry, workload, settings, scoring) for workload in workloads]
+        todo = [job.workload for job in jobs if _sorted_in(job, store, resources, planned)]
+        _estimate(planned, entry, todo, measured)
         yield planned
 
 
-def _without_files(spec: ModelEntry, machine: Machine, error: ExitBenchError) -> ModelPlan:
+def _without_files(entry: ModelEntry, machine: Machine, error: ExitBenchError) -> ModelPlan:
     """Of a model that is not here; one that would not fit is not worth fetching."""
-    if spec.parameters is None:
-        return ModelPlan(spec.name, None, None, error)
-    memory = spec.parameters * loaded_bytes(spec, machine, _SAVED_BYTES) * MEMORY_MARGIN
-    planned = ModelPlan(spec.name, memory, spec.parameters * _SAVED_BYTES, error)
-    free = hardware.free_memory_everywhere() if spec.device_map else hardware.free_memory(machine.device)
+    size = published_footprint(entry, machine)
+    if size is None:
+        return ModelPlan(entry.name, None, None, error)
+    memory, disk = size
+    planned = ModelPlan(entry.name, memory, disk, error)
+    free = hardware.free_memory_everywhere() if entry.device_map else hardware.free_memory(machine.device)
     if planned.waits_for_download and memory > free:
         planned.missing = CannotRun(
             f"needs about {memory / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {machine.device.type}",
-            "use a larger machine, a smaller --dtype, or 'quantization' or 'device_map' in the entry",
+            "use a larger machine, a smaller dtype, or 'quantization' or 'device_map' in the entry",
         )
     return planned
 
 
-def _with_files(spec: ModelEntry, machine: Machine, source: Source) -> tuple[float, float]:
-    """Memory and disk that a model whose files are here takes."""
-    if source.is_gguf:
-        weights = num_weights(source.path)
-        kept = source.revision.removeprefix("sha256:")[:16]
-        converted = any((gguf_cache.cache_folder() / "gguf").glob(f"{kept}-*"))
-        memory = weights * loaded_bytes(spec, machine, _CONVERTED_BYTES)
-        return memory * MEMORY_MARGIN, 0 if converted else weights * _CONVERTED_BYTES
-    weight_bytes = sum(file.stat().st_size for file in weight_files(source.path))
-    config = json.loads((source.path / "config.json").read_bytes())
-    saved_as = getattr(torch, str(config.get("dtype") or config.get("torch_dtype")), None)
-    stored = saved_as.itemsize if isinstance(saved_as, torch.dtype) else _SAVED_BYTES
-    return weight_bytes / stored * loaded_bytes(spec, machine, stored) * MEMORY_MARGIN, 0
-
-
-def _sorted_in(case: Case, planned: ModelPlan) -> bool:
+def _sorted_in(job: Job, store: Store, resources: Resources, planned: ModelPlan) -> bool:
     """Put a case where it belongs; returns whether it would be measured."""
-    name = case.workload.spec.name
+    name = job.workload.name
     try:
-        case.workload.prompts()
+        resources.prompts(job.workload, job.capture.limit or job.workload.prompts)
     except CannotRun as error:
         planned.lacking[name] = error
         return False
     try:
-        row = case.row
+        case = located(job, resources)
     except CannotRun:  # prompts for an encoder, or masked texts for a model that writes
         return False
-    if row is not None and row.status == "ok" and EXPERIMENTS.keys() <= set(row.experiments):
+    row = store.read(store.path(*case.place))
+    if row is not None and row.status == "ok":
         planned.done.append(name)
         return False
-    if row is not None and row.status == "failed":
+    if row is not None:
         planned.failed.append(name)
     planned.to_do.append(name)
     return True
 
 
 def _estimate(
-    planned: ModelPlan, spec: ModelEntry, workloads: Sequence[WorkloadEntry], measured: Sequence[Row]
+    planned: ModelPlan, entry: ModelEntry, workloads: Sequence[WorkloadEntry], measured: Sequence[Row]
 ) -> None:
     """By what a token took here before: of this model, else of others, by their number of parameters."""
-    own = [row for row in measured if row.model == spec.name]
-    parameters = own[0].parameters if own else spec.parameters
+    own = [row for row in measured if row.model == entry.name]
+    parameters = own[0].parameters if own else entry.parameters
     if not workloads or not measured or parameters is None:
         return
     like = own or list(measured)

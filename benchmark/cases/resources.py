@@ -1,98 +1,106 @@
-"""Models and workloads in a session: found, loaded and read when first needed, at most once."""
+"""What jobs of one process share: files that are located, prompts that are read, and the model that is loaded."""
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
+from benchmark.decoding.prepare import free_memory, load
 from benchmark.errors import CannotRun, ExitBenchError
 from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine, Source, locate
-from benchmark.models.weights import free_memory, load
+from benchmark.models.locate import locate
+from benchmark.models.source import Machine, Source
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.trace.costs import Task
 
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
-    """A value computed at the first call. An error meant for a person is remembered as well, and raised again."""
+class Resources:
+    """Files, prompts and models: each is found, read or loaded when first needed, and an error is raised again.
 
-    def __init__(self, compute: Callable[[], T]) -> None:
-        """Compute nothing yet."""
-        self._compute = compute
-        self._outcome: list[T | ExitBenchError] = []
+    One model is in memory at a time: the last that was asked for.
+    """
 
-    def __call__(self) -> T:
-        """The value, or the error."""
-        if not self._outcome:
-            try:
-                self._outcome.append(self._compute())
-            except ExitBenchError as error:
-                # Without the frames it came from; they would keep a model that failed in memory.
-                error.__context__ = error.__cause__ = None
-                self._outcome.append(error.with_traceback(None))
-        outcome = self._outcome[0]
-        if isinstance(outcome, ExitBenchError):
-            raise outcome.with_traceback(None)  # else it grows by some frames each time
-        return outcome
+    def __init__(self, hub: Hub | None = None, announce: Callable[[str], None] = lambda text: None) -> None:
+        """Touch nothing yet.
 
-    @property
-    def error(self) -> ExitBenchError | None:
-        """The error the first call ended in, if it did."""
-        outcome = self._outcome[0] if self._outcome else None
-        return outcome if isinstance(outcome, ExitBenchError) else None
+        Args:
+            hub: where files come from; by default one that fetches nothing.
+            announce: told before a step that takes long.
+        """
+        self._hub = hub or Hub(download=False)
+        self._announce = announce
+        self._values: dict[Hashable, Any] = {}
+        self._errors: dict[Hashable, ExitBenchError] = {}
+        self._model: tuple[Hashable, LoadedModel] | None = None
 
-    def forget(self) -> None:
-        """Let go of the value, so that the next call computes it anew. An error stays."""
-        if self.error is None:
-            self._outcome.clear()
+    def source(self, entry: ModelEntry, machine: Machine) -> Source:
+        """Return where the files of a model are.
 
+        Raises:
+            CannotRun, InputError: they are not to be had.
+        """
+        return self._once(("source", entry.name), lambda: locate(entry, self._hub, machine))
 
-class Model:
-    """An entry of the model file in a session: located and loaded when first needed, at most once."""
+    def prompts(self, workload: WorkloadEntry, count: int) -> list[Prompt]:
+        """Return the first `count` prompts of a workload.
 
-    def __init__(self, spec: ModelEntry, hub: Hub, machine: Machine, announce: Callable[[str], None]) -> None:
-        """Touch nothing yet; `announce` is told before a step that takes long."""
-        self.spec = spec
-        self._tried_to_load = False
-        self.source: Once[Source] = Once(lambda: locate(spec, hub, machine))
-        self.loaded: Once[LoadedModel] = Once(lambda: self._load(machine, announce))
+        Raises:
+            CannotRun, InputError: the data are not to be had.
+        """
+        return self._once(("prompts", workload.name, count), lambda: read_prompts(workload, count, self._hub))
 
-    def _load(self, machine: Machine, announce: Callable[[str], None]) -> LoadedModel:
-        source = self.source()
-        self._tried_to_load = True
-        announce(f"{self.spec.name}: loading from {source.label}")
-        return load(self.spec, source, machine)
+    def model(self, entry: ModelEntry, machine: Machine) -> LoadedModel:
+        """Return a model, its readout proven; the one before it is freed.
+
+        Raises:
+            CannotRun, InputError, MeasurementError: it cannot be loaded or not be proven.
+        """
+        key = "model", entry.name
+        if self._model is None or self._model[0] != key:
+            source = self.source(entry, machine)
+            self.release()
+            with self._remembered(key):
+                self._announce(f"{entry.name}: loading from {source.label}")
+                self._model = key, load(entry, source, machine)
+        assert self._model is not None
+        return self._model[1]
+
+    def lend(self, entry: ModelEntry, source: Source, model: LoadedModel) -> None:
+        """Let jobs of an entry use a model that is loaded already."""
+        self._values["source", entry.name] = source
+        self._model = ("model", entry.name), model
 
     def release(self) -> None:
-        """Free the memory of the loaded model."""
-        self.loaded.forget()
-        if self._tried_to_load:
+        """Free the memory of the model."""
+        if self._model is not None:
+            self._model = None
             free_memory()
-            self._tried_to_load = False
 
+    def cannot_run(self) -> dict[str, CannotRun]:
+        """Return why models and workloads cannot run here, by name, as far as they were asked for."""
+        return {str(key[1]): error for key, error in self._errors.items() if isinstance(error, CannotRun)}  # type: ignore[index]
 
-class Workload:
-    """A workload in a session: its prompts are read when first needed, at most once."""
+    def _once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        with self._remembered(key):
+            if key not in self._values:
+                self._values[key] = compute()
+            value: T = self._values[key]
+            return value
 
-    def __init__(self, spec: WorkloadEntry, hub: Hub, limit: int | None) -> None:
-        """Touch nothing yet; `limit` is `--limit`."""
-        self.spec = spec
-        self.limited = limit is not None and limit != spec.prompts
-        self.prompts: Once[list[str]] = Once(lambda: read_prompts(spec, limit or spec.prompts, hub))
-
-
-def refuse_misfit(model: str, task: Task, workload: WorkloadEntry) -> None:
-    """Let encoders have masked texts only, and models that write have prompts only.
-
-    Raises:
-        CannotRun: the workload is of the other kind.
-    """
-    if (task == "masked") != (workload.kind == "masked"):
-        raise CannotRun(
-            "masked tokens are for encoder models, prompts for models that write",
-            "choose another workload",
-            f"{model} on {workload.name}",
-        )
+    @contextmanager
+    def _remembered(self, key: Hashable) -> Iterator[None]:
+        """Inside the block an error meant for a person is kept; when one is kept, it is raised at once."""
+        if key in self._errors:
+            raise self._errors[key].with_traceback(None)  # else it grows by some frames each time
+        try:
+            yield
+        except ExitBenchError as error:
+            # Without the frames it came from; they would keep a model that failed in memory.
+            error.__context__ = error.__cause__ = None
+            self._errors[key] = error.with_traceback(None)
+            free_memory()
+            raise

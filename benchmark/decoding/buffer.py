@@ -134,23 +134,20 @@ class ReadingBuffer:
 
     def _read(self, steps: list["_Kept"]) -> None:
         anatomy, device = self._model.anatomy, self._model.device
-        axis = anatomy.batch_axis
+        axis, layers = anatomy.batch_axis, range(anatomy.num_layers)
         going = torch.cat([step.going for step in steps])
         rows = going.nonzero()[:, 0]
         states = [
             torch.cat([step.states[layer].to(device) for step in steps], dim=axis).index_select(axis, rows)
-            for layer in range(anatomy.num_layers)
+            for layer in layers
         ]
         sampled = torch.from_numpy(np.concatenate([step.sampled for step in steps])).to(device)
         # Among the sampled tokens, those whose text had not ended.
         kept = going[sampled].nonzero()[:, 0]
+        parts = [[part.to(device) for step in steps if (part := step.midlayer[layer]) is not None] for layer in layers]
+        # An engine that does not watch the middles of layers hands over none.
         midlayer = [
-            torch.cat(
-                [part.to(device) for step in steps if (part := step.midlayer[layer]) is not None], dim=axis
-            ).index_select(axis, kept)
-            if half is not None and len(kept)
-            else None
-            for layer, half in enumerate(self._model.halves)
+            torch.cat(some, dim=axis).index_select(axis, kept) if some and len(kept) else None for some in parts
         ]
         chosen = Chosen.joined([step.chosen for step in steps]).at(rows)
         self.readings.append(self.reader.read(states, chosen, sampled[rows], midlayer))

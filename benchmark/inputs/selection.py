@@ -1,4 +1,4 @@
-"""Which entries `--model` and `--workload` pick."""
+"""Which entries a person picks by names and globs."""
 
 import difflib
 from collections.abc import Sequence

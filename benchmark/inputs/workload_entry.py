@@ -15,14 +15,19 @@ from benchmark.messages import printable
 class WorkloadSource(Strict):
     """Where the records of a workload are: a file that ships here, one in a package, or one on the hub."""
 
-    file: InnerPath
-    """JSONL, gzipped JSONL or Parquet; beside the YAML file, inside `package`, or inside the hub repository."""
+    file: InnerPath | None = None
+    """JSONL, gzipped JSONL or Parquet; beside the YAML file, inside `package`, or inside the hub repository. Left out,
+    the hub dataset is read by `config` and `split`."""
     package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
     """Installed Python distribution that carries the file. It is read as data and never imported."""
     id: HubId | None = None
     """Dataset id on the hub."""
     revision: Revision | None = None
     """Commit of the hub dataset; `main` when left out."""
+    config: Annotated[str, Field(min_length=1)] | None = None
+    """Configuration of a hub dataset that is read without `file`; its default one when left out."""
+    split: Annotated[str, Field(min_length=1)] | None = None
+    """Split of a hub dataset that is read without `file`."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -30,6 +35,11 @@ class WorkloadSource(Strict):
             raise ValueError("give 'package' or 'id', not both")
         if self.revision and not self.id:
             raise ValueError("'revision' needs 'id'")
+        by_name = self.config is not None or self.split is not None
+        if self.file is None and (self.id is None or self.split is None):
+            raise ValueError("give a 'file', or 'id' and 'split' of a hub dataset")
+        if self.file is not None and by_name:
+            raise ValueError("'config' and 'split' are for a hub dataset without 'file'")
         return self
 
 
@@ -61,6 +71,11 @@ class WorkloadEntry(Strict):
         if (self.field is None) == (self.template is None):
             raise ValueError("give exactly one of 'field' and 'template'")
         return self
+
+    @property
+    def folder(self) -> Path:
+        """Where its YAML file is, and data files beside it."""
+        return Path(self._file).parent
 
     def where(self, field: str) -> str:
         """Address of a field for an error message, such as `chat.yaml: field`."""

@@ -14,7 +14,7 @@ from benchmark.messages import cut, printable, suggest
 class Strict(BaseModel):
     """Base of what is read from YAML: no field that is not declared, and no value of another type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -14,50 +14,55 @@ from pydantic import ValidationError
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from benchmark.cases.case import DEFAULT_BATCH_SIZE
-from benchmark.cases.measure import measure, measured_columns
-from benchmark.cases.model_trace import ModelTrace
-from benchmark.cases.resources import refuse_misfit
-from benchmark.errors import ExitBenchError, InputError
+from benchmark.cases.identity import machine_of, refuse_misfit
+from benchmark.cases.job import Job, run_job
+from benchmark.cases.model_trace import InMemory, ModelTrace
+from benchmark.cases.resources import Resources
+from benchmark.decoding.prepare import prepare
+from benchmark.errors import ExitBenchError, InputError, told
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.fields import Dtype
 from benchmark.inputs.model_entry import ModelEntry, load_models
+from benchmark.inputs.packaged import model_file as usual_model_file
+from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.selection import select
-from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.inputs.settings import CaptureSettings, refuse_below_one
+from benchmark.inputs.workload_entry import WorkloadEntry, WorkloadSource, load_workload
 from benchmark.inputs.yaml_reader import explain
+from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
-from benchmark.models import weights as loading
 from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine, locate
+from benchmark.models.source import Source
 from benchmark.models.tasks import runs_as, task_of
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.trace.sample import SAMPLE, TOP_K, Sampling
+from benchmark.trace.sample import SAMPLE, TOP_K
 
 MAX_NEW_TOKENS = 64
 """Tokens generated for a prompt of the caller's own, unless asked otherwise; most workloads have the same."""
-
-_MODEL_FILES = (Path("models.yaml"), Path(__file__).parents[2] / "models.yaml")
-"""Where `load` looks names up: in the current folder, else in the checkout this package runs from."""
-_KEYWORDS = {"--download": "download=True", "--trust-remote-code": "trust_remote_code=True"}
-_OPTIONS = re.compile("--(?:download|trust-remote-code|dtype|device|max-new-tokens|batch-size|top-k)")
 
 
 @dataclass(frozen=True, repr=False)
 class TraceableModel:
     """A model whose readout is proven, ready for prompts; made by `load` or `wrap`."""
 
-    name: str
+    entry: ModelEntry
+    """What a model file says of it, or would."""
     loaded: LoadedModel
     """The model, its tokenizer, and what was found in it."""
-    batch_size: int = DEFAULT_BATCH_SIZE
-    """The most prompts decoded together, unless `trace` is asked otherwise."""
-    chat_template: bool = True
-    """Whether chat workloads go through the model's chat template, if it has one."""
+    source: Source
+    """Where it is from."""
+    dtype: Dtype | None = None
+    """What its weights were asked to be, if not what the entry says."""
+
+    @property
+    def name(self) -> str:
+        """What rows call it."""
+        return self.entry.name
 
     def trace(
         self,
-        prompts: str | Sequence[str],
+        prompts: str | Path | Sequence[str],
         *,
         max_new_tokens: int | None = None,
         limit: int | None = None,
@@ -71,7 +76,7 @@ class TraceableModel:
         """Decode every prompt greedily, and record what every layer says about every token.
 
         Args:
-            prompts: name of a workload, or a list of texts.
+            prompts: name of a workload, its file, or a list of texts.
             max_new_tokens: tokens a prompt at most; by default the workload's, of texts 64.
             limit: only the first so many prompts; by default as many as a full run of the workload takes.
             chat: whether prompts go through the model's chat template, if it has one. By default those of a chat
@@ -87,44 +92,42 @@ class TraceableModel:
             CannotRun: the data of the workload are not on this machine, or are for another kind of model.
             MeasurementError: no prompt fits the context, the logits are NaN, or memory ran out.
         """
-        _refuse_below_one(max_new_tokens=max_new_tokens, limit=limit, batch_size=batch_size, sample=sample, top_k=top_k)
-        with _in_keywords():
-            workload = None
-            if isinstance(prompts, str):
-                workload = _workload(prompts)
-                refuse_misfit(self.name, self.loaded.task, workload)
-                texts = read_prompts(workload, limit or workload.prompts, Hub(download))
-                max_new_tokens = max_new_tokens or workload.max_new_tokens
-            else:
-                texts = _texts(prompts)[:limit]
-                max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
-            if chat is None:
-                chat = workload is not None and workload.kind == "chat" and self.chat_template
-            # Prompts of one batch end together, so the bar counts tokens.
-            with tqdm(total=len(texts) * max_new_tokens, unit=" tokens", leave=False, disable=None) as bar:
+        for argument, value in (("max_new_tokens", max_new_tokens), ("limit", limit)):
+            refuse_below_one(argument, value)
+        settings = CaptureSettings(
+            device="cuda" if self.loaded.device.type == "cuda" else "cpu",
+            dtype=self.dtype,
+            limit=limit if isinstance(prompts, str | Path) else None,
+            max_new_tokens=max_new_tokens,
+            batch_size=batch_size,
+            seed=seed,
+            top_k=top_k,
+            sample=sample,
+        )
+        if isinstance(prompts, str | Path):
+            workload = _workload(prompts)
+            refuse_misfit(self.name, self.loaded.task, workload)
+            with _naming_arguments():
+                given = read_prompts(workload, limit or workload.prompts, Hub(download))
+            if chat is not None and workload.kind != "masked":
+                workload = workload.model_copy(update={"kind": "chat" if chat else "completion"})
+        else:
+            texts = _texts(prompts)[:limit]
+            workload = _of_texts(texts, self.loaded, bool(chat))
+            given = [Prompt(id=str(number), messages=text) for number, text in enumerate(texts)]
+        job = Job(self.entry, workload, settings, Scoring(seed=seed), tuple(given))
+        store, resources = InMemory(), Resources()
+        resources.lend(self.entry, self.source, self.loaded)
+        # Prompts of one batch end together, so the bar counts tokens.
+        total = len(given) * (max_new_tokens or workload.max_new_tokens)
+        with tqdm(total=total, unit=" tokens", leave=False, disable=None) as bar:
 
-                def advance(tokens: int, _: int) -> None:
-                    bar.update(tokens)
+            def advance(tokens: int, _: int) -> None:
+                bar.update(tokens)
 
-                measurement = measure(
-                    self.loaded,
-                    texts,
-                    chat,
-                    max_new_tokens,
-                    batch_size or self.batch_size,
-                    Sampling(sample, top_k, seed),
-                    advance,
-                )
-        setting = {
-            "model": self.name,
-            "workload": workload.name if workload else None,
-            "device": self.loaded.device.type,
-            "max_new_tokens": max_new_tokens,
-            "seed": seed,
-            "top_k": top_k,
-            **measured_columns(measurement, self.loaded),
-        }
-        return ModelTrace(measurement.capture.trace, tuple(texts), self.loaded.costs, setting)
+            with _naming_arguments():
+                row = run_job(job, store, advance, resources)
+        return ModelTrace(store.trace, tuple(prompt.text for prompt in given), row)
 
     def __repr__(self) -> str:
         """One line."""
@@ -146,7 +149,7 @@ def load(
     Args:
         name: an entry of the model file (its name or hub id), a folder in the transformers layout, a GGUF file, or the
             hub id (organization/name) of any other model.
-        model_file: by default `models.yaml` in the current folder, else that of the checkout.
+        model_file: by default `models.yaml` in the current folder, else that of the package.
         dtype: type of the weights; by default the entry's, else what the checkpoint was saved in.
         device: `auto` is CUDA when there, else the CPU.
         download: fetch the model if it is not on this machine.
@@ -159,13 +162,18 @@ def load(
     """
     _refuse_other(get_args(Dtype), dtype=dtype or "auto")
     _refuse_other(("auto", "cuda", "cpu"), device=device)
-    with _in_keywords():
-        spec = _entry(name, model_file, trust_remote_code)
-        machine = Machine(hardware.choose_device(device), dtype, trust_remote_code)
-        loaded = loading.load(spec, locate(spec, Hub(download), machine), machine)
-    return TraceableModel(
-        spec.name, loaded, spec.batch_size or DEFAULT_BATCH_SIZE, chat_template=spec.chat_template is not False
+    entry = _entry(name, model_file, trust_remote_code)
+    with _naming_arguments():
+        return _loaded(entry, dtype, device, trust_remote_code, Hub(download))
+
+
+def _loaded(entry: ModelEntry, dtype: Dtype | None, device: str, trust_remote_code: bool, hub: Hub) -> TraceableModel:
+    chosen = hardware.choose_device(device)
+    settings = CaptureSettings(
+        device="cuda" if chosen.type == "cuda" else "cpu", dtype=dtype, trust_remote_code=trust_remote_code
     )
+    resources, machine = Resources(hub), machine_of(settings)
+    return TraceableModel(entry, resources.model(entry, machine), resources.source(entry, machine), dtype)
 
 
 def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str | None = None) -> TraceableModel:
@@ -180,31 +188,41 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str |
         name: what the columns call it; by default where it was loaded from, else its class.
 
     Raises:
-        InputError: it is no such model or tokenizer.
+        InputError: they are not a model and a tokenizer of transformers.
         MeasurementError: its readout could not be proven.
     """
     kind = type(model).__name__
     if not isinstance(model, PreTrainedModel):
-        raise InputError(f"wrap: a {kind} is no transformers model; give the PreTrainedModel itself")
+        raise InputError(f"wrap: a {kind} is not a transformers model; give the PreTrainedModel itself")
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise InputError(f"wrap: a {type(tokenizer).__name__} is no transformers tokenizer; give that of the model")
+        raise InputError(f"wrap: a {type(tokenizer).__name__} is not a transformers tokenizer; give that of the model")
     # In memory the class is the truth, whatever the config says that it was saved as.
     task = runs_as(task_of({**model.config.to_dict(), "architectures": [kind]}) or "causal", model)
     if task != "masked" and not model.can_generate():
         raise InputError(f"wrap: a {kind} has no language model head; load it with AutoModelForCausalLM or its like")
-    return TraceableModel(name or Path(model.name_or_path).name or kind, loading.prepare(model, tokenizer, task))
+    title = name or Path(model.name_or_path).name or kind
+    source = Source(Path(model.name_or_path), revision="in-memory", label=f"memory:{kind}", in_memory=task)
+    return TraceableModel(_made_up(title, {"path": title}), prepare(model, tokenizer, task), source)
+
+
+@contextmanager
+def _naming_arguments() -> Iterator[None]:
+    """Inside the block errors end with the argument of Python that is to be changed."""
+    try:
+        yield
+    except ExitBenchError as error:
+        error.args = (told(error, lambda setting: f"the argument {setting}"),)
+        raise
 
 
 def _entry(name: str | Path, model_file: str | Path | None, custom_code: bool) -> ModelEntry:
     """The entry of the model file that is meant, or one made up for a folder, a GGUF file or a hub id."""
-    file = Path(model_file) if model_file is not None else next((file for file in _MODEL_FILES if file.exists()), None)
-    specs = load_models(file) if file is not None else []
+    file = usual_model_file(None if model_file is None else Path(model_file))
+    specs = load_models(file)
     found = [spec for spec in specs if spec.name == name] or [spec for spec in specs if spec.id == name]
     if not found and (_is_path(name) or re.fullmatch(r"[\w.-]+/[\w.-]+", str(name))):
-        return _made_up(name, custom_code)
-    if file is None:
-        raise InputError(f"load: '{name}' is no file, folder or hub id (organization/name); give a model_file of names")
-    place = f"{file}, and is no file, folder or hub id (organization/name)"
+        return _of_no_file(name, custom_code)
+    place = f"{file}, and is not a file, folder or hub id (organization/name)"
     found = found or select(specs, [str(name)], "load:", place)
     if len(found) > 1:
         names = ", ".join(spec.name for spec in found)
@@ -217,27 +235,49 @@ def _is_path(name: str | Path) -> bool:
     return isinstance(name, Path) or text.startswith((".", "/", "~")) or text.endswith(".gguf") or Path(text).exists()
 
 
-def _made_up(name: str | Path, custom_code: bool) -> ModelEntry:
+def _of_no_file(name: str | Path, custom_code: bool) -> ModelEntry:
     """An entry for what no model file lists."""
-    fields: dict[str, Any] = {"id": name}
-    if _is_path(name):
-        path = Path(name).expanduser().absolute()
-        # A folder may be called what an entry may not.
-        title = re.sub(r"[^A-Za-z0-9._+@-]+", "-", path.name.removesuffix(".gguf")).lstrip("._+@-")
-        fields = {"path": str(path), "name": title[:100] or "model"}
+    if not _is_path(name):
+        return _made_up(None, {"id": name, "trust_remote_code": custom_code})
+    path = Path(name).expanduser().absolute()
+    return _made_up(path.name.removesuffix(".gguf"), {"path": str(path), "trust_remote_code": custom_code})
+
+
+def _made_up(title: str | None, fields: dict[str, Any]) -> ModelEntry:
+    """An entry with these fields. A folder may be called what an entry may not."""
+    if title is not None:
+        fields["name"] = re.sub(r"[^A-Za-z0-9._+@-]+", "-", title).lstrip("._+@-")[:100] or "model"
     try:
-        spec = ModelEntry.model_validate({**fields, "trust_remote_code": custom_code})
+        entry = ModelEntry.model_validate(fields)
     except ValidationError as error:
         raise InputError("\n".join(explain(error, "load", ModelEntry))) from None
-    spec._file = "load"
-    return spec
+    entry._file = "load"
+    return entry
 
 
-def _workload(name: str) -> WorkloadEntry:
-    known = {spec.name: spec for spec in load_workloads()}
-    if name not in known:
-        raise InputError(f"trace: no workload is called '{name}'; there are: {', '.join(known)}; texts go in a list")
-    return known[name]
+def _of_texts(texts: Sequence[str], loaded: LoadedModel, chat: bool) -> WorkloadEntry:
+    """A workload of texts that are given."""
+    written: Literal["chat", "completion"] = "chat" if chat else "completion"
+    return WorkloadEntry(
+        name="texts",
+        description="texts given in Python",
+        source=WorkloadSource(file="texts.jsonl"),
+        field="text",
+        kind="masked" if loaded.task == "masked" else written,
+        prompts=len(texts),
+        max_new_tokens=MAX_NEW_TOKENS,
+        licence="of whoever gave them",
+    )
+
+
+def _workload(name: str | Path) -> WorkloadEntry:
+    if isinstance(name, Path) or name.endswith((".yaml", ".yml")):
+        return load_workload(Path(name))
+    workloads = {workload.name: workload for workload in load_workloads()}
+    if name not in workloads:
+        names = ", ".join(workloads)
+        raise InputError(f"trace: no workload is called '{name}'; there are: {names}; texts go in a list")
+    return workloads[name]
 
 
 def _texts(prompts: Sequence[str]) -> list[str]:
@@ -247,28 +287,7 @@ def _texts(prompts: Sequence[str]) -> list[str]:
     return texts
 
 
-def _refuse_below_one(**given: int | None) -> None:
-    for name, value in given.items():
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise InputError(f"{name}: must be a whole number of at least 1, not {value!r}")
-
-
 def _refuse_other(known: Sequence[str], **given: str) -> None:
     for name, value in given.items():
         if value not in known:
             raise InputError(f"{name}: must be one of {', '.join(known)}, not {value!r}")
-
-
-@contextmanager
-def _in_keywords() -> Iterator[None]:
-    """Inside the block errors name the arguments of Python where they would name options of the command line."""
-    try:
-        yield
-    except ExitBenchError as error:
-        said = str(error)
-        error.args = (_OPTIONS.sub(lambda option: _keyword(option.group()), said),)
-        raise
-
-
-def _keyword(option: str) -> str:
-    return _KEYWORDS.get(option, option.removeprefix("--").replace("-", "_"))

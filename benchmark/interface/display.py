@@ -9,37 +9,36 @@ import pandas as pd
 import pytest
 from tqdm import tqdm
 
-from benchmark.cases.case import Case
 from benchmark.decoding.buffer import Progress
-from benchmark.errors import CannotRun
-from benchmark.results.row import Row
+from benchmark.errors import CannotRun, option
+from benchmark.results.row import DECLARED, HEADLINE, Row
 
 _LIVE_SECONDS, _LOGGED_SECONDS = 0.1, 15.0
 _MOST_NAMES, _SHOWN_NAMES = 8, 4
 
 
 class Display:
-    """Progress on the terminal, past pytest's capture."""
+    """Progress on the terminal, past pytest's capture; silent where there is no terminal, as in a worker process."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Write to where pytest itself reports."""
-        self._terminal = config.get_terminal_writer()
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        self._terminal = None if reporter is None else config.get_terminal_writer()
         self._capture = config.pluginmanager.getplugin("capturemanager")
-        self._quiet = config.get_verbosity() < -1
-        self._live = self._terminal.hasmarkup
+        self._quiet = self._terminal is None or config.get_verbosity() < -1
+        self._live = self._terminal is not None and self._terminal.hasmarkup
 
     def announce(self, text: str) -> None:
-        """One line about a step that takes long."""
+        """Print one line about a step that takes long."""
         if not self._quiet:
             self.write(f"\n{text}\n")
 
     @contextmanager
-    def progress(self, case: Case) -> Iterator[Progress]:
-        """A bar of prompts done, with tokens per second, for one case."""
-        name, total = f"{case.model.spec.name} × {case.workload.spec.name}", len(case.workload.prompts())
+    def progress(self, title: str, total: int, max_new_tokens: int) -> Iterator[Progress]:
+        """Show a bar of prompts done, with tokens per second, for one case of so many prompts."""
         bar = tqdm(
             total=total,
-            desc=f"{name}: 0/{total} prompts",
+            desc=f"{title}: 0/{total} prompts",
             bar_format="{desc} |{bar:20}| {elapsed}{postfix}",
             file=self,
             disable=self._quiet,
@@ -51,12 +50,12 @@ class Display:
         def advance(new_tokens: int, finished_prompts: int) -> None:
             nonlocal tokens, finished
             tokens, finished = tokens + new_tokens, finished + finished_prompts
-            bar.set_description_str(f"{name}: {finished}/{total} prompts", refresh=False)
+            bar.set_description_str(f"{title}: {finished}/{total} prompts", refresh=False)
             bar.set_postfix_str(
                 f"{tokens} tokens, {tokens / (time.perf_counter() - start):.1f} tokens/s", refresh=False
             )
             # Prompts of one batch end together, so the bar moves with the tokens.
-            bar.update(max(finished, min(tokens / case.max_new_tokens, total)) - bar.n)
+            bar.update(max(finished, min(tokens / max_new_tokens, total)) - bar.n)
 
         if not self._quiet:
             self.write("\n")
@@ -65,8 +64,9 @@ class Display:
 
     def write(self, text: str) -> None:
         """Print as it stands; makes the display the file that tqdm writes to. A log gets lines, not overprints."""
-        with self._uncaptured():
-            self._terminal.write(text if self._live else text.replace("\r", "\n"), flush=True)
+        if self._terminal is not None:
+            with self._uncaptured():
+                self._terminal.write(text if self._live else text.replace("\r", "\n"), flush=True)
 
     def flush(self) -> None:
         """Nothing is held back."""
@@ -94,7 +94,8 @@ def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
     """Why models or workloads did not run, those with the same reason and remedy together."""
     groups: dict[tuple[str, str], list[str]] = {}
     for name, error in skipped.items():
-        groups.setdefault((error.reason, error.remedy), []).append(f"{name} ({error.detail})" if error.detail else name)
+        remedy = f"{error.remedy} ({option(error.setting)})" if error.setting else error.remedy
+        groups.setdefault((error.reason, remedy), []).append(f"{name} ({error.detail})" if error.detail else name)
     lines = []
     for (reason, remedy), names in groups.items():
         lines.append(f"{reason}; {remedy}:")
@@ -107,26 +108,17 @@ def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
 
 
 def _line(row: Row) -> dict[str, str]:
-    return {
-        "workload": f"{row.workload}{'*' if row.limited else ''}",
-        "tokens": str(row.tokens),
-        "exit": _number(row.exit_layer_mean, 2),
-        "settled": _number(row.exit_layer_settled_mean, 2),
-        "skip ratio": _interval(row),
-        "chance": _number(row.skip_ratio_chance, 3),
-        "EAS": _number(row.eas, 3),
-        "bound": _number(row.speedup_bound_layers, 2),
-        "+head": _number(row.speedup_bound_head, 2),
-        "+cache": _number(row.speedup_bound_kv, 2),
-    }
+    shown = {"workload": f"{row.workload}{'*' if row.limited else ''}", "tokens": str(row.tokens)}
+    return shown | {DECLARED[name].title: _cell(row, name) for name in HEADLINE}
+
+
+def _cell(row: Row, name: str) -> str:
+    column = DECLARED[name]
+    ends = [getattr(row, f"{name}_ci_{end}", None) for end in ("low", "high")] if name == "skip_ratio" else []
+    low, high = (_number(end, column.digits) for end in ends) if ends else ("", "")
+    text = _number(getattr(row, name), column.digits)
+    return f"{text} [{low}, {high}]" if low else text
 
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
-
-
-def _interval(row: Row) -> str:
-    text = _number(row.skip_ratio, 3)
-    if row.skip_ratio_ci_low is None:
-        return text
-    return f"{text} [{_number(row.skip_ratio_ci_low, 3)}, {_number(row.skip_ratio_ci_high, 3)}]"

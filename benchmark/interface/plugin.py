@@ -1,233 +1,153 @@
 """The pytest plugin: options, fixtures, parametrization, and what a session prints.
 
-A suite is any test that asks for the fixture `case`; it is run once for every selected (model, workload).
+A suite is any test that asks for the fixture `case`; it is run once for every selected (model, workload). In a session
+without such a test the plugin does nothing: it reads no file and prints nothing. So modules that take long to import
+are imported when they are needed.
 """
 
-from argparse import ArgumentTypeError
-from collections.abc import Generator, Iterator
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmark.cases.case import Case, Settings
-from benchmark.cases.resources import Model, Workload
-from benchmark.errors import CannotRun, ExitBenchError, InputError
-from benchmark.inputs.catalog import load_workloads
-from benchmark.inputs.model_entry import load_models
-from benchmark.inputs.selection import select
-from benchmark.interface.display import Display, results_table, skipped_lines
-from benchmark.metrics.experiments import TAU, Choices, Record
-from benchmark.models import hardware
-from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine
-from benchmark.results.store import Store
-from benchmark.results.versions import remark
-from benchmark.trace.record import Trace
-from benchmark.trace.sample import SAMPLE, TOP_K
+from benchmark.errors import CannotRun, ExitBenchError, InputError, told
+from benchmark.interface.options import Options, add_options
 
+if TYPE_CHECKING:
+    from benchmark.cases.case import Case
+    from benchmark.inputs.model_entry import ModelEntry
+    from benchmark.inputs.workload_entry import WorkloadEntry
+    from benchmark.interface.pytest_session import Ended, MeasuringSession
+    from benchmark.results.row import Row
+    from benchmark.trace.record import Trace
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the command line of a measurement."""
-    group = parser.getgroup("exitbench", "measuring early-exit potential")
-    add = group.addoption
-    add("--model-file", type=Path, metavar="FILE", help="models to measure (default: models.yaml beside conftest.py)")
-    add(
-        "--model", action="append", default=[], metavar="NAME", help="only these models; exact name or glob, repeatable"
-    )
-    add("--workload", action="append", default=[], metavar="NAME", help="only these workloads; likewise")
-    add("--limit", type=_positive, metavar="N", help="first N prompts of each workload; rows are marked 'limited'")
-    add("--max-new-tokens", type=_positive, metavar="N", help="tokens a prompt (default: the workload's)")
-    add("--batch-size", type=_positive, metavar="N", help="prompts decoded together (default: the entry's, else 16)")
-    add("--dtype", choices=("float32", "bfloat16", "float16"), help="type of the weights (default: the entry's)")
-    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="auto: CUDA when there, else CPU (default)")
-    add("--results-dir", type=Path, metavar="DIR", help="where rows are written (default: results/local)")
-    add(
-        "--rerun",
-        choices=("all", "failed", "missing"),
-        help="all: measure finished cases again; failed: only cases that failed before; missing: only cases never "
-        "measured (default: whatever is not finished)",
-    )
-    add("--download", action="store_true", help="fetch models and datasets that are not on this machine")
-    add("--trust-remote-code", action="store_true", help="let entries with 'trust_remote_code: true' run their code")
-    add("--alpha", type=_fraction, default=0.5, help="weight of similarity against depth in EAS, 0 to 1 (default 0.5)")
-    add("--top-k", type=_positive, default=TOP_K, metavar="K", help=f"K of the top-K similarity (default {TOP_K})")
-    add("--tau", type=_thresholds, default=TAU, metavar="T,T,…", help="thresholds of the tau-oracle, -1 to 1 each")
-    add(
-        "--sample",
-        type=_sample,
-        default=SAMPLE,
-        metavar="N|all",
-        help="tokens of a case that are looked at with all their logits, for top-K, entropy, divergence, ranks, chance "
-        f"and halves of layers (default {SAMPLE})",
-    )
-    add("--seed", type=int, default=0, help="seed of the intervals, of the sample and of masking (default 0)")
-
-
-class Session:
-    """What one pytest session measures: its models, workloads and settings, and what has come of them so far."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        """Read the model file, the workloads and the options.
-
-        Raises:
-            InputError: any of them is wrong.
-        """
-        option = config.getoption
-        self.model_file: Path = option("--model-file") or config.rootpath / "models.yaml"
-        self.rerun: str | None = option("--rerun")
-        self.display = Display(config)
-        self.store = Store(option("--results-dir") or config.rootpath / "results" / "local")
-        self.cases: dict[tuple[str, str], Case] = {}
-        """By the names of model and workload: all experiments of a case share it."""
-        self.case_of: dict[str, Case] = {}
-        """By the node ids of tests."""
-        self.extra_info: dict[Case, dict[str, Any]] = {}
-        """What pytest-benchmark tells of the test that measured a case: the headline of all its experiments."""
-        machine = Machine(hardware.choose_device(option("--device")), option("--dtype"), option("--trust-remote-code"))
-        self.settings = Settings(
-            machine=machine,
-            limit=option("--limit"),
-            max_new_tokens=option("--max-new-tokens"),
-            batch_size=option("--batch-size"),
-            alpha=option("--alpha"),
-            seed=option("--seed"),
-            tau=option("--tau"),
-            top_k=option("--top-k"),
-            sample=option("--sample"),
-        )
-        hub = Hub(download=option("--download"))
-        models = select(load_models(self.model_file), option("--model"), "--model", str(self.model_file))
-        workloads = select(load_workloads(), option("--workload"), "--workload", "the workloads")
-        self.models = [Model(spec, hub, machine, self.display.announce) for spec in models]
-        self.workloads = [Workload(spec, hub, self.settings.limit) for spec in workloads]
-
-    def cannot_run(self) -> dict[str, CannotRun]:
-        """Models and workloads that turned out not to be runnable here, by name."""
-        found = {model.spec.name: model.source.error or model.loaded.error for model in self.models}
-        found |= {workload.spec.name: workload.prompts.error for workload in self.workloads}
-        return {name: error for name, error in found.items() if isinstance(error, CannotRun)}
-
-
-_session = pytest.StashKey[Session]()
+_SESSION = pytest.StashKey["MeasuringSession"]()
+_ERROR = pytest.StashKey[InputError]()
+"""What is wrong with what is asked for, until collection has ended and it can be told."""
+_DISPLAY = pytest.StashKey[Any]()
+_CASES = pytest.StashKey[dict[str, tuple[str, str]]]()
+"""Names of model and workload, by the node ids of tests that asked for their case."""
+_OF_WORKERS = pytest.StashKey[list["Ended"]]()
 _CANNOT_RUN = "cannot run here: "
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection(session: pytest.Session) -> None:
-    """Read what is to be measured, before anything is collected; a mistake ends the session with one message."""
-    try:
-        session.config.stash[_session] = Session(session.config)
-    except InputError as error:
-        raise pytest.UsageError(str(error)) from None
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser
+) -> Generator[None, object, object]:
+    """Declare the options behind those of everybody else, whose names stay theirs."""
+    result = yield
+    add_options(parser, early_config)
+    return result
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Say where the work will happen, most of all when `auto` found no GPU."""
-    try:
-        device = hardware.choose_device(config.getoption("--device"))
-    except InputError as error:
-        raise pytest.UsageError(str(error)) from None
-    why = " (no CUDA device found)" if config.getoption("--device") == "auto" and device.type == "cpu" else ""
-    return f"exitbench: on {device.type}{why}: {hardware.accelerator(device)}"
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Tell a mistake in the options before anything is collected."""
+    if Options.given(session.config):
+        _begin(session.config)
+        _tell_mistakes(session.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a case of every (model, workload) for each test that asks for one."""
     if "case" not in metafunc.fixturenames:
         return
-    session = metafunc.config.stash[_session]
+    session = _begin(metafunc.config)
+    models = session.models if session else []
+    workloads = session.workloads if session else []
     # Of module scope, so that pytest brings together all cases of a model in a file of `suites/`. The first file that
-    # runs measures; the others find the traces there, and load no model.
-    models = [model.spec.name for model in session.models]
-    metafunc.parametrize("model", session.models, ids=models, indirect=True, scope="module")
-    workloads = [workload.spec.name for workload in session.workloads]
-    metafunc.parametrize("workload", session.workloads, ids=workloads)
+    # runs measures; the others find the rows there, and load no model.
+    metafunc.parametrize("model", models, ids=[model.name for model in models], indirect=True, scope="module")
+    metafunc.parametrize("workload", workloads, ids=[workload.name for workload in workloads])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Learn which experiments the collected suites declare."""
+    session = config.stash.get(_SESSION, None)
+    modules = {item.module for item in items if isinstance(item, pytest.Function) and _measures(item)}
+    if session is None or not modules:
+        return
+    from benchmark.results.suites import experiments_in, refuse_clashes
+
+    for module in sorted(modules, key=lambda module: str(module.__file__)):
+        if own := [experiment for experiment in experiments_in(module) if experiment not in session.own]:
+            session.own += own
+            session.suites.append(Path(str(module.__file__)))
+    try:
+        refuse_clashes(session.own)
+    except InputError as error:
+        config.stash[_ERROR] = error
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Notice a results folder that cannot be written before anything is measured."""
-    measures = any("case" in getattr(item, "fixturenames", ()) for item in session.items)
-    if measures and not session.config.option.collectonly:
-        try:
-            session.config.stash[_session].store.check_writable()
-        except InputError as error:
-            raise pytest.UsageError(str(error)) from None
+    """Tell mistakes, notice a results folder that cannot be written, and let a request to stop end the session well."""
+    _tell_mistakes(session.config)
+    measuring = session.config.stash.get(_SESSION, None)
+    if measuring is None or not any(map(_measures, session.items)) or session.config.option.collectonly:
+        return
+    try:
+        measuring.store.check_writable()
+    except InputError as error:
+        raise pytest.UsageError(told(error)) from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    """Say where the work will happen, most of all when `auto` found no GPU."""
+    session = config.stash.get(_SESSION, None)
+    if session is None:
+        return None
+    from benchmark.models import hardware
+
+    auto = Options.of(config).device == "auto"
+    why = " (no CUDA device found)" if auto and session.device.type == "cpu" else ""
+    return f"exitbench: on {session.device.type}{why}: {hardware.accelerator(session.device)}"
 
 
 @pytest.fixture(scope="module")
-def model(request: pytest.FixtureRequest) -> Iterator[Model]:
-    """An entry of the model file; located and loaded when first used, freed after its last case."""
+def model(request: pytest.FixtureRequest) -> "Iterator[ModelEntry]":
+    """An entry of the model file; what is loaded of it is freed after its last case."""
     yield request.param
-    request.param.release()
-
-
-@pytest.fixture(scope="session")
-def display(request: pytest.FixtureRequest) -> Display:
-    """Progress on the terminal."""
-    return request.config.stash[_session].display
+    request.config.stash[_SESSION].release()
 
 
 @pytest.fixture
-def case(model: Model, workload: Workload, request: pytest.FixtureRequest) -> Case:
-    """The case of this test; the test is skipped when an earlier run has finished its experiment."""
-    session = request.config.stash[_session]
-    names = model.spec.name, workload.spec.name
-    case = session.cases.get(names) or Case(model, workload, session.settings, session.store)
-    earlier = case.earlier
-    session.cases[names] = session.case_of[request.node.nodeid] = case
-    if session.rerun == "failed" and earlier is None:
-        pytest.skip("never measured; --rerun failed only repeats failures")
-    done = earlier is not None and earlier.status == "ok" and _experiment(request) in earlier.experiments
-    if done and session.rerun != "all":
-        pytest.skip(f"measured before: {case.path}; --rerun all measures it again")
-    if earlier is not None and earlier.status == "failed" and session.rerun == "missing":
-        pytest.skip(f"failed before: {earlier.error}; --rerun failed tries again")
-    return case
+def case(model: "ModelEntry", workload: "WorkloadEntry", request: pytest.FixtureRequest) -> "Case":
+    """A model on a workload, measured: by the first test that asks, or by an earlier run.
+
+    It has `row`, `trace`, `scoring`, `costs`, and `columns(EXPERIMENT)`. The test is skipped when it is of an
+    experiment (`test_<name>`) that an earlier run has finished.
+    """
+    session, display = request.config.stash[_SESSION], request.config.stash[_DISPLAY]
+    request.config.stash[_CASES][request.node.nodeid] = model.name, workload.name
+    experiment = request.function.__name__.removeprefix("test_")
+
+    def timed(measure: "Callable[[], Row]") -> "Row":
+        if not request.config.pluginmanager.has_plugin("benchmark"):
+            return measure()
+        benchmark = request.getfixturevalue("benchmark")
+        row: Row = benchmark.pedantic(measure)
+        benchmark.extra_info.update(row.headline())
+        return row
+
+    return session.case(model, workload, experiment, timed, display.progress)
 
 
 @pytest.fixture
-def trace(case: Case, display: Display, benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Trace:
-    """The tokens of the case with all their exits: measured by the first experiment that asks, read from disk if an
-    earlier run has."""
-    if case.trace is None and request.config.stash[_session].rerun != "all":
-        case.read()
-    if case.trace is None:
-        case.model.loaded()  # so that the time to load is not the case's
-        with display.progress(case) as progress:
-            benchmark.pedantic(case.measure, args=(progress,))
-        request.config.stash[_session].extra_info[case] = benchmark.extra_info
-    assert case.trace is not None
+def trace(case: "Case") -> "Trace":
+    """The tokens of the case with all their exits."""
     return case.trace
-
-
-@pytest.fixture
-def choices(case: Case, trace: Trace) -> Choices:
-    """What the columns of the case depend on besides its trace."""
-    return case.choices
-
-
-@pytest.fixture
-def record(case: Case, request: pytest.FixtureRequest) -> Record:
-    """Adds columns to the row of the case, under the name of the experiment: the test's, without `test_`."""
-    extra_info = request.config.stash[_session].extra_info
-
-    def add(columns: dict[str, Any]) -> None:
-        row = case.record(_experiment(request), columns)
-        extra_info.get(case, {}).update(row.headline())
-
-    return add
-
-
-def _experiment(request: pytest.FixtureRequest) -> str:
-    return request.function.__name__.removeprefix("test_")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Skip what cannot run here; say what is wrong in one line, and leave a row that says why a case failed."""
+    """Skip what cannot run here, and say what is wrong in one line."""
     with _reported(item):
         return (yield)
 
@@ -243,7 +163,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A case that fails while it is measured has failed; pytest would call that an error, being in a fixture."""
     report = yield
-    if report.failed and report.when == "setup" and item.nodeid in item.config.stash[_session].case_of:
+    if report.failed and report.when == "setup" and item.nodeid in item.config.stash.get(_CASES, {}):
         report.when = "call"
     return report
 
@@ -256,84 +176,114 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Bring the folder's table up to date."""
-    measured = session.config.stash.get(_session, None)
-    if measured is not None and measured.cases:
-        measured.store.write_table()
+    """Bring the folder's table up to date; a worker process tells the session what it has done."""
+    config = session.config
+    measuring = config.stash.get(_SESSION, None)
+    if measuring is None:
+        return
+    if measuring.ended.rows:
+        measuring.store.write_table()
+    if (output := getattr(config, "workeroutput", None)) is not None:
+        from benchmark.interface.workers import packed
+
+        output["exitbench"] = packed(measuring.report())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker process of pytest-xdist has done."""
+    if (output := getattr(node, "workeroutput", {}).get("exitbench")) is not None:
+        from benchmark.interface.workers import unpacked
+
+        node.config.stash.setdefault(_OF_WORKERS, []).append(unpacked(output))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the cases of a model in one process, which loads it once; in other sessions pytest-xdist schedules."""
+    if (session := config.stash.get(_SESSION, None)) is None:
+        return None
+    from benchmark.interface.workers import scheduler
+
+    return scheduler(config, log, [model.name for model in session.models])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> Generator[None]:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> Generator[None]:
     """End with what was not measured and why, the results, and where they are."""
     yield
-    session = config.stash.get(_session, None)
+    session = config.stash.get(_SESSION, None)
     if session is None or config.option.collectonly:
         return
-    earlier = [case for case in session.cases.values() if case.earlier is not None and not case.measured]
-    skipped = session.cannot_run()
-    if skipped or earlier:
-        terminalreporter.section("not measured now")
-        for line in skipped_lines(skipped, terminalreporter._tw.fullwidth):
+    from benchmark.interface.summary import summary
+
+    selected = getattr(terminalreporter, "_session", None)
+    items = getattr(selected, "items", [])
+    cases = {item.nodeid: item.callspec.params for item in items if _measures(item) and hasattr(item, "callspec")}
+    pairs = {(params["model"].name, params["workload"].name): params for params in cases.values()}
+    interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    ended = [session.report(), *config.stash.get(_OF_WORKERS, [])]
+    asked = [(params["model"], params["workload"]) for params in pairs.values()] if interrupted else []
+    for title, lines in summary(session, ended, asked, terminalreporter._tw.fullwidth):
+        terminalreporter.section(title)
+        for line in lines:
             terminalreporter.line(line)
-        if earlier:
-            ended = f"{len(earlier)} {'case' if len(earlier) == 1 else 'cases'} ended in an earlier run"
-            terminalreporter.line(f"{ended}; --rerun all|failed repeats them")
-    if session.cases:
-        rows = [row for case in session.cases.values() if (row := case.row) is not None]
-        terminalreporter.section("exitbench results")
-        failed = sum(row.status == "failed" for row in rows)
-        terminalreporter.line(results_table(rows))
-        terminalreporter.line(
-            f"\n{len(rows) - failed} measured, {failed} failed, in {session.store.folder} (table.csv: all rows there)"
-        )
-        if (others := remark(session.store.folder)) is not None:
-            terminalreporter.line(others)
+
+
+def _begin(config: pytest.Config) -> "MeasuringSession | None":
+    """The session, begun when first asked for; None if what is asked for is wrong."""
+    if _SESSION in config.stash or _ERROR in config.stash:
+        return config.stash.get(_SESSION, None)
+    from benchmark.inputs.catalog import load_workloads
+    from benchmark.inputs.model_entry import load_models
+    from benchmark.inputs.packaged import model_file
+    from benchmark.inputs.selection import select
+
+    options = Options.of(config)
+    try:
+        # A mistyped name is told before torch and transformers are imported, which takes seconds.
+        file = model_file(options.model_file)
+        models = select(load_models(file), options.model, "--model", str(file))
+        workloads = load_workloads(options.workload_file)
+        if options.workload_file and not options.workload:
+            workloads = workloads[-len(options.workload_file) :]
+        workloads = select(workloads, options.workload, "--workload", "the workloads")
+
+        from benchmark.interface.display import Display
+        from benchmark.interface.pytest_session import MeasuringSession
+
+        config.stash[_DISPLAY] = display = Display(config)
+        config.stash[_CASES] = {}
+        config.stash[_SESSION] = MeasuringSession(options, models, workloads, display.announce)
+    except InputError as error:
+        config.stash[_ERROR] = error
+    return config.stash.get(_SESSION, None)
+
+
+def _tell_mistakes(config: pytest.Config) -> None:
+    if (error := config.stash.get(_ERROR, None)) is not None:
+        raise pytest.UsageError(told(error))
+
+
+def _measures(item: pytest.Item) -> bool:
+    return "case" in getattr(item, "fixturenames", ())
+
+
+def _stop(number: int, _: object) -> None:
+    """End the session as Ctrl-C does: with a summary and a table."""
+    signal.signal(number, signal.SIG_IGN)  # once is enough
+    raise KeyboardInterrupt
 
 
 @contextmanager
 def _reported(item: pytest.Item) -> Iterator[None]:
-    """Inside the block our own errors become a skip or a failure without a traceback; a failure leaves a row."""
+    """Inside the block our own errors become a skip or a failure without a traceback."""
     try:
         yield
     except CannotRun as error:
-        pytest.skip(f"{_CANNOT_RUN}{error}")
-    except pytest.skip.Exception:
-        raise
-    except Exception as error:
-        case = item.config.stash[_session].case_of.get(item.nodeid)
-        if case is not None:
-            case.record_failure(error)
-        if not isinstance(error, ExitBenchError):
-            raise
+        pytest.skip(f"{_CANNOT_RUN}{told(error)}")
+    except ExitBenchError as error:
         # Without `from None` pytest prints the message twice, as an error that happened while handling itself.
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"must be a whole number of at least 1, not '{text}'")
-    return int(text)
-
-
-def _fraction(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise ArgumentTypeError(f"must be a number between 0 and 1, not '{text}'")
-    return number
-
-
-def _thresholds(text: str) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = (2.0,)
-    if not all(-1 <= number <= 1 for number in numbers):
-        raise ArgumentTypeError(f"must be numbers between -1 and 1 with commas between them, not '{text}'")
-    return numbers
-
-
-def _sample(text: str) -> int | None:
-    return None if text == "all" else _positive(text)
+        raise pytest.fail.Exception(told(error), pytrace=False) from None

@@ -1,6 +1,7 @@
 """Means over groups of tokens."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +30,14 @@ def group_means(
 def mean(values: NDArray[np.bool_] | NDArray[np.int64]) -> float | None:
     """The mean, or None of nothing."""
     return float(values.mean()) if len(values) else None
+
+
+def mean_of_layers(array: NDArray[Any]) -> list[float] | None:
+    """Return the mean over tokens of each layer: tokens × L → L.
+
+    None where there are no tokens, or where what could not be observed is NaN.
+    """
+    if len(array) == 0 or np.isnan(array).any():
+        return None
+    means: list[float] = array.mean(axis=0, dtype=np.float64).tolist()
+    return means

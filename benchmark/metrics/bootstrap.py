@@ -78,3 +78,15 @@ def _times_drawn(rng: np.random.Generator, n: int) -> NDArray[np.float64]:
     drawn = rng.integers(n, size=(_BLOCK, n)) + n * np.arange(_BLOCK)[:, None]
     # As floats, because whole numbers have no fast matrix product.
     return np.bincount(drawn.reshape(-1), minlength=_BLOCK * n).reshape(_BLOCK, n).astype(np.float64)
+
+
+def interval_columns(
+    column: str,
+    values: NDArray[np.floating],
+    prompt: NDArray[np.integer],
+    seed: int,
+    statistic: Statistic = plain_mean,
+) -> dict[str, float | None]:
+    """Return the two ends of the interval of a column by their names; null with one prompt."""
+    low, high = bootstrap_interval(values, prompt, seed, statistic) or (None, None)
+    return {f"{column}_ci_low": low, f"{column}_ci_high": high}

@@ -11,11 +11,11 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-import filelock
 import gguf
 import torch
 import transformers
 
+from benchmark.atomic_files import locked
 from benchmark.errors import InputError
 
 _MANIFEST = "manifest.json"
@@ -55,7 +55,7 @@ def converted(path: Path, sha256: str, where: str) -> Path:
     _refuse_damaged(path, where)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder.with_name(f"{folder.name}.lock")):
+        with locked(folder):
             if not _complete(folder):
                 _convert(path, folder, where)
     except OSError as error:

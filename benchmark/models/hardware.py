@@ -21,7 +21,7 @@ def choose_device(requested: str) -> torch.device:
         InputError: `cuda` was asked for and torch sees none.
     """
     if requested == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch sees no CUDA device here; use --device auto or cpu")
+        raise InputError("device cuda: torch sees no CUDA device here; use auto or cpu", "device")
     if requested == "auto":
         requested = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(requested)

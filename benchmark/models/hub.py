@@ -1,7 +1,7 @@
 """Files of hub repositories: those already on this machine and, only when asked for, those to be fetched.
 
-Without `--download` nothing here touches the network. With it, an unreachable hub is noticed at the first request and
-remembered, so that forty models do not wait for forty time-outs.
+Without permission to download nothing here touches the network. With it, an unreachable hub is noticed at the first
+request and remembered, so that forty models do not wait for forty time-outs.
 """
 
 import json
@@ -113,7 +113,7 @@ class Hub:
             InputError: the id, the revision or the file does not exist.
         """
         source, repo = spec.source, spec.source.id
-        assert repo is not None
+        assert repo is not None and source.file is not None
         cached = huggingface_hub.try_to_load_from_cache(
             repo, source.file, revision=source.revision, repo_type="dataset"
         )
@@ -124,9 +124,9 @@ class Hub:
         info = self._info(repo, source.revision, "dataset", lambda field: spec.where(f"source.{field}"))
         if source.file not in {item.rfilename for item in info.siblings or []}:
             raise InputError(f"{spec.where('source.file')}: {repo} has no file '{source.file}'")
+        file, revision = source.file, source.revision
         return self._get(
-            repo,
-            lambda: huggingface_hub.hf_hub_download(repo, source.file, repo_type="dataset", revision=source.revision),
+            repo, lambda: huggingface_hub.hf_hub_download(repo, file, repo_type="dataset", revision=revision)
         )
 
     def _info(self, repo: str, revision: str | None, kind: str, where: Describe) -> Any:

@@ -6,7 +6,6 @@ Everything in this module is cheap: no weights are read, and nothing is download
 import hashlib
 import importlib.util
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -17,11 +16,12 @@ from transformers import __version__ as transformers_version
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import hardware
+from benchmark.models.footprint import BYTES, loaded_bytes, refuse_large, refuse_unfit_weights
 from benchmark.models.gguf_convert import file_sha256
 from benchmark.models.gguf_header import num_weights
 from benchmark.models.hub import Hub, weight_files
+from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import task_of
-from benchmark.trace.costs import Task
 
 # Libraries that checkpoints saved in a quantized form need; methods that are missing here need none of their own.
 _QUANTIZERS = {
@@ -36,45 +36,8 @@ _QUANTIZERS = {
     "eetq": "eetq",
     "higgs": "flute",
 }
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 _SMALL_FILE = 50_000_000
-MEMORY_MARGIN = 1.2
-"""Weights, plus room for activations, the KV cache and one step's logits."""
 _CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the files of a model are, and what exactly they are."""
-
-    path: Path
-    """Folder in the transformers layout, or a GGUF file."""
-    revision: str
-    """Hub commit, `sha256:…` of a GGUF file, or `folder:…`, a fingerprint of a local folder."""
-    label: str
-    """How the row names it, without paths of this machine: `hub:…`, `package:…`, `path:…`."""
-
-    @property
-    def is_gguf(self) -> bool:
-        """Whether the source is a single GGUF file."""
-        return self.path.is_file()
-
-    @property
-    def task(self) -> Task:
-        """How the model is run; GGUF files hold causal models."""
-        config = {} if self.is_gguf else json.loads((self.path / "config.json").read_bytes())
-        return task_of(config) or "causal"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the requirements of a model are held against."""
-
-    device: torch.device
-    dtype: str | None
-    """`--dtype`, which wins over the entry's."""
-    trust_remote_code: bool
-    """`--trust-remote-code`; the entry must say so as well."""
 
 
 def locate(spec: ModelEntry, hub: Hub, machine: Machine) -> Source:
@@ -87,7 +50,9 @@ def locate(spec: ModelEntry, hub: Hub, machine: Machine) -> Source:
     if spec.quantization is not None and importlib.util.find_spec("bitsandbytes") is None:
         raise CannotRun(f"quantization {spec.quantization} needs bitsandbytes", "python -m pip install bitsandbytes")
     if spec.trust_remote_code and not machine.trust_remote_code:
-        raise CannotRun("runs code of its own repository", "add --trust-remote-code if you trust it")
+        raise CannotRun(
+            "runs code of its own repository", "allow remote code if you trust it", setting="trust_remote_code"
+        )
     if spec.package is not None:
         return _in_package(spec, machine)
     if spec.path is not None:
@@ -122,7 +87,7 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
     if not path.is_dir():
         raise InputError(f"{where}: no such {'file or folder' if spec.checkpoint is None else 'folder'}: {path}")
     if not (path / "config.json").is_file():
-        raise InputError(f"{where}: {path} has no config.json, so it is no transformers model")
+        raise InputError(f"{where}: {path} has no config.json, so it is not a transformers model")
     if not weight_files(path):
         raise InputError(f"{where}: {path} has no complete set of safetensors or PyTorch weights")
     _refuse_unfit_folder(spec, path, machine)
@@ -148,8 +113,8 @@ def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
     except ValueError as error:
         raise InputError(f"{where}: {path} is not a complete GGUF file ({error}); fetch it again") from None
     # Converted once, in main memory and float32, and then loaded in the type that is asked for.
-    _refuse_large(weights * _BYTES["float32"], hardware.free_memory(_CPU), _CPU, "use a larger machine")
-    _refuse_unfit_weights(int(weights * loaded_bytes(spec, machine, _BYTES["float32"])), spec, machine)
+    refuse_large(weights * BYTES["float32"], hardware.free_memory(_CPU), _CPU, "use a larger machine")
+    refuse_unfit_weights(int(weights * loaded_bytes(spec, machine, BYTES["float32"])), spec, machine)
     stat = path.stat()
     return Source(path, revision=f"sha256:{_sha256(path, stat.st_size, stat.st_mtime_ns)}", label=label)
 
@@ -173,11 +138,11 @@ def _refuse_unfit(spec: ModelEntry, config_file: Path, weight_bytes: int, machin
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: {config_file} is not JSON: {error}") from None
     if not isinstance(config, dict):
-        raise InputError(f"{where}: {config_file} is no JSON object")
+        raise InputError(f"{where}: {config_file} is not a JSON object")
     if task_of(config) is None and not spec.trust_remote_code:
         what = "has custom code" if "auto_map" in config else f"is of type '{config.get('model_type')}'"
         remedy = (
-            "add trust_remote_code: true to the entry and --trust-remote-code if you trust it"
+            "add trust_remote_code: true to the entry, and allow it for the run, if you trust it"
             if "auto_map" in config
             else "use a release of transformers that has a language model of this type"
         )
@@ -190,28 +155,7 @@ def _refuse_unfit(spec: ModelEntry, config_file: Path, weight_bytes: int, machin
             f"the checkpoint is quantized with {method}, which is not installed",
             f"python -m pip install {library}",
         )
-    stored = _BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
+    stored = BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
     converted = method is None or spec.quantization is not None
     factor = loaded_bytes(spec, machine, stored) / stored if converted else 1.0
-    _refuse_unfit_weights(int(weight_bytes * factor), spec, machine)
-
-
-def loaded_bytes(spec: ModelEntry, machine: Machine, stored: int) -> float:
-    """Bytes a weight takes once it is loaded; `stored` when it keeps the type it was saved in."""
-    if spec.quantization is not None:
-        return {"8bit": 1.0, "4bit": 0.5}[spec.quantization]
-    return _BYTES.get(machine.dtype or spec.dtype, stored)
-
-
-def _refuse_unfit_weights(weight_bytes: int, spec: ModelEntry, machine: Machine) -> None:
-    free = hardware.free_memory_everywhere() if spec.device_map else hardware.free_memory(machine.device)
-    remedy = "use a larger machine, a smaller --dtype, or 'quantization' or 'device_map' in the entry"
-    _refuse_large(weight_bytes, free, machine.device, remedy)
-
-
-def _refuse_large(weight_bytes: int, free: int, device: torch.device, remedy: str) -> None:
-    needed = int(weight_bytes * MEMORY_MARGIN)
-    if needed > free:
-        raise CannotRun(
-            f"needs about {needed / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {device.type}", remedy
-        )
+    refuse_unfit_weights(int(weight_bytes * factor), spec, machine)

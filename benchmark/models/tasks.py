@@ -62,7 +62,7 @@ def runs_as(task: Task, model: PreTrainedModel) -> Task:
     return "causal" if task == "encoder-decoder" and not model.config.is_encoder_decoder else task
 
 
-def encode(model: PreTrainedModel, task: Task, ids: Tensor) -> ModelOutput | None:
+def run_encoder(model: PreTrainedModel, task: Task, ids: Tensor) -> ModelOutput | None:
     """Output of an encoder-decoder's encoder for ids (batch × positions); None for models without one."""
     if task != "encoder-decoder":
         return None
@@ -77,7 +77,7 @@ def forward_logits(model: PreTrainedModel, task: Task, ids: Tensor, encoded: Mod
         model: any of the three kinds.
         task: which.
         ids: batch × positions, what the layer stack runs on; the decoder's input of an encoder-decoder.
-        encoded: what `encode` returned, for one text or for as many as there are in the batch.
+        encoded: what `run_encoder` returned, for one text or for as many as there are in the batch.
     """
     with torch.inference_mode():
         if encoded is not None:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from benchmark.anatomy.layers import Anatomy, read_out, replaced_forward
-from benchmark.models.tasks import encode, forward_logits, input_device
+from benchmark.anatomy.hooks import read_out, replaced_forward
+from benchmark.anatomy.layers import Anatomy
+from benchmark.models.tasks import forward_logits, input_device, run_encoder
 from benchmark.readout.linear_head import LinearHead
 from benchmark.trace.costs import Task
 
@@ -29,7 +30,7 @@ class Readout:
         self._task = task
         self._module: nn.Module | None = model.get_output_embeddings()
         # An encoder's output has no say in the readout, but a decoder wants to be given one.
-        self._encoded = encode(model, task, torch.zeros(1, 1, dtype=torch.long, device=input_device(model)))
+        self._encoded = run_encoder(model, task, torch.zeros(1, 1, dtype=torch.long, device=input_device(model)))
         zero = torch.zeros(anatomy.state_shape, dtype=model.dtype, device=input_device(model))
         self.dtype: torch.dtype = model.dtype
         self.vocab_size: int = self.logits(zero).shape[-1]

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from benchmark.anatomy.layers import Anatomy, find_anatomy, passed_through
+from benchmark.anatomy.hooks import passed_through
+from benchmark.anatomy.layers import Anatomy, find_anatomy
 from benchmark.anatomy.watch import Watch
 from benchmark.errors import MeasurementError
-from benchmark.models.tasks import encode, forward_logits
+from benchmark.models.tasks import forward_logits, run_encoder
 from benchmark.readout.model_readout import HUGE, Readout
 from benchmark.readout.reader import TOLERANCE
 from benchmark.trace.costs import Task
@@ -79,7 +80,7 @@ def prove_readout(
     Raises:
         MeasurementError: a readout differs from the model; says at which layer and by how much.
     """
-    encoded = encode(model, task, ids)
+    encoded = run_encoder(model, task, ids)
     states, logits = _layer_states(model, anatomy, task, ids, encoded)
     last = anatomy.num_layers
     if broken := [layer for layer, state in enumerate(states, start=1) if state.isnan().any()]:

@@ -91,7 +91,8 @@ class Reader:
         """
         if top_k > readout.vocab_size:
             raise MeasurementError(
-                f"K = {top_k} is larger than the vocabulary of {readout.vocab_size} tokens; use a smaller --top-k"
+                f"K = {top_k} is larger than the vocabulary of {readout.vocab_size} tokens; use a smaller K",
+                "top_k",
             )
         self._readout = readout
         self._anatomy = anatomy
@@ -261,7 +262,7 @@ def _reading(
 
 
 def _nothing(layers: int, device: torch.device) -> Distributions:
-    """Of no token."""
+    """Return the distributions of an empty sample."""
     return Distributions(
         **{
             field.name: torch.empty(

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 
-def entries(folder: Path) -> list[Path]:
+def paths_below(folder: Path) -> list[Path]:
     """Everything below a folder but folders, in the order of the names; a link to a folder is an entry."""
     found = []
     for parent, folders, files in os.walk(folder):
@@ -22,4 +22,4 @@ def irregular(path: Path) -> str | None:
         return None
     if stat.S_ISLNK(mode):
         return "is a link, and links are not followed; put the file itself in its place"
-    return None if stat.S_ISREG(mode) else "is no regular file; remove it"
+    return None if stat.S_ISREG(mode) else "is not a regular file; remove it"

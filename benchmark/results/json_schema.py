@@ -4,10 +4,7 @@ Both are made from the pydantic models, with the docstrings of their fields as d
 column or a field means. `exitbench schema` writes them to `docs/schema/`.
 """
 
-import ast
-import inspect
 import json
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from pydantic import BaseModel
 
 from benchmark.inputs.checkpoints import Checkpoint
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.results.row import SCHEMA_VERSION, Row
+from benchmark.results.row import DECLARED, SCHEMA_VERSION, Row
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schema"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -24,6 +21,9 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def row_schema() -> dict[str, Any]:
     """Of one row, a JSON file of a results folder, of this schema version."""
     schema = _described(Row)
+    for name, column in DECLARED.items():
+        if column.unit:
+            schema["properties"][name]["unit"] = column.unit
     schema["properties"]["schema_version"]["const"] = SCHEMA_VERSION
     schema["required"] = ["schema_version", *schema["required"]]
     return {"$schema": _DIALECT, **schema, "title": f"A row of ExitBench, schema version {SCHEMA_VERSION}"}
@@ -73,28 +73,14 @@ def outdated() -> list[Path]:
 
 
 def _described(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of a model, with the docstrings of its fields."""
+    """The schema of a model, with the docstrings of its fields on one line."""
     schema = model.model_json_schema()
-    for field, text in _docstrings(model).items():
-        # What pydantic writes beside a reference has no place for a description; the others all have.
-        schema["properties"][field].pop("title", None)
-        schema["properties"][field] = {"description": text, **schema["properties"][field]}
+    for field, known in list(schema["properties"].items()):
+        text = " ".join((model.model_fields[field].description or "").split())
+        known.pop("title", None)
+        rest = {name: part for name, part in known.items() if name != "description"}
+        schema["properties"][field] = ({"description": text} if text else {}) | rest
     return schema
-
-
-def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The strings that stand below the fields of a class, each in one line."""
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(definition, ast.ClassDef)
-    found = {}
-    for field, below in zip(definition.body, definition.body[1:], strict=False):
-        match field, below:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ) if name in model.model_fields:
-                found[name] = " ".join(text.split())
-    return found
 
 
 def _shorthand(checkpoint: dict[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from benchmark.atomic_files import atomic_file, lock_of, locked
 from benchmark.errors import InputError
 from benchmark.messages import cut
-from benchmark.results.atomic_files import atomic_file, lock_of, locked
-from benchmark.results.folder_scan import entries, irregular
+from benchmark.results.folder_scan import irregular, paths_below
 from benchmark.results.store import Store, misplaced, sha256
-from benchmark.results.versions import Found, Standing, examine, series
+from benchmark.results.versions import RowFile, Standing, examine, series
 
 
 class Outcome(StrEnum):
@@ -54,8 +54,8 @@ def merge(into: Path, sources: Sequence[Path]) -> Iterator[Merged]:
         sources: results folders.
 
     Raises:
-        InputError: a source is no folder, has no rows, or is a part of `into` or the other way round; `into` cannot be
-            written, or is missing and there are no sources.
+        InputError: a source is not a folder, has no rows, or is a part of `into` or the other way round; `into` cannot
+            be written, or is missing and there are no sources.
     """
     if not sources and not into.is_dir():
         raise InputError(f"{into}: no such folder; name a folder of results, or the folders to copy from as well")
@@ -66,7 +66,7 @@ def merge(into: Path, sources: Sequence[Path]) -> Iterator[Merged]:
         here, there = source.resolve(), into.resolve()
         if here == there or here in there.parents or there in here.parents:
             raise InputError(f"{source}: is a part of {into}, or the other way round; name folders apart")
-        found = [_examine(path) for path in entries(source) if path.suffix == ".json"]
+        found = [_examine(path) for path in paths_below(source) if path.suffix == ".json"]
         if all(one.standing == Standing.FOREIGN for one in found):
             raise InputError(f"{source}: holds no rows")
         rows += [one for one in found if one.standing != Standing.FOREIGN]
@@ -77,13 +77,13 @@ def merge(into: Path, sources: Sequence[Path]) -> Iterator[Merged]:
     store.write_table()
 
 
-def _examine(path: Path) -> Found:
+def _examine(path: Path) -> RowFile:
     """Tell what a JSON file is, without following it anywhere."""
     problem = irregular(path)
-    return examine(path) if problem is None else Found(path, Standing.DAMAGED, reason=problem)
+    return examine(path) if problem is None else RowFile(path, Standing.DAMAGED, reason=problem)
 
 
-def _take(store: Store, found: Found) -> Merged:
+def _take(store: Store, found: RowFile) -> Merged:
     record = found.record
     if record is None:
         return Merged(found.path, Outcome.REFUSED, found.reason)

@@ -1,19 +1,42 @@
-"""The row: every column of the results, its unit and its meaning. One case, one row.
+"""The row: every column of the results, its unit and its meaning. One case, one row, flat.
 
-L is the number of layers; layers and exits count from 1 to L. A column that is null was not measured.
+L is the number of layers; layers and exits count from 1 to L. A column that is null was not measured. The columns of
+the experiments are declared beside them, in `benchmark/metrics/experiments/`; those here are the frame that rows of all
+studies share.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-SCHEMA_VERSION = 2
+from benchmark.inputs.fields import Dtype, Stage
+from benchmark.metrics.column_types import (
+    Column,
+    Columns,
+    Count,
+    ListOfOperations,
+    Operations,
+    Size,
+    Sizes,
+    declared,
+)
+from benchmark.metrics.experiments import EXPERIMENTS
+from benchmark.metrics.experiments.bounds import BoundColumns
+from benchmark.metrics.experiments.exits import ExitColumns
+from benchmark.metrics.experiments.halves import HalfColumns
+from benchmark.metrics.experiments.layers import LayerColumns
+from benchmark.metrics.experiments.suitability import SuitabilityColumns
+from benchmark.metrics.experiments.words import WordColumns
+from benchmark.metrics.scoring import TAU, Scoring
+from benchmark.trace.costs import Architecture
+
+SCHEMA_VERSION = 3
+
+Seconds = Annotated[float | None, Column(low=0, high=1e9, unit="seconds")]
 
 
-class Row(BaseModel):
-    """One measured (model, workload, suite, setting), flat."""
-
-    model_config = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+class Identity(Columns):
+    """Which case it is."""
 
     schema_version: int = SCHEMA_VERSION
     """Version of this list of columns."""
@@ -21,250 +44,140 @@ class Row(BaseModel):
     """Whether the case gave numbers."""
     error: str | None = None
     """Why it did not."""
-
-    # Identity
     suite: str
     """Name of the study, `oracle`: what was captured while decoding."""
-    experiments: list[str] = []
+    experiments: list[str] = Field(default=[])
     """Experiments whose columns the row has: files of `suites/`, without `test_`."""
     model: str
     """Name of the entry in the model file."""
     workload: str
     """Name of the workload."""
     configuration: str
-    """First 8 hex digits of the SHA-256 of everything that was asked for; part of the file's name."""
+    """First 8 hex digits of the SHA-256 of all that says what was captured; part of the file's name."""
     source: str | None = None
     """Where the weights came from: `hub:id`, `package:name==version` or `path:name`."""
     revision: str | None = None
     """What exactly they were: hub commit, `sha256:…` of a GGUF file, or `folder:…`, a fingerprint of a local folder."""
     checkpoint: str | None = None
     """Name of the training checkpoint, where the entry lists `revisions`."""
-    training_step: int | None = None
+    training_step: Annotated[int | None, Column(low=0)] = None
     """Training step of the checkpoint."""
     family: str | None = None
     """Line of models, as the entry says."""
     released: str | None = None
     """Release date, as the entry says."""
-    architecture: Literal["dense", "moe", "ssm", "hybrid", "encoder-decoder", "encoder"] | None = None
-    """Kind of model, read off it."""
-    stage: Literal["base", "continued", "instruct", "distilled", "early-exit"] | None = None
+    stage: Stage | None = None
     """Kind of training it ended with, as the entry says."""
     base_model: str | None = None
     """Hub id of the model it was made from, as the entry says."""
-    parameters: int | None = None
-    """Parameters of the loaded model; tied ones count once."""
-    active_parameters: int | None = None
-    """Parameters that take part in one token."""
-    num_layers: int | None = None
-    """L."""
-    vocab_size: int | None = None
-    """Length of a logit vector."""
 
-    # Setting
-    dtype: str | None = None
-    """Type of the weights."""
+
+class Setting(Columns):
+    """What was asked for. All but `limited`, `alpha` and `tau` is hashed into `configuration`: it was captured."""
+
+    dtype_asked: Dtype | None = None
+    """Type of the weights that was asked for; `auto` is what the checkpoint was saved in."""
     quantization: str | None = None
     """Quantization while loading, as the entry says."""
     device: str | None = None
     """`cuda` or `cpu`."""
-    batch_size: int | None = None
-    """The most prompts that were decoded together."""
-    max_new_tokens: int | None = None
-    """Tokens generated for a prompt at most."""
-    prompts: int | None = None
-    """Prompts measured."""
-    prompts_left_out: int | None = None
-    """Prompts that have no tokens or, with `max_new_tokens`, do not fit the model's context; they were not measured."""
+    device_map: str | None = None
+    """How the model was spread over devices, as the entry says."""
+    trust_remote_code: bool | None = None
+    """Whether the repository's own code ran, as the entry says."""
+    layer_stack: str | None = None
+    """Module path of the layers, where the entry names one."""
+    seam: str | None = None
+    """Module path of the first module behind the layers, where the entry names one."""
+    workload_kind: Literal["chat", "completion", "masked"] | None = None
+    """How prompts are put to the model."""
     prompts_sha256: str | None = None
     """SHA-256 of the prompts' texts, to tell whether two rows saw the same."""
-    prompt_ids_sha256: str | None = None
-    """SHA-256 of the prompts' token ids, chat template included: what the model was really fed."""
-    tokens: int | None = None
-    """Generated tokens, up to and including the first end of text of each prompt."""
     limited: bool
     """Whether `--limit` took another number of prompts than a full run of the workload does."""
+    chat_template_asked: bool | None = None
+    """Whether the entry asks for the chat template or forbids it; null leaves it to the model."""
+    max_new_tokens: Count = None
+    """Tokens generated for a prompt at most."""
+    batch_size_asked: Count = None
+    """The most prompts that may be decoded together."""
+    seed: Annotated[int, Column(low=0)]
+    """Seed of the bootstrap draws, of the sample, and of which tokens of a text are masked."""
+    top_k: Count = None
+    """K of `similarity_topk`."""
+    sample_asked: Annotated[int | None, Column(low=0)] = None
+    """Tokens of the sample at most; null for all."""
+    alpha: Annotated[float, Column(low=0, high=1)]
+    """Weight of similarity against depth in EAS."""
+    tau: Annotated[list[float] | None, Column(low=-1, high=1)] = None
+    """Thresholds τ of the τ-oracle; its exit is the shallowest layer whose similarity to the last is at least τ."""
+
+
+class Measured(Columns):
+    """What was loaded, and what was run."""
+
+    architecture: Architecture | None = None
+    """Kind of model, read off it."""
+    parameters: Count = None
+    """Parameters of the loaded model; tied ones count once."""
+    active_parameters: Count = None
+    """Parameters that take part in one token."""
+    num_layers: Count = None
+    """L."""
+    vocab_size: Count = None
+    """Length of a logit vector."""
+    dtype: str | None = None
+    """Type of the weights."""
+    batch_size: Count = None
+    """The most prompts that were decoded together."""
+    prompts: Count = None
+    """Prompts measured."""
+    prompts_left_out: Annotated[int | None, Column(low=0)] = None
+    """Prompts that have no tokens or, with `max_new_tokens`, do not fit the model's context; they were not measured."""
+    prompt_ids_sha256: str | None = None
+    """SHA-256 of the prompts' token ids, chat template included: what the model was really fed."""
     chat_template: bool | None = None
     """Whether prompts went through the model's chat template."""
-    alpha: float
-    """Weight of similarity against depth in EAS."""
-    seed: int
-    """Seed of the bootstrap draws, of the sample, and of which tokens of a text are masked."""
-    top_k: int | None = None
-    """K of `similarity_topk`."""
-    sampled_tokens: int | None = None
+    tokens: Count = None
+    """Generated tokens, up to and including the first end of text of each prompt."""
+    sampled_tokens: Annotated[int | None, Column(low=0)] = None
     """Tokens of the fixed random sample: all of a small case. What takes the logits of the whole vocabulary is known of
     these: `similarity_topk`, `entropy_nats`, `kl_nats`, `target_rank`, `margin`, `skip_ratio_chance`, and the
     exits between the halves of layers."""
 
-    # Result
-    exit_layer_mean: float | None = None
-    """Mean first-match exit: the shallowest layer with the full model's token."""
-    exit_layer_settled_mean: float | None = None
-    """Mean settled exit: the shallowest layer from which on every layer has the full model's token."""
-    skip_ratio: float | None = None
-    """Mean of (L − ℓ)/L over all tokens, ℓ the first-match exit."""
-    skip_ratio_ci_low: float | None = None
-    """Lower end of the 95 % bootstrap interval of `skip_ratio`, over prompts; null with one prompt."""
-    skip_ratio_ci_high: float | None = None
-    """Upper end of the same."""
-    skip_ratio_settled: float | None = None
-    """Mean of (L − ℓ)/L, ℓ the settled exit."""
-    skip_ratio_settled_ci_low: float | None = None
-    """Lower end of its interval."""
-    skip_ratio_settled_ci_high: float | None = None
-    """Upper end of its interval."""
-    interval_missing: str | None = None
-    """Why there are no intervals, in a sentence; null where there are."""
-    skip_ratio_chance: float | None = None
-    """`skip_ratio` expected when the full model's tokens are shuffled across the positions of the case: the mean over
-    all shuffles, at the positions of the sample."""
-    hesitation_layers_mean: float | None = None
-    """Mean of settled − first-match exit, in layers."""
-    contradicted_share: float | None = None
-    """Share of tokens whose first match is later contradicted: some deeper layer gives another token."""
-    eas: float | None = None
-    """Early-exit Adaptability Score of the centred logit similarity."""
-    eas_ci_low: float | None = None
-    """Lower end of its 95 % bootstrap interval over prompts."""
-    eas_ci_high: float | None = None
-    """Upper end of the same."""
-    eas_raw: float | None = None
-    """The same of the logit similarity without centring."""
-    eas_hidden: float | None = None
-    """The same of the similarity of states after the final norm."""
-    eas_topk: float | None = None
-    """The same of the overlap of the K most likely tokens."""
-    eas_normalized: float | None = None
-    """`eas` over its largest value for this L and alpha."""
-    speedup_bound_layers: float | None = None
-    """L / `exit_layer_mean`: an upper bound that counts layers only."""
-    speedup_bound_head: float | None = None
-    """Bytes of full decoding / mean bytes of early decoding, with the embedding and the output head in both."""
-    speedup_bound_kv: float | None = None
-    """The same, also charging what skipped layers owe their cache."""
-    speedup_bound_head_flops: float | None = None
-    """`speedup_bound_head` in FLOPs instead of bytes."""
-    speedup_bound_kv_flops: float | None = None
-    """`speedup_bound_kv` in FLOPs instead of bytes."""
-    tie_rate: float | None = None
-    """Share of tokens whose two largest full-model logits are equal."""
 
-    # Per layer: lists of length L
-    agreement: list[float] | None = None
-    """Share of tokens on which the layer has the full model's token."""
-    exit_share: list[float] | None = None
-    """Share of tokens whose first-match exit the layer is; sums to 1."""
-    settled_share: list[float] | None = None
-    """Share of tokens whose settled exit the layer is; sums to 1."""
-    similarity_logit: list[float] | None = None
-    """Mean cosine to the last layer's logits, each vector centred on its mean over the vocabulary."""
-    similarity_logit_raw: list[float] | None = None
-    """The same without centring."""
-    similarity_hidden: list[float] | None = None
-    """Mean cosine to the last layer's state after the final norm."""
-    similarity_topk: list[float] | None = None
-    """Mean share of the K most likely tokens in common with the last layer."""
-    entropy_nats: list[float] | None = None
-    """Mean entropy of the layer's distribution over the vocabulary."""
-    kl_nats: list[float] | None = None
-    """Mean KL(softmax(z_L) ‖ softmax(z_ℓ)), of the full model's distribution from the layer's."""
-    target_rank: list[float] | None = None
-    """Mean rank of the full model's token among the layer's logits, from 1."""
-    margin: list[float] | None = None
-    """Mean of largest minus second largest logit."""
+class Cost(Columns):
+    """What a token costs, and what measuring did."""
+
     layer_kind: list[str] | None = None
     """Kind of the layer: `attention`, `recurrent`, both, `mlp`; with `+moe` if it has experts."""
-    layer_bytes: list[int] | None = None
+    layer_bytes: Sizes = None
     """Parameter bytes the layer reads for one decoded token; of experts, the active ones."""
-    layer_flops: list[int] | None = None
+    layer_flops: ListOfOperations = None
     """2 × elements of the weight matrices among them."""
-    layer_owed_bytes: list[int] | None = None
+    layer_owed_bytes: Sizes = None
     """Parameter bytes the layer's cache needs even if the layer is skipped; null where that cannot be observed."""
-    layer_owed_flops: list[int] | None = None
+    layer_owed_flops: ListOfOperations = None
     """2 × elements of the weight matrices among them."""
-
-    # τ-oracle: lists over the grid `tau`; the exit is the shallowest layer whose similarity to the last is at least τ
-    tau: list[float] | None = None
-    """Thresholds τ."""
-    tau_skip_ratio_logit: list[float] | None = None
-    """Mean skip ratio at each τ, by `similarity_logit`."""
-    tau_agreement_logit: list[float] | None = None
-    """Share of tokens on which that exit has the full model's token."""
-    tau_skip_ratio_logit_raw: list[float] | None = None
-    """The same by `similarity_logit_raw`."""
-    tau_agreement_logit_raw: list[float] | None = None
-    """The same by `similarity_logit_raw`."""
-    tau_skip_ratio_hidden: list[float] | None = None
-    """The same by `similarity_hidden`."""
-    tau_agreement_hidden: list[float] | None = None
-    """The same by `similarity_hidden`."""
-    tau_skip_ratio_topk: list[float] | None = None
-    """The same by `similarity_topk`, of the sample."""
-    tau_agreement_topk: list[float] | None = None
-    """The same by `similarity_topk`, of the sample."""
-
-    # Words: where in a word, a text and the case's vocabulary tokens exit early
-    exit_layer_mean_word_initial: float | None = None
-    """Mean first-match exit of tokens that begin a word; null without such tokens."""
-    exit_layer_mean_continuation: float | None = None
-    """Mean first-match exit of tokens that continue one."""
-    word_initial_share: float | None = None
-    """Share of tokens that begin a word, of those in words."""
-    word_position_tokens: list[int] | None = None
-    """Tokens at places 0 to 6 of their word, and, the eighth entry, at all further places."""
-    word_position_exit_layer_mean: list[float | None] | None = None
-    """Their mean first-match exits."""
-    text_position_start: list[int] | None = None
-    """First position of each stretch of the generated text: 0, 1, 2, 4, 8, …"""
-    text_position_tokens: list[int] | None = None
-    """Tokens in it."""
-    text_position_exit_layer_mean: list[float | None] | None = None
-    """Their mean first-match exits."""
-    frequency_start: list[int] | None = None
-    """Smallest number of occurrences in the case of each group of tokens: 1, 2, 4, 8, …"""
-    frequency_tokens: list[int] | None = None
-    """Tokens in it."""
-    frequency_exit_layer_mean: list[float | None] | None = None
-    """Their mean first-match exits."""
-
-    # Halves: exits also between the mixer and the MLP of each layer, of the sample. Exit k of 2L lies behind k/2 layers
-    half_exit_mean: float | None = None
-    """Mean first-match exit among both kinds, in layers: ℓ − ½ behind the mixer of layer ℓ, ℓ behind all of it."""
-    half_exit_settled_mean: float | None = None
-    """Mean settled exit among both kinds, in layers."""
-    half_skip_ratio: float | None = None
-    """Mean of (L − exit)/L."""
-    half_skip_ratio_ci_low: float | None = None
-    """Lower end of its interval."""
-    half_skip_ratio_ci_high: float | None = None
-    """Upper end of its interval."""
-    half_skip_ratio_settled: float | None = None
-    """Mean of (L − exit)/L of the settled exit."""
-    half_skip_ratio_layers: float | None = None
-    """`skip_ratio` of the same tokens with whole layers only, to compare with."""
-    half_agreement: list[float | None] | None = None
-    """L: share of tokens on which the state behind the layer's mixer gives the full model's token; null where the layer
-    has no two halves."""
-    half_exit_share: list[float | None] | None = None
-    """L: share of tokens whose first match is there."""
-
-    # Cost
-    head_bytes: int | None = None
+    head_bytes: Size = None
     """Parameter bytes read behind the layers for one decoded token: final norm, projections, output head."""
-    head_flops: int | None = None
+    head_flops: Operations = None
     """2 × elements of the weight matrices among them."""
-    embedding_bytes: int | None = None
+    embedding_bytes: Size = None
     """Parameter bytes read before the layers; of a table, one row."""
-    embedding_flops: int | None = None
+    embedding_flops: Operations = None
     """2 × elements of the weight matrices among them."""
-    generate_seconds: float | None = None
+    generate_seconds: Seconds = None
     """Wall-clock time of decoding, without the readout."""
-    oracle_seconds: float | None = None
+    oracle_seconds: Seconds = None
     """Wall-clock time of reading out every exit."""
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: Annotated[int | None, Column(low=1, high=1e16, unit="bytes")] = None
     """Peak during the case: allocated on a GPU, resident in the process on a CPU."""
 
-    # Provenance
+
+class Provenance(Columns):
+    """How the row came about."""
+
     token_records_sha256: str | None = None
     """SHA-256 of the Parquet file beside this row."""
     started: str
@@ -285,26 +198,68 @@ class Row(BaseModel):
     driver: str | None = None
     """CUDA and driver version; null on a CPU."""
 
+
+# The last base comes first among the columns.
+class Row(
+    Provenance,
+    Cost,
+    HalfColumns,
+    WordColumns,
+    LayerColumns,
+    BoundColumns,
+    SuitabilityColumns,
+    ExitColumns,
+    Measured,
+    Setting,
+    Identity,
+):
+    """One measured (model, workload, suite, setting). Columns of somebody's own experiments stand beside the others."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _own_columns_have_an_experiment(self) -> Self:
+        own = self.own_columns
+        if own and not self.own_experiments:
+            raise ValueError(f"field '{next(iter(own))}': unknown column, and the row has no experiment of its own")
+        if odd := next((name for name, value in own.items() if not _is_plain(value)), None):
+            raise ValueError(f"field '{odd}': must be a number, a text, true, false, null, or a list of such")
+        return self
+
+    @property
+    def own_columns(self) -> dict[str, Any]:
+        """Columns of experiments that are not of this package, by name."""
+        return dict(self.model_extra or {})
+
+    @property
+    def own_experiments(self) -> list[str]:
+        """Names of experiments that are not of this package."""
+        shipped = {experiment.name for experiment in EXPERIMENTS}
+        return [name for name in self.experiments if name not in shipped]
+
+    @property
+    def scoring(self) -> Scoring:
+        """The settings that the row was scored with.
+
+        Raises:
+            InputError: they are outside of their ranges.
+        """
+        return Scoring(self.alpha, tuple(TAU if self.tau is None else self.tau), self.seed)
+
     def headline(self) -> dict[str, Any]:
-        """The columns of the terminal's table and of pytest-benchmark's `extra_info`."""
-        return {name: getattr(self, name) for name in HEADLINE}
+        """Return what identifies the case, and the columns that every table shows."""
+        return {name: getattr(self, name) for name in (*_IDENTIFYING, *HEADLINE, "limited")}
 
 
-HEADLINE = (
-    "model",
-    "workload",
-    "prompts",
-    "tokens",
-    "num_layers",
-    "exit_layer_mean",
-    "exit_layer_settled_mean",
-    "skip_ratio",
-    "skip_ratio_ci_low",
-    "skip_ratio_ci_high",
-    "skip_ratio_chance",
-    "eas",
-    "speedup_bound_layers",
-    "speedup_bound_head",
-    "speedup_bound_kv",
-    "limited",
-)
+_IDENTIFYING = ("model", "workload", "prompts", "tokens", "num_layers")
+DECLARED: dict[str, Column] = declared(Row)
+"""The declaration of every column."""
+HEADLINE = tuple(name for name, column in DECLARED.items() if column.headline)
+"""Columns that every table of results shows."""
+ASKED = frozenset([*Identity.model_fields, *Setting.model_fields, *Provenance.model_fields]) - {"token_records_sha256"}
+"""Columns that are known before the model is loaded, and so of a case that failed."""
+
+
+def _is_plain(value: JsonValue) -> bool:
+    parts = value if isinstance(value, list) else [value]
+    return not any(isinstance(part, list | dict) for part in parts)

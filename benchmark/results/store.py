@@ -10,24 +10,47 @@ processes may write to one folder; each row keeps the tokens it was computed fro
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, Protocol
 
-import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from benchmark.atomic_files import atomic_file, locked, remove_forgotten_drafts
 from benchmark.errors import InputError
 from benchmark.inputs.fields import Name
 from benchmark.messages import cut
-from benchmark.results.atomic_files import atomic_file, locked, remove_forgotten_drafts
 from benchmark.results.row import Row
-from benchmark.results.versions import examine, inventory
+from benchmark.results.versions import examine
 from benchmark.trace.record import Trace
 
 _NAMES = TypeAdapter(list[Name])
+
+
+class RowStore(Protocol):
+    """Where `run_job` finds rows and leaves them."""
+
+    def path(self, model: str, workload: str, suite: str, configuration: str) -> Path:
+        """Return the file of one case's row."""
+
+    def claim(self, path: Path, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Hold a case: inside the block no other process measures it."""
+
+    def read(self, path: Path) -> Row | None:
+        """Return the row of an earlier run, or None."""
+
+    def tokens(self, path: Path, row: Row) -> Trace:
+        """Return the tokens of a row."""
+
+    def write(self, path: Path, row: Row, trace: Trace | None = None) -> Row:
+        """Write a row and its tokens; returns the row as it stands then."""
+
+    def update(self, path: Path, change: Callable[[Row], Row]) -> Row:
+        """Replace a row by what `change` makes of it."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +92,41 @@ class Store:
             raise InputError(f"results cannot be filed under the name {cut('/'.join(names))}") from None
         return self.folder / model / workload / f"{suite}-{configuration}.json"
 
-    def write(self, path: Path, row: Row, write_tokens: Callable[[Path], None] | None = None) -> Row:
-        """Write a row, and its tokens before it, each atomically. Returns the row as it stands on disk."""
+    def read(self, path: Path) -> Row | None:
+        """Return the row in a file, or None when it is missing, damaged or of another version."""
+        return examine(path).row
+
+    def tokens(self, path: Path, row: Row) -> Trace:
+        """Return the tokens of a row.
+
+        Raises:
+            InputError: they are missing, damaged, or not those the row was computed from.
+        """
+        return read_tokens(path, row)
+
+    @contextmanager
+    def claim(self, path: Path, waiting: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
+        """Hold a case: inside the block no other process measures it.
+
+        Args:
+            path: of its row.
+            waiting: told once who holds it, when somebody does; then this process waits.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path):
-            return self._write(path, row, write_tokens)
+        # Apart from the lock of the row, which is held while files are replaced and no longer.
+        with locked(path.with_suffix(".case"), waiting):
+            yield
+
+    def write(self, path: Path, row: Row, trace: Trace | None = None) -> Row:
+        """Write a row, and its tokens before it, each atomically. Returns the row as it stands on disk.
+
+        At any moment the row there is whole: of one that is replaced nothing is left when its tokens change.
+        """
+        return self._locked_write(path, row, None if trace is None else trace.write_parquet)
+
+    def adopt(self, path: Path, row: Row, tokens: Path) -> Row:
+        """Write a row with tokens that another file holds already, byte for byte."""
+        return self._locked_write(path, row, lambda draft: shutil.copyfile(tokens, draft))
 
     def update(self, path: Path, change: Callable[[Row], Row]) -> Row:
         """Replace a row by what `change` makes of it, with no change of another process lost in between.
@@ -83,24 +136,20 @@ class Store:
         """
         if path.parent.is_dir():
             with locked(path):
-                if (row := read_row(path)) is not None:
-                    return self._write(path, change(row), None)
+                if (row := self.read(path)) is not None:
+                    return _write(path, change(row), None)
         raise InputError(f"{path}: is gone; measure the case again")
 
-    def _write(self, path: Path, row: Row, write_tokens: Callable[[Path], None] | None) -> Row:
-        _as_json(row)  # before anything is replaced
-        with atomic_file(path) as draft:
-            if write_tokens is not None:
-                with atomic_file(path.with_suffix(".parquet")) as tokens:
-                    write_tokens(tokens)
-                    row = row.model_copy(update={"token_records_sha256": sha256(tokens)})
-                    draft.write_text(_as_json(row), encoding="utf-8")
-            else:
-                draft.write_text(_as_json(row), encoding="utf-8")
-        return row
+    def _locked_write(self, path: Path, row: Row, write_tokens: Callable[[Path], object] | None) -> Row:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            return _write(path, row, write_tokens)
 
     def write_table(self) -> Path:
         """Rewrite `table.csv` from all rows of the folder: one line a row, without the per-layer lists."""
+        # pandas takes half a second to import, and only whoever writes a table needs it.
+        from benchmark.results.table import read_table
+
         table = self.folder / "table.csv"
         # Under the lock rows are read and written as one, so the last of several writers has seen the rows of all.
         with locked(table), atomic_file(table) as draft:
@@ -130,9 +179,18 @@ def _as_json(row: Row) -> str:
     return json.dumps(row.model_dump(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def read_row(path: Path) -> Row | None:
-    """The row in a file, or None when the file is missing, damaged or of another version."""
-    return examine(path).row
+def _write(path: Path, row: Row, write_tokens: Callable[[Path], object] | None) -> Row:
+    _as_json(row)  # before anything is replaced
+    with atomic_file(path) as draft:
+        if write_tokens is not None:
+            with atomic_file(path.with_suffix(".parquet")) as tokens:
+                write_tokens(tokens)
+                row = row.model_copy(update={"token_records_sha256": sha256(tokens)})
+                draft.write_text(_as_json(row), encoding="utf-8")
+                path.unlink(missing_ok=True)
+        else:
+            draft.write_text(_as_json(row), encoding="utf-8")
+    return row
 
 
 def read_tokens(path: Path, row: Row) -> Trace:
@@ -162,23 +220,3 @@ def intact_tokens(path: Path, digest: str | None) -> Path:
     if found != digest:
         raise InputError(f"{tokens}: these are not the tokens that {path.name} was computed from; measure it again")
     return tokens
-
-
-def read_rows(folder: Path) -> Iterator[Row]:
-    """Every row of this version below a folder, in the order of the files' names; `standing.remark` tells of others."""
-    for found in inventory(folder):
-        if found.row is not None:
-            yield found.row
-
-
-def read_table(folder: Path, lists: bool = False) -> pd.DataFrame:
-    """Every row of this version below a folder as a table, without the per-layer lists or with each as a cell."""
-    columns = [name for name, field in Row.model_fields.items() if lists or not _is_list(field.annotation)]
-    # Int64 has room for what was not measured; without it one failed case would turn 20 tokens into 20.0.
-    whole = {name: "Int64" for name in columns if Row.model_fields[name].annotation in (int, int | None)}
-    table = pd.DataFrame([row.model_dump(include=set(columns)) for row in read_rows(folder)], columns=columns)
-    return table.astype(whole)
-
-
-def _is_list(annotation: Any) -> bool:
-    return any(get_origin(part) is list for part in get_args(annotation))

@@ -17,15 +17,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmark.inputs.yaml_reader import explain
+from benchmark.metrics.column_types import is_whole
 from benchmark.results.row import SCHEMA_VERSION, Row
 
 _ROW_NAME = re.compile(r"-[0-9a-f]{8}\.json\Z")
 """Names of files that were rows once, whatever is in them now."""
 _IDENTITY = ("status", "suite", "model", "workload", "configuration")
 """What rows of every version have, as text."""
-_WHOLE = tuple(
-    name for name, info in Row.model_fields.items() if info.annotation in (int, int | None, list[int], list[int] | None)
-)
+_WHOLE = tuple(name for name, field in Row.model_fields.items() if is_whole(field))
 """Columns of whole numbers."""
 
 
@@ -44,7 +43,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True)
-class Found:
+class RowFile:
     """A JSON file, and what it is."""
 
     path: Path
@@ -52,22 +51,22 @@ class Found:
     row: Row | None = None
     """Of a current row."""
     reason: str = ""
-    """Why it is no current row, and what to do."""
+    """Why it is not a current row, and what to do."""
     content: bytes = field(default=b"", repr=False)
     """What is in the file, of rows of any version."""
 
     @cached_property
     def record(self) -> dict[str, Any] | None:
-        """`content` as its columns; None of what is no row. Made when asked for, because few ask, and of few files."""
+        """`content` as its columns; None of what is not a row. Made when asked for, because few ask for it."""
         return json.loads(self.content) if self.content else None
 
 
-def examine(path: Path) -> Found:
+def examine(path: Path) -> RowFile:
     """Tell what a JSON file is; never raises for what is in it."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        return Found(path, Standing.DAMAGED, reason=f"cannot be read: {error.strerror}")
+        return RowFile(path, Standing.DAMAGED, reason=f"cannot be read: {error.strerror}")
     try:
         row = Row.model_validate_json(content, strict=True)
     except ValidationError:
@@ -76,7 +75,7 @@ def examine(path: Path) -> Found:
     return _by_release(path, content, row) if row.schema_version == SCHEMA_VERSION else _examine_closely(path, content)
 
 
-def _examine_closely(path: Path, content: bytes) -> Found:
+def _examine_closely(path: Path, content: bytes) -> RowFile:
     """Tell what a JSON file is that may be anything."""
     try:
         record = json.loads(content)
@@ -93,21 +92,21 @@ def _examine_closely(path: Path, content: bytes) -> Found:
         row = Row.model_validate_json(content)
     except ValidationError as error:
         problems = explain(error, str(path.name), Row)
-        return Found(path, Standing.DAMAGED, reason=problems[0].removeprefix(f"{path.name}: "))
+        return RowFile(path, Standing.DAMAGED, reason=problems[0].removeprefix(f"{path.name}: "))
     return _by_release(path, content, row)
 
 
-def _by_release(path: Path, content: bytes, row: Row) -> Found:
+def _by_release(path: Path, content: bytes, row: Row) -> RowFile:
     """Tell whether a row of today's schema is of today's release, too."""
     if (column := next((name for name in _WHOLE if _overflows(getattr(row, name))), None)) is not None:
-        return Found(path, Standing.DAMAGED, reason=f"field '{column}': the number is too large")
+        return RowFile(path, Standing.DAMAGED, reason=f"field '{column}': the number is too large")
     theirs, ours = series(row.harness_version), series(harness_version())
     if theirs != ours:
         return _of_another_version(path, content, theirs > ours, row.harness_version, harness_version())
-    return Found(path, Standing.CURRENT, row, content=content)
+    return RowFile(path, Standing.CURRENT, row, content=content)
 
 
-def inventory(folder: Path) -> Iterator[Found]:
+def inventory(folder: Path) -> Iterator[RowFile]:
     """Every JSON file below a folder, in the order of the names."""
     for path in sorted(folder.rglob("*.json")):
         if path.is_file():
@@ -124,7 +123,7 @@ def remark_on(folder: Path, counts: Mapping[Standing, int]) -> str | None:
     told = [
         f"{counts[standing]} {text}"
         for standing, text in (
-            (Standing.STALE, "of an older version (measure again)"),
+            (Standing.STALE, "of an older version (recompute, or measure again)"),
             (Standing.FUTURE, "of a newer version (update ExitBench)"),
             (Standing.DAMAGED, "damaged"),
             (Standing.FOREIGN, "not a row"),
@@ -155,14 +154,14 @@ def _overflows(value: int | list[int] | None) -> bool:
     return low < -(2**63) or high >= 2**63
 
 
-def _no_row(path: Path, reason: str) -> Found:
+def _no_row(path: Path, reason: str) -> RowFile:
     damaged = _ROW_NAME.search(path.name) is not None
-    return Found(path, Standing.DAMAGED if damaged else Standing.FOREIGN, reason=reason)
+    return RowFile(path, Standing.DAMAGED if damaged else Standing.FOREIGN, reason=reason)
 
 
-def _of_another_version(path: Path, content: bytes, newer: bool, theirs: str, ours: str) -> Found:
+def _of_another_version(path: Path, content: bytes, newer: bool, theirs: str, ours: str) -> RowFile:
     if newer:
         reason = f"is of a newer version, {theirs}, than this one, {ours}; update ExitBench"
-        return Found(path, Standing.FUTURE, reason=reason, content=content)
-    reason = f"is of an older version, {theirs}, and this one has {ours}; measure the case again"
-    return Found(path, Standing.STALE, reason=reason, content=content)
+        return RowFile(path, Standing.FUTURE, reason=reason, content=content)
+    reason = f"is of an older version, {theirs}, and this one has {ours}; recompute it, or measure the case again"
+    return RowFile(path, Standing.STALE, reason=reason, content=content)

@@ -12,9 +12,9 @@ from typing import get_args
 import torch
 import transformers
 
+from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import runs_as
-from benchmark.models.weights import prepare
 from benchmark.readout.proof import dissect
 from benchmark.tools.tiny_models import CannotBuild, model_types, tiny_model, tiny_tokenizer
 from benchmark.trace.costs import Task, architecture
@@ -28,7 +28,7 @@ _TITLES: dict[Task, str] = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class SurveyedType:
     """What came of one model type."""
 
     task: Task
@@ -49,7 +49,7 @@ class Finding:
         return self.verdict.startswith(("exact", "within"))
 
 
-def survey(tasks: Iterable[Task] = get_args(Task)) -> Iterator[Finding]:
+def survey(tasks: Iterable[Task] = get_args(Task)) -> Iterator[SurveyedType]:
     """Build a tiny random model of every type, find its layers, and prove the readout of every exit."""
     transformers.logging.set_verbosity_error()
     for task in tasks:
@@ -58,18 +58,18 @@ def survey(tasks: Iterable[Task] = get_args(Task)) -> Iterator[Finding]:
                 yield _examine(task, model_type)
 
 
-def _examine(task: Task, model_type: str) -> Finding:
+def _examine(task: Task, model_type: str) -> SurveyedType:
     try:
         model = tiny_model(model_type, task)
     except CannotBuild as error:
-        return Finding(task, model_type, verdict=f"not tried: {_plain(error)}")
+        return SurveyedType(task, model_type, verdict=f"not tried: {_plain(error)}")
     mode = runs_as(task, model)
     try:
         anatomy, _, worst = dissect(model, mode, _IDS, every_layer=True)
         loaded = prepare(model, tiny_tokenizer(), mode)
     except MeasurementError as error:
-        return Finding(task, model_type, verdict=f"refused: {_plain(error)}")
-    return Finding(
+        return SurveyedType(task, model_type, verdict=f"refused: {_plain(error)}")
+    return SurveyedType(
         task,
         model_type,
         kind=architecture(mode, loaded.costs) if loaded.costs else "",
@@ -81,8 +81,8 @@ def _examine(task: Task, model_type: str) -> Finding:
     )
 
 
-def page(findings: Sequence[Finding]) -> str:
-    """The findings as Markdown."""
+def page(surveyed: Sequence[SurveyedType]) -> str:
+    """Return what was surveyed, as Markdown."""
     lines = [
         "# Which architectures can be measured",
         "",
@@ -94,8 +94,8 @@ def page(findings: Sequence[Finding]) -> str:
         "another. Made by `exitbench architectures`; do not edit.",
     ]
     for task, title in _TITLES.items():
-        rows = [finding for finding in findings if finding.task == task]
-        passed = sum(finding.passed for finding in rows)
+        rows = [one for one in surveyed if one.task == task]
+        passed = sum(one.passed for one in rows)
         lines += ["", f"## {title}: {passed} of {len(rows)}", ""]
         lines += ["| type | kind | layers | stack | seam | batches | verdict |", "|---|---|---|---|---|---|---|"]
         for row in rows:

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.anatomy.layers import find_anatomy, passed_through, read_out
+from benchmark.anatomy.hooks import passed_through, read_out
+from benchmark.anatomy.layers import find_anatomy
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import forward_logits
 from benchmark.tools.tiny_models import tiny_model
@@ -58,7 +59,7 @@ def test_a_named_module_that_is_not_there_is_refused(field, path):
 
 
 def test_a_named_stack_that_is_none_is_refused():
-    with pytest.raises(MeasurementError, match=r"'model\.norm' is no layer stack"):
+    with pytest.raises(MeasurementError, match=r"'model\.norm' is not a layer stack"):
         find_anatomy(tiny_model("llama", "causal"), "causal", IDS, stack="model.norm")
 
 

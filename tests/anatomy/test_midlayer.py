@@ -11,7 +11,7 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from benchmark.anatomy.layers import find_anatomy
 from benchmark.anatomy.midlayer import find_halves
-from benchmark.models.tasks import encode, forward_logits
+from benchmark.models.tasks import forward_logits, run_encoder
 from benchmark.tools.tiny_models import tiny_model
 
 IDS = torch.arange(3, 10)[None]
@@ -232,7 +232,7 @@ class Recorder:
 
     def alone(self, inside: str) -> list[dict[str, Tensor]]:
         """The same of one forward pass over `IDS`."""
-        encoded = encode(self.model, self.task, IDS)
+        encoded = run_encoder(self.model, self.task, IDS)
         return self.run(lambda: forward_logits(self.model, self.task, IDS, encoded), inside)
 
 
@@ -318,7 +318,7 @@ def test_every_step_of_decoding_a_batch_with_a_cache_meets_the_state_once(model_
     steps = recorder.states
     begin = BOTH.shape[1] if task == "causal" else 1
     assert [[state.shape[:2] for state in states] for states in steps] == [[(2, begin), *[(2, 1)] * 3]] * 4
-    encoded = encode(model, task, BOTH)
+    encoded = run_encoder(model, task, BOTH)
     for step in range(4):
         ids = written[0][:, : begin + step]
         whole = recorder.run(lambda ids=ids: forward_logits(model, task, ids, encoded))

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from benchmark.cases import measure as measuring
+from benchmark.cases.identity import Asked
 from benchmark.cases.measure import Measurement, measure
 from benchmark.decoding.buffer import Progress
+from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
-from benchmark.models.weights import prepare
+from benchmark.inputs.prompt import Prompt
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.costs import Task
@@ -39,7 +41,8 @@ def run(
     batch_size: int = 2,
     progress: Progress = lambda tokens, prompts: None,
 ) -> Measurement:
-    return measure(model, prompts, chat, max_new_tokens, batch_size, Sampling(top_k=5), progress)
+    given = tuple(Prompt(id=str(number), messages=text) for number, text in enumerate(prompts))
+    return measure(model, Asked(given, chat, max_new_tokens, batch_size, Sampling(top_k=5)), progress)
 
 
 def ids_of(model: LoadedModel, *prompts: str) -> list[list[int]]:
@@ -104,13 +107,16 @@ class TestContext:
         assert seen[0] == (0, 1)
         assert sum(prompts for _, prompts in seen) == 3
 
-    def test_a_prompt_without_tokens_is_left_out(self, llama):
-        measurement = run(llama, ("", "x"))
+    def test_a_prompt_without_tokens_is_left_out(self, llama, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(measuring, "encode", lambda tokenizer, *_: [[], tokenizer("x").input_ids])
+        measurement = run(llama, ("nothing", "x"))
         assert (measurement.prompts, measurement.prompts_left_out) == (1, 1)
         assert set(measurement.capture.trace.prompt) == {1}
 
     def test_no_prompt_that_fits_is_refused_with_a_remedy(self, llama):
-        with pytest.raises(MeasurementError, match=r"none of the 3 prompts, with 4 new tokens, .* of 3 tokens; use a"):
+        with pytest.raises(
+            MeasurementError, match=r"none of the 3 prompts, with 4 new tokens, .* of 3 tokens; use fewer"
+        ):
             run(replace(llama, context=3))
 
     def test_what_an_encoder_reads_and_a_decoder_writes_share_no_context(self):
@@ -135,6 +141,6 @@ def test_memory_that_runs_out_is_one_line_with_a_remedy(llama, monkeypatch: pyte
     def exhausted(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has …")
 
-    monkeypatch.setattr(measuring, "decode", exhausted)
-    with pytest.raises(MeasurementError, match="memory ran out at batch size 2; use a smaller --batch-size"):
+    monkeypatch.setattr(measuring, "capture", exhausted)
+    with pytest.raises(MeasurementError, match="memory ran out at batch size 2; use a smaller one"):
         run(llama)

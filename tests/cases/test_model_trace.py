@@ -1,17 +1,20 @@
-"""What is made of a trace without the model: a line a token, and the columns."""
+"""What is made of a trace without the model: the columns of its row, scored as asked."""
 
 import pandas as pd
 import pytest
-from every_column import costs_of
-from strategies import trace_of
+from every_column import bound_columns, costs_of, exit_columns, suitability_columns
+from strategies import row_of, trace_of
 
-from benchmark.cases.model_trace import ModelTrace, token_table
-from benchmark.metrics.columns import bound_columns, exit_columns, suitability_columns
-from benchmark.metrics.experiments import TAU
+from benchmark.cases.model_trace import ModelTrace
+from benchmark.errors import InputError
+from benchmark.metrics.scoring import TAU
+from benchmark.metrics.token_table import token_table
+from benchmark.trace.costs import cost_columns
 
 # Two prompts, three layers. Token 1 is there from layer 2 on, token 2 at once and then for a layer not.
 ARRAYS = trace_of([[4, 5, 5], [6, 4, 6], [4, 5, 7]], prompt=[0, 0, 1], text=["an", " apple", "pie"])
-TRACE = ModelTrace(ARRAYS, ("one", "two"), costs_of(3), {"model": "tiny", "seed": 7, "num_layers": 3})
+COSTS = cost_columns(costs_of(3)) | {"parameters": 1000, "active_parameters": 900}
+TRACE = ModelTrace(ARRAYS, ("one", "two"), row_of(model="tiny", seed=7, num_layers=3, **COSTS))
 
 
 def test_a_line_a_token():
@@ -47,13 +50,13 @@ def test_alpha_and_the_thresholds_are_chosen_afterwards():
 
 
 def test_without_costs_there_is_only_the_bound_that_counts_layers():
-    columns = ModelTrace(ARRAYS, ("one", "two"), None, {"seed": 0}).columns()
+    columns = ModelTrace(ARRAYS, ("one", "two"), row_of()).columns()
     assert columns["speedup_bound_layers"] == 3 / 2
     assert columns["speedup_bound_head"] is None
 
 
 def test_an_alpha_outside_its_range_is_refused():
-    with pytest.raises(ValueError, match=r"alpha must be in \[0, 1\], not 2"):
+    with pytest.raises(InputError, match=r"^alpha: must be a number between 0 and 1, not 2$"):
         TRACE.columns(alpha=2)
 
 

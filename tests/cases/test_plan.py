@@ -12,9 +12,9 @@ from strategies import row_of
 from benchmark.cases.plan import ModelPlan, plan
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import load_models
-from benchmark.interface.plan_text import as_text
+from benchmark.inputs.settings import CaptureSettings
+from benchmark.interface.commands.plan_text import as_text
 from benchmark.models import hardware
-from benchmark.models.locate import Machine
 from benchmark.results.store import Store
 from benchmark.trace.sample import SAMPLE, TOP_K
 
@@ -56,8 +56,8 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def planned(world: Path, results: Path | None = None, dtype: str | None = None) -> dict[str, ModelPlan]:
     """The plan for every model on every workload, by name."""
-    machine = Machine(CPU, dtype, trust_remote_code=False)
-    plans = plan(load_models(world / "models.yaml"), load_workloads(), machine, results or world / "results")
+    settings = CaptureSettings(dtype=dtype)
+    plans = plan(load_models(world / "models.yaml"), load_workloads(), settings, results or world / "results")
     return {one.name: one for one in plans}
 
 
@@ -124,9 +124,8 @@ class TestTime:
         self.row(tmp_path, model="other")
         path = tmp_path / "models.yaml"
         path.write_text(f"models:\n- {{path: {world / 'tiny'}, name: new, parameters: 2000}}\n")
-        machine = Machine(CPU, None, trust_remote_code=False)
         workloads = [spec for spec in load_workloads() if spec.name == "chat"]
-        (new,) = plan(load_models(path), workloads, machine, tmp_path)
+        (new,) = plan(load_models(path), workloads, CaptureSettings(), tmp_path)
         assert new.seconds == pytest.approx(0.08 * workloads[0].prompts * workloads[0].max_new_tokens)
 
     @pytest.mark.parametrize("other", [{"accelerator": "another processor"}, {"limited": True}, {"tokens": None}])
@@ -184,7 +183,10 @@ class TestText:
         lines = list(as_text([planned(world)["tiny"]], CPU))
         assert "    done: translation" in lines
         assert any(line.startswith("    to do (at most about ") for line in lines)
-        assert any(line.startswith("    data not on this machine; add --download to fetch it: ") for line in lines)
+        assert any(
+            line.startswith("    data not on this machine; allow the download to fetch it (--download): ")
+            for line in lines
+        )
 
     def test_reasons_stand_under_their_remedy(self, world: Path):
         lines = list(as_text([planned(world)[name] for name in ("huge", "nowhere", "model")], CPU))

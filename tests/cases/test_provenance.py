@@ -25,8 +25,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that takes the place of the checkout this package runs from, with one file in `benchmark`."""
-    (tmp_path / "benchmark").mkdir()
+    """A folder that takes the place of the checkout this package runs from, with one file in `benchmark/cases`."""
+    (tmp_path / "benchmark" / "cases").mkdir(parents=True)
     (tmp_path / "benchmark" / "cases" / "provenance.py").write_text("one = 1\n")
     monkeypatch.setattr(module, "__file__", str(tmp_path / "benchmark" / "cases" / "provenance.py"))
     module._checkout.cache_clear()
@@ -61,7 +61,7 @@ def test_a_clean_checkout_is_its_commit(committed):
 
 
 def test_a_changed_file_makes_the_checkout_dirty(committed):
-    (committed / "benchmark" / "provenance.py").write_text("two = 2\n")
+    (committed / "benchmark" / "cases" / "provenance.py").write_text("two = 2\n")
     assert provenance(CPU)["harness_dirty"] is True
 
 

@@ -1,4 +1,4 @@
-"""Models and workloads of a session: nothing is done before it is needed, and nothing twice."""
+"""What jobs share: nothing is done before it is needed, and nothing twice."""
 
 import gc
 import shutil
@@ -9,156 +9,104 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.cases.resources import Model, Once, Workload
-from benchmark.errors import CannotRun, InputError, MeasurementError
+from benchmark.cases.resources import Resources
+from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.catalog import load_workloads
-from benchmark.inputs.model_entry import load_models
-from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine
+from benchmark.inputs.model_entry import ModelEntry, load_models
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.models.source import Machine
 
 CPU = Machine(torch.device("cpu"), None, trust_remote_code=False)
-HUB = Hub(download=False)
-
-
-class Counter:
-    """Counts its calls; returns their number, or raises."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.calls = 0
-        self.error = error
-
-    def __call__(self) -> int:
-        self.calls += 1
-        if self.error is not None:
-            raise self.error
-        return self.calls
-
-
-class TestOnce:
-    """A value computed at the first call."""
-
-    def test_nothing_is_computed_before(self):
-        counter = Counter()
-        Once(counter)
-        assert counter.calls == 0
-
-    def test_it_is_computed_once(self):
-        once = Once(Counter())
-        assert [once(), once()] == [1, 1]
-
-    def test_what_was_forgotten_is_computed_anew(self):
-        once = Once(Counter())
-        once()
-        once.forget()
-        assert once() == 2
-
-    @pytest.mark.parametrize("error", [InputError("no such file"), CannotRun("too large", "buy another")])
-    def test_an_error_for_a_person_is_remembered(self, error):
-        counter = Counter(error)
-        once = Once(counter)
-        for _ in range(2):
-            with pytest.raises(type(error), match=str(error)):
-                once()
-        once.forget()
-        assert counter.calls == 1
-        assert once.error is error
-
-    def test_any_other_error_is_not(self):
-        counter = Counter(RuntimeError("a bug"))
-        once = Once(counter)
-        for _ in range(2):
-            with pytest.raises(RuntimeError, match="a bug"):
-                once()
-        assert counter.calls == 2
-        assert once.error is None
-
-    def test_before_the_first_call_there_is_no_error(self):
-        assert Once(Counter(InputError("no"))).error is None
-
-    def test_what_failed_does_not_stay_in_memory(self):
-        kept = []
-
-        def fail():
-            weights = torch.zeros(3)
-            kept.append(weakref.ref(weights))
-            try:
-                raise RuntimeError("from the model")
-            except RuntimeError as error:
-                raise MeasurementError("no") from error
-
-        with pytest.raises(MeasurementError):
-            Once(fail)()
-        gc.collect()
-        assert kept[0]() is None
 
 
 @pytest.fixture
-def make_model(tiny_folder: Path, tmp_path: Path) -> Callable[[list[str]], Model]:
-    """The tiny model as an entry; what it announces goes to the list."""
-
-    def make(announced: list[str]) -> Model:
-        if not (tmp_path / "tiny").exists():
-            shutil.copytree(tiny_folder, tmp_path / "tiny")
-        (tmp_path / "models.yaml").write_text("models: [{path: tiny, name: Tiny}]")
-        (spec,) = load_models(tmp_path / "models.yaml")
-        return Model(spec, HUB, CPU, announced.append)
-
-    return make
+def announced() -> list[str]:
+    return []
 
 
-class TestModel:
-    """An entry of the model file."""
+@pytest.fixture
+def resources(announced: list[str]) -> Resources:
+    """Resources that write down what they announce."""
+    return Resources(announce=announced.append)
 
-    def test_it_says_before_it_loads_and_loads_once(self, make_model):
-        announced: list[str] = []
-        model = make_model(announced)
+
+@pytest.fixture
+def entries(tiny_folder: Path, tmp_path: Path) -> list[ModelEntry]:
+    """The tiny model as two entries, and one that is nowhere."""
+    for name in ("tiny", "twin"):
+        shutil.copytree(tiny_folder, tmp_path / name)
+    (tmp_path / "models.yaml").write_text(
+        "models: [{path: tiny, name: Tiny}, {path: twin, name: Twin}, {id: nobody/nothing}]"
+    )
+    return load_models(tmp_path / "models.yaml")
+
+
+@pytest.fixture
+def named() -> Callable[[str], WorkloadEntry]:
+    return lambda name: next(entry for entry in load_workloads() if entry.name == name)
+
+
+class TestModels:
+    """Loaded when first asked for; one at a time."""
+
+    def test_one_is_announced_and_loaded_once(self, resources, entries, announced):
         assert announced == []
-        assert model.loaded() is model.loaded()
+        assert resources.model(entries[0], CPU) is resources.model(entries[0], CPU)
         assert announced == ["Tiny: loading from path:tiny"]
 
-    def test_it_is_located_without_being_loaded(self, make_model):
-        announced: list[str] = []
-        assert make_model(announced).source().label == "path:tiny"
+    def test_it_is_located_without_being_loaded(self, resources, entries, announced):
+        assert resources.source(entries[0], CPU).label == "path:tiny"
         assert announced == []
 
-    def test_released_it_leaves_memory_and_can_be_loaded_again(self, make_model):
-        model = make_model([])
-        weights = weakref.ref(model.loaded().model)
-        model.release()
+    def test_another_takes_its_place(self, resources, entries, announced):
+        weights = weakref.ref(resources.model(entries[0], CPU).model)
+        resources.model(entries[1], CPU)
+        gc.collect()
         assert weights() is None
-        assert model.loaded().anatomy.num_layers == 3
+        assert len(announced) == 2
 
-    def test_a_model_that_was_never_loaded_can_be_released(self, make_model):
-        make_model([]).release()
+    def test_released_it_leaves_memory_and_can_be_loaded_again(self, resources, entries):
+        weights = weakref.ref(resources.model(entries[0], CPU).model)
+        resources.release()
+        assert weights() is None
+        assert resources.model(entries[0], CPU).anatomy.num_layers == 3
 
-    def test_one_that_cannot_be_loaded_says_so_once(self, make_model, tmp_path):
-        announced: list[str] = []
-        model = make_model(announced)
+    def test_where_nothing_is_loaded_nothing_is_released(self, resources):
+        resources.release()
+
+    def test_one_that_is_lent_is_not_loaded(self, resources, entries, announced):
+        lent = Resources().model(entries[0], CPU)
+        resources.lend(entries[0], resources.source(entries[0], CPU), lent)
+        assert resources.model(entries[0], CPU) is lent
+        assert announced == []
+
+    def test_one_that_cannot_be_loaded_says_so_once(self, resources, entries, announced, tmp_path):
         (tmp_path / "tiny" / "model.safetensors").write_bytes(b"damaged")
         for _ in range(2):
             with pytest.raises(InputError, match="cannot be loaded"):
-                model.loaded()
-            model.release()
+                resources.model(entries[0], CPU)
+            resources.release()
         assert len(announced) == 1
 
+    def test_what_cannot_run_is_remembered_by_its_name(self, resources, entries):
+        for _ in range(2):
+            with pytest.raises(CannotRun, match="not on this machine"):
+                resources.source(entries[2], CPU)
+        assert list(resources.cannot_run()) == ["nothing"]
 
-class TestWorkload:
-    """Prompts of a session."""
 
-    @pytest.fixture
-    def spec(self):
-        (math,) = (spec for spec in load_workloads() if spec.name == "math")
-        return math
+class TestPrompts:
+    """Read once a workload and a number."""
 
-    def test_all_prompts_of_a_full_run(self, spec):
-        workload = Workload(spec, HUB, limit=None)
-        assert len(workload.prompts()) == spec.prompts
-        assert not workload.limited
+    def test_as_many_as_asked_for(self, resources, named):
+        prompts = resources.prompts(named("math"), 2)
+        assert len(prompts) == 2
+        assert resources.prompts(named("math"), 2) is prompts
+        assert len(resources.prompts(named("math"), 3)) == 3
 
-    def test_the_first_prompts(self, spec):
-        workload = Workload(spec, HUB, limit=2)
-        assert workload.prompts() == Workload(spec, HUB, None).prompts()[:2]
-        assert workload.limited
-
-    def test_a_limit_that_takes_them_all_is_none(self, spec):
-        assert not Workload(spec, HUB, limit=spec.prompts).limited
+    def test_data_that_are_not_here_are_remembered(self, resources, named, tmp_path, monkeypatch):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        for _ in range(2):
+            with pytest.raises(CannotRun, match="not on this machine"):
+                resources.prompts(named("gsm8k"), 2)
+        assert list(resources.cannot_run()) == ["gsm8k"]

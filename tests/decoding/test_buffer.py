@@ -8,7 +8,7 @@ from captures import decode
 from benchmark.decoding import buffer as module
 from benchmark.decoding.buffer import ReadingBuffer
 from benchmark.decoding.engine import Step
-from benchmark.models.weights import prepare
+from benchmark.decoding.prepare import prepare
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Reader
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer

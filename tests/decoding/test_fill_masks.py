@@ -5,8 +5,8 @@ import pytest
 import torch
 from captures import fill_masks
 
+from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
-from benchmark.models.weights import prepare
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.sample import Sampling
 

@@ -8,8 +8,8 @@ import torch
 from captures import decode
 
 from benchmark.decoding.batching import groups
+from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
-from benchmark.models.weights import prepare
 from benchmark.readout.proof import dissect
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.sample import Sampling

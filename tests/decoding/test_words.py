@@ -31,7 +31,8 @@ from benchmark.decoding.words import read_masked, read_pieces
 from benchmark.inputs.model_entry import load_models
 from benchmark.models.gguf_convert import converted
 from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine, locate
+from benchmark.models.locate import locate
+from benchmark.models.source import Machine
 
 ROOT = Path(__file__).parents[2]
 PIECES = ["▁def", "▁fib", "onacci", "▁the", "▁don", "'t", "s.The", "re", "▁hello", "▁n", "n", "é", "1", "▁", "▁▁▁▁"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.errors import InputError
 from benchmark.inputs.catalog import WORKLOAD_FOLDER, load_workloads
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
@@ -22,7 +23,7 @@ def each(specs: list[WorkloadEntry]) -> pytest.MarkDecorator:
 
 
 def all_prompts(spec: WorkloadEntry) -> list[str]:
-    return read_prompts(spec, 10**9, Hub(download=False))
+    return [prompt.text for prompt in read_prompts(spec, 10**9, Hub(download=False))]
 
 
 def test_at_least_seven_need_no_network():
@@ -93,3 +94,38 @@ def test_its_template_names_something_of_the_record(spec: WorkloadEntry):
 
 def test_no_data_lie_there_that_no_workload_reads():
     assert {Path(path).name for path in WORKLOAD_FOLDER.glob("*.jsonl")} == {spec.source.file for spec in SHIPPED}
+
+
+class TestFilesOfOnesOwn:
+    """A workload anywhere on disk."""
+
+    def write(self, folder: Path, name: str = "mine") -> Path:
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}.yaml"
+        path.write_text(
+            f"name: {name}\ndescription: mine\nsource: {{file: texts.jsonl}}\nfield: text\nkind: completion\n"
+            "prompts: 2\nmax_new_tokens: 4\nlicence: CC0-1.0\n"
+        )
+        (folder / "texts.jsonl").write_text('{"text": "One."}\n{"text": "Two."}\n')
+        return path
+
+    def test_it_comes_behind_the_others_and_its_data_are_beside_it(self, tmp_path: Path):
+        *shipped, mine = load_workloads([self.write(tmp_path)])
+        assert shipped == load_workloads()
+        assert all_prompts(mine) == ["One.", "Two."]
+
+    def test_a_name_that_ships_is_refused(self, tmp_path: Path):
+        path = self.write(tmp_path, "chat")
+        with pytest.raises(InputError) as error:
+            load_workloads([path])
+        problem = "field 'name': 'chat' ships with ExitBench; give the workload and its file another name"
+        assert str(error.value) == f"{path}: {problem}"
+
+    def test_and_so_is_one_of_another_file(self, tmp_path: Path):
+        first, second = self.write(tmp_path / "a"), self.write(tmp_path / "b")
+        with pytest.raises(InputError, match=f"'mine' is in {first}; give"):
+            load_workloads([first, second])
+
+    def test_a_file_that_is_not_there_is_named(self, tmp_path: Path):
+        with pytest.raises(InputError, match=r"nowhere.yaml: no such file"):
+            load_workloads([tmp_path / "nowhere.yaml"])

@@ -1,18 +1,15 @@
-"""From a workload file to prompts, and from prompts to token ids."""
+"""From a workload file to prompts."""
 
 import gzip
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmark.decoding.tokenize import encode
 from benchmark.errors import CannotRun, InputError
-from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry, load_workload
 from benchmark.models.hub import Hub
@@ -50,7 +47,12 @@ def prompts(folder: Path, data: bytes, count: int = 100, **options: str) -> list
     """The prompts of a workload on these data."""
     spec = workload(folder, **options)
     (folder / spec.source.file).write_bytes(data)
-    return read_prompts(spec, count, NO_HUB)
+    return texts(spec, count, NO_HUB)
+
+
+def texts(spec: WorkloadEntry, count: int, hub: Hub) -> list[str]:
+    """The prompts as texts."""
+    return [prompt.text for prompt in read_prompts(spec, count, hub)]
 
 
 def refusal(folder: Path, data: bytes, **options: str) -> str:
@@ -94,21 +96,21 @@ class TestRecords:
         records = [{"translation": {"de": "Eins"}}, {"translation": {"de": "Zwei"}}, {"translation": {"de": "Drei"}}]
         pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
         spec = workload(tmp_path, "a.parquet", template("Say {translation[de]}"), source=", id: org/data")
-        assert read_prompts(spec, 2, HubWith(tmp_path / "a.parquet")) == ["Say Eins", "Say Zwei"]
+        assert texts(spec, 2, HubWith(tmp_path / "a.parquet")) == ["Say Eins", "Say Zwei"]
 
     def test_parquet_beside_the_workload(self, tmp_path: Path):
         pq.write_table(pa.table({"prompt": ["One?"]}), tmp_path / "data.parquet")
-        assert read_prompts(workload(tmp_path, "data.parquet"), 5, NO_HUB) == ["One?"]
+        assert texts(workload(tmp_path, "data.parquet"), 5, NO_HUB) == ["One?"]
 
     def test_lines_from_the_hub(self, tmp_path: Path):
         (tmp_path / "a.jsonl").write_bytes(lines({"prompt": "One?"}))
         spec = workload(tmp_path, "a.jsonl", source=", id: org/data")
-        assert read_prompts(spec, 5, HubWith(tmp_path / "a.jsonl")) == ["One?"]
+        assert texts(spec, 5, HubWith(tmp_path / "a.jsonl")) == ["One?"]
 
     def test_gzipped_lines_from_the_hub(self, tmp_path: Path):
         (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(lines({"prompt": "One?"})))
         spec = workload(tmp_path, "a.jsonl.gz", source=", id: org/data")
-        assert read_prompts(spec, 5, HubWith(tmp_path / "a.jsonl.gz")) == ["One?"]
+        assert texts(spec, 5, HubWith(tmp_path / "a.jsonl.gz")) == ["One?"]
 
 
 class TestDataThatCannotBeUsed:
@@ -125,11 +127,11 @@ class TestDataThatCannotBeUsed:
 
     @pytest.mark.parametrize(("prompt", "kind"), [(3, "int"), (None, "NoneType"), (["a"], "list")])
     def test_prompt_that_is_no_text(self, tmp_path: Path, prompt: object, kind: str):
-        assert refusal(tmp_path, lines({"prompt": prompt})) == f"field: record 1 is no text, but {kind}"
+        assert refusal(tmp_path, lines({"prompt": prompt})) == f"field: record 1 is not a text, but {kind}"
 
     @pytest.mark.parametrize("data", [b"", b"\n\n"])
     def test_no_prompts(self, tmp_path: Path, data: bytes):
-        assert refusal(tmp_path, data) == "source: 'data.jsonl' has no prompts"
+        assert refusal(tmp_path, data) == "source: there are no prompts in it"
 
     @pytest.mark.parametrize("record", ["a", 3, ["a"], None])
     def test_record_without_fields(self, tmp_path: Path, record: object):
@@ -257,34 +259,18 @@ class TestTemplate:
         assert "record 1 has no" not in line
 
 
-class TestEncoding:
-    """Through the chat template, or as the tokenizer encodes by default."""
-
-    def test_completion_is_fed_as_it_stands(self):
-        assert encode(WordTokenizer(), ["two words", "one"], chat=False) == [["<s>", "two", "words"], ["<s>", "one"]]
-
-    def test_chat_goes_through_the_template_up_to_the_models_turn(self):
-        assert encode(WordTokenizer(), ["two words"], chat=True) == [["<user>", "two words", "<model>"]]
+def test_prompts_are_numbered_within_their_workload(tmp_path: Path):
+    spec = workload(tmp_path)
+    (tmp_path / "data.jsonl").write_bytes(lines({"prompt": "a"}, {"prompt": "b"}))
+    assert [prompt.id for prompt in read_prompts(spec, 5, NO_HUB)] == ["made_up/0", "made_up/1"]
 
 
-class WordTokenizer:
-    """Shows what it was asked: words stand for token ids."""
-
-    def __call__(self, text: str) -> SimpleNamespace:
-        return SimpleNamespace(input_ids=["<s>", *text.split()])
-
-    def apply_chat_template(
-        self, messages: list[dict[str, str]], *, add_generation_prompt: bool, tokenize: bool, return_dict: bool
-    ) -> list[str]:
-        assert tokenize
-        assert not return_dict
-        turns = [part for message in messages for part in (f"<{message['role']}>", message["content"])]
-        return [*turns, "<model>"] if add_generation_prompt else turns
-
-
-def test_workloads_of_a_folder_come_built_in_ones_first_and_by_name(tmp_path: Path):
-    for name, source in (("b", ""), ("a", ", id: org/data"), ("c", ""), ("d", ", package: some")):
-        text = (workload(tmp_path, source=source), (tmp_path / "made_up.yaml").read_text())[1]
-        (tmp_path / f"{name}.yaml").write_text(text.replace("name: made_up", f"name: {name}"))
-    (tmp_path / "made_up.yaml").unlink()
-    assert [spec.name for spec in load_workloads(tmp_path)] == ["b", "c", "d", "a"]
+def test_of_a_large_parquet_file_only_the_head_is_read(tmp_path: Path):
+    """What lies behind it may be damaged."""
+    path = tmp_path / "data.parquet"
+    pq.write_table(pa.table({"prompt": [f"number {n}" for n in range(100_000)]}), path, row_group_size=1000)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 100] = bytes(100)
+    path.write_bytes(content)
+    assert texts(workload(tmp_path, "data.parquet"), 3, NO_HUB) == ["number 0", "number 1", "number 2"]

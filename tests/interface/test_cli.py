@@ -12,10 +12,10 @@ from folders import write_case
 
 from benchmark.interface.cli import main
 
-COMMANDS = ("doctor", "findings", "leaderboard", "recompute", "architectures")
+COMMANDS = ("run", "doctor", "findings", "leaderboard", "recompute", "architectures")
 COMMANDS += ("plan", "new-model", "validate", "check", "merge", "schema")
 # Seconds of imports that no help text is worth.
-SLOW = ("torch", "transformers", "pandas", "scipy", "plotly")
+SLOW = ("torch", "transformers", "pandas", "scipy", "plotly", "datasets", "pytest")
 
 
 def run(*arguments: str) -> int:
@@ -42,24 +42,82 @@ class TestHelp:
         assert usage.startswith(f"usage: exitbench {command}")
         assert description.rstrip().endswith(".")
 
-    def test_help_imports_nothing_slow(self):
-        code = (
-            "import sys\n"
-            "from benchmark.interface.cli import main\n"
-            "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-            f"print(sorted(set(sys.modules) & set({SLOW!r})))\n"
-        )
-        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert ended.stdout.splitlines()[-1] == "[]"
-
-    @pytest.mark.parametrize("arguments", [(), ("finding",), ("findings", "--csv"), ("recompute",)])
-    def test_a_mistyped_command_ends_with_2(self, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
+    @pytest.mark.parametrize("arguments", [(), ("recompute",), ("plan", "--device", "tpu")])
+    def test_an_incomplete_command_ends_with_2_and_its_usage(
+        self, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    ):
         assert run(*arguments) == 2
         assert "usage: exitbench" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            ("pln", "there is no command 'pln'; did you mean 'plan'?"),
+            ("--hlep", "there is no option '--hlep'; did you mean '--help'?"),
+            ("xyzzy", "there is no command 'xyzzy'; see: exitbench --help"),
+            ("plan --modle nope", "plan has no option '--modle'; did you mean '--model'?"),
+            ("leaderboard --ouput=page", "leaderboard has no option '--ouput'; did you mean '--output'?"),
+            ("check results --js", "check has no option '--js'; did you mean '--json'?"),
+            ("doctor one two", "doctor does not take 'two'; see: exitbench doctor --help"),
+        ],
+    )
+    def test_a_mistyped_command_ends_with_2_and_the_nearest_name(
+        self, arguments: str, told: str, capsys: pytest.CaptureFixture[str]
+    ):
+        assert run(*arguments.split()) == 2
+        assert capsys.readouterr().err == f"exitbench: {told}\n"
+
+    def test_the_module_is_the_command(self):
+        command = [sys.executable, "-m", "benchmark", "pln"]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        assert (ended.returncode, ended.stderr.count("did you mean 'plan'?")) == (2, 1)
 
     def test_the_command_is_installed_under_its_name(self):
         (script,) = importlib.metadata.entry_points(group="console_scripts", name="exitbench")
         assert script.load() is main
+
+
+class TestFastToSayNo:
+    """What is mistyped is told before anything is imported that takes seconds."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "code"),
+        [
+            ("--help", 0),
+            ("run --help", 0),
+            ("run nope", 1),
+            ("run SmolLM2-135M-Instruct --workload nope", 1),
+            ("run SmolLM2-135M-Instruct --limit nope", 2),
+            ("plan --model nope", 1),
+            ("plan --workload nope", 1),
+            ("plan --modle nope", 2),
+            ("doctor nope", 1),
+            ("check nope", 1),
+            ("findings nope", 1),
+            ("recompute nope", 1),
+            ("leaderboard nope", 1),
+            ("merge nope nope", 1),
+            ("validate nope.yaml", 1),
+        ],
+    )
+    def test_nothing_slow_is_imported(self, arguments: str, code: int):
+        program = (
+            "import sys\n"
+            "from benchmark.interface.cli import main\n"
+            f"try:\n    code = main({arguments.split()!r})\nexcept SystemExit as end:\n    code = end.code\n"
+            f"print(code, sorted(set(sys.modules) & set({SLOW!r})))\n"
+        )
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert ended.stdout.splitlines()[-1] == f"{code} []"
+
+    @pytest.mark.parametrize("command", ["check", "findings", "recompute", "leaderboard", "merge into"])
+    def test_the_folder_beside_that_is_spelt_alike(
+        self, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        (tmp_path / "published").mkdir()
+        assert run(*command.split(), str(tmp_path / "publishd")) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line == f"exitbench: {tmp_path / 'publishd'}: no such folder; did you mean {tmp_path / 'published'}?"
 
 
 class TestWhatTheSystemRefuses:
@@ -167,7 +225,7 @@ class TestDoctor:
         models.write_text("models:\n  - id: org/name\n")
         assert run("doctor", "other", "--model-file", str(models)) == 1
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("exitbench: doctor: 'other' matches nothing in ")
+        assert line.startswith("exitbench: doctor 'other' matches nothing in ")
 
     def test_a_pattern_that_takes_several_is_one_line_and_1(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         models = tmp_path / "models.yaml"

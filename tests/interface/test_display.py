@@ -3,7 +3,7 @@
 import pytest
 from strategies import row_of
 
-from benchmark.errors import CannotRun
+from benchmark.errors import CannotRun, NotFetched
 from benchmark.interface.display import results_table, skipped_lines
 
 MEASURED = {
@@ -83,12 +83,12 @@ class TestSkippedLines:
 
     def test_one_reason_is_said_once(self):
         skipped = {
-            "small": CannotRun("not on this machine", "add --download to fetch it", "1 B, 2 GB"),
+            "small": NotFetched("1 B, 2 GB"),
             "chat": CannotRun("package data is not installed", "pip install data"),
-            "large": CannotRun("not on this machine", "add --download to fetch it", "70 B, 140 GB"),
+            "large": NotFetched("70 B, 140 GB"),
         }
         assert skipped_lines(skipped, width=80) == [
-            "not on this machine; add --download to fetch it:",
+            "not on this machine; allow the download to fetch it (--download):",
             "  small (1 B, 2 GB), large (70 B, 140 GB)",
             "package data is not installed; pip install data:",
             "  chat",

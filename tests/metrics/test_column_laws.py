@@ -6,14 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_column import INTERVALS, TAU, all_columns, costs_of
+from every_column import (
+    INTERVALS,
+    TAU,
+    all_columns,
+    bound_columns,
+    costs_of,
+    exit_columns,
+    half_columns,
+    layer_columns,
+    suitability_columns,
+)
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from strategies import MadeUp, made_up, traces
 
 from benchmark.metrics import bootstrap as statistics
-from benchmark.metrics.columns import bound_columns, exit_columns, half_columns, layer_columns, suitability_columns
 from benchmark.metrics.eas import eas_max
 from benchmark.trace.record import Trace
 

@@ -7,22 +7,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_column import TAU, all_columns, costs_of
-from hypothesis import HealthCheck, given, settings
-from strategies import row_of, trace_of, traces
-
-from benchmark.errors import MeasurementError
-from benchmark.metrics import bootstrap as statistics
-from benchmark.metrics.columns import (
+from every_column import (
+    TAU,
+    all_columns,
     bound_columns,
+    costs_of,
     exit_columns,
     half_columns,
     layer_columns,
     suitability_columns,
     word_columns,
 )
+from folders import read_row
+from hypothesis import HealthCheck, given, settings
+from strategies import row_of, trace_of, traces
+
+from benchmark.errors import MeasurementError
+from benchmark.metrics import bootstrap as statistics
 from benchmark.results.row import Row
-from benchmark.results.store import Store, read_row
+from benchmark.results.store import Store
 from benchmark.trace.costs import cost_columns, costs_of_columns
 from benchmark.trace.record import Trace
 
@@ -38,10 +41,8 @@ def few_draws() -> Iterator[None]:
 class TestNames:
     """What the functions return is what the row has room for."""
 
-    def test_every_column_is_one_of_the_row_and_none_is_missing(self):
-        result = list(Row.model_fields)
-        result = result[result.index("exit_layer_mean") : result.index("generate_seconds")]
-        assert sorted(all_columns(trace_of([[1, 2]]))) == sorted(result)
+    def test_every_column_is_one_of_the_row(self):
+        assert set(all_columns(trace_of([[1, 2]]))) <= set(Row.model_fields)
 
     @given(traces())
     def test_a_row_takes_every_value_as_it_is(self, trace: Trace):
@@ -141,15 +142,6 @@ class TestEdges:
         assert (columns["skip_ratio"], columns["skip_ratio_chance"], columns["hesitation_layers_mean"]) == (0, 0, 0)
         assert {value for name, value in columns.items() if name.startswith("speedup_bound")} == {1}
         assert columns["exit_share"] == columns["settled_share"] == columns["agreement"] == [1]
-
-    @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
-    def test_alpha_outside_its_range_is_refused(self, alpha: float):
-        with pytest.raises(ValueError, match=r"alpha must be in \[0, 1\]"):
-            suitability_columns(trace_of([[1]]), alpha, seed=0, tau=TAU)
-
-    def test_tau_outside_its_range_is_refused(self):
-        with pytest.raises(ValueError, match=r"tau must be in \[-1, 1\], not 1.5"):
-            suitability_columns(trace_of([[1]]), alpha=0.5, seed=0, tau=[0.5, 1.5])
 
     @pytest.mark.parametrize("kind", ["logit", "logit_raw", "hidden", "topk"])
     def test_what_is_not_observed_is_null(self, kind: str):
@@ -272,7 +264,7 @@ def test_files_give_the_same_columns_again(trace: Trace, tmp_path: Path):
     columns = all_columns(trace, costs)
     store = Store(tmp_path)
     path = store.path("tiny", "chat", "oracle", "0123abcd")
-    store.write(path, row_of(**columns, parameters=1000, active_parameters=900), trace.write_parquet)
+    store.write(path, row_of(**columns, parameters=1000, active_parameters=900), trace)
     row = read_row(path)
     assert row is not None
     again = all_columns(Trace.read_parquet(path.with_suffix(".parquet")), costs_of_columns(row.model_dump()))

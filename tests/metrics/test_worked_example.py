@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_column import bound_columns, exit_columns, half_columns, suitability_columns, word_columns
 from strategies import trace_of
 
-from benchmark.metrics.columns import bound_columns, exit_columns, half_columns, suitability_columns, word_columns
 from benchmark.metrics.exits import first_match, settled, similar_enough, with_halves
 from benchmark.trace.costs import Costs, LayerCost
 

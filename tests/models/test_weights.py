@@ -16,11 +16,12 @@ import yaml
 from transformers import AutoModelForCausalLM
 from transformers.models.llama.modeling_llama import LlamaMLP
 
+from benchmark.decoding.prepare import load
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import load_models
 from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine, locate
-from benchmark.models.weights import load
+from benchmark.models.locate import locate
+from benchmark.models.source import Machine
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -179,6 +180,6 @@ def test_memory_that_runs_out_while_the_model_is_looked_into_is_never_taken_for_
     needed = next(calls)
     for number in range(0, needed, 3):
         calls, fatal = itertools.count(), [number]
-        with pytest.raises(CannotRun, match=r"memory ran out while loading .*; use a smaller --dtype or a larger"):
+        with pytest.raises(CannotRun, match=r"memory ran out while loading .*; use a smaller dtype or a larger"):
             load_entry()
     assert needed > 50

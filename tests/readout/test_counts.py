@@ -8,10 +8,10 @@ import pytest
 from captures import decode
 
 from benchmark.decoding.buffer import Capture
+from benchmark.decoding.prepare import prepare
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.prompts import read_prompts
 from benchmark.models.hub import Hub
-from benchmark.models.weights import prepare
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.costs import Task
@@ -24,7 +24,7 @@ PROMPTS, NEW_TOKENS = 4, 16
 def capture(embedded: LoadedModel) -> Capture:
     """A short run of the embedded real model."""
     (humaneval,) = (spec for spec in load_workloads() if spec.name == "humaneval")
-    prompts = [embedded.tokenizer(prompt).input_ids for prompt in read_prompts(humaneval, PROMPTS, Hub(False))]
+    prompts = [embedded.tokenizer(prompt.text).input_ids for prompt in read_prompts(humaneval, PROMPTS, Hub(False))]
     return decode(embedded, prompts, NEW_TOKENS, PROMPTS, sampling=Sampling(tokens=8))
 
 

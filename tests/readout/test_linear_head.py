@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from benchmark.models.weights import prepare
+from benchmark.decoding.prepare import prepare
 from benchmark.readout import linear_head
 from benchmark.readout.linear_head import LinearHead, cosine
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer

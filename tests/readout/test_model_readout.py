@@ -7,8 +7,8 @@ from captures import decode
 from torch import Tensor
 
 from benchmark.anatomy.layers import find_anatomy
+from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
-from benchmark.models.weights import prepare
 from benchmark.readout.model_readout import Readout
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.costs import Task

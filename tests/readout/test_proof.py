@@ -101,7 +101,7 @@ def test_a_stack_that_begins_too_late_is_caught():
 
 def test_the_wrong_list_of_modules_is_caught():
     model = tiny_model("bart", "encoder-decoder")
-    with pytest.raises(MeasurementError, match=r"no layer stack|'model.encoder.layers' is no layer stack"):
+    with pytest.raises(MeasurementError, match=r"no layer stack|'model.encoder.layers' is not a layer stack"):
         dissect(model, "encoder-decoder", IDS, stack="model.encoder.layers")
 
 

@@ -9,8 +9,8 @@ import torch
 from captures import decode, fill_masks
 from plain_twin import Plain, decoded_plainly, filled_plainly
 
+from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
-from benchmark.models.weights import prepare
 from benchmark.readout import reader as reading
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Chosen, Reader

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 from commands import run
+from folders import Content, read_row
 from strategies import row_of
 
 from benchmark.errors import InputError
 from benchmark.results.merge import Merged, Outcome, merge
 from benchmark.results.row import SCHEMA_VERSION
-from benchmark.results.store import Store, read_row, read_rows, sha256
+from benchmark.results.store import Store, sha256
+from benchmark.results.table import read_rows
 
 NAMES = ("tiny", "chat", "oracle", "0123abcd")
 
@@ -23,7 +25,7 @@ def write(folder: Path, tokens: bytes | None = b"tokens", **columns: Any) -> Pat
     row = row_of(**columns)
     store = Store(folder)
     path = store.path(row.model, row.workload, row.suite, row.configuration)
-    store.write(path, row, None if tokens is None else lambda draft: draft.write_bytes(tokens))
+    store.write(path, row, None if tokens is None else Content(tokens))
     return path
 
 
@@ -210,7 +212,7 @@ class TestRefusedRows:
             (lambda path: path.with_suffix(".parquet").write_bytes(b"x"), "holds other tokens"),
             (lambda path: edit(path, token_records_sha256=None), "holds other tokens"),
             (lambda path: path.write_bytes(path.read_bytes()[:100]), "is not JSON"),
-            (lambda path: edit(path, quality=1), "field 'quality': unknown field"),
+            (lambda path: edit(path, quality=1), "field 'quality': unknown column"),
             (lambda path: edit(path, model="other"), "belongs at other/chat/oracle-0123abcd.json"),
             (lambda path: edit(path, configuration="00000000"), "belongs at tiny/chat/oracle-00000000.json"),
             (lambda path: edit(path, model="../../../etc"), "cannot be filed under the name"),
@@ -247,7 +249,7 @@ class TestRefusedRows:
         found = {merged.path: merged for merged in merge(into, [source])}
         refused = found.pop(path.with_suffix(".json"))
         assert refused.outcome == Outcome.REFUSED
-        assert "is a link" in refused.text or "is no regular file" in refused.text
+        assert "is a link" in refused.text or "is not a regular file" in refused.text
         assert [merged.outcome for merged in found.values()] == [Outcome.COPIED]
 
     @pytest.mark.parametrize("place", ["tiny", "tiny/chat"])

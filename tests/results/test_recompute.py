@@ -1,19 +1,25 @@
 """Columns computed again from stored tokens, without a model."""
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 from every_column import costs_of
+from folders import Content, read_row
 from strategies import row_of, trace_of
 
 from benchmark.errors import InputError
 from benchmark.interface.cli import main
-from benchmark.metrics.experiments import EXPERIMENTS, Choices
+from benchmark.metrics.experiments import EXPERIMENTS, score
+from benchmark.metrics.experiments import words as words_module
+from benchmark.metrics.scoring import TAU
+from benchmark.results.identity import configuration_of
 from benchmark.results.recompute import recompute
 from benchmark.results.row import Row
-from benchmark.results.store import Store, read_row, read_rows
+from benchmark.results.store import Store
+from benchmark.results.table import read_rows
 from benchmark.trace.costs import cost_columns
 
 TRACES = {
@@ -22,16 +28,25 @@ TRACES = {
 }
 
 
+NAMES = [experiment.name for experiment in EXPERIMENTS]
+
+
 def write(folder: Path, model: str, experiments: list[str], **settings: object) -> Path:
     """A case with some of its experiments done."""
     trace, store = TRACES[model], Store(folder)
     path = store.path(model, "chat", "oracle", "0123abcd")
-    plain = {"tokens": trace.num_tokens, "num_layers": trace.num_layers, **cost_columns(costs_of(trace.num_layers))}
+    plain = {
+        "tau": list(TAU),
+        "tokens": trace.num_tokens,
+        "num_layers": trace.num_layers,
+        **cost_columns(costs_of(trace.num_layers)),
+    }
     row = row_of(model=model, **plain | settings)
-    for name in experiments:
-        columns = EXPERIMENTS[name](trace, Choices.of_row(row))
-        row = Row(**row.model_dump() | columns | {"experiments": sorted({*row.experiments, name})})
-    store.write(path, row, trace.write_parquet)
+    some = [experiment for experiment in EXPERIMENTS if experiment.name in experiments]
+    if some:
+        columns = score(trace, row.scoring, costs_of(trace.num_layers), some)
+        row = Row(**row.model_dump() | columns | {"experiments": sorted(experiments)})
+    store.write(path, row, trace)
     return path
 
 
@@ -42,20 +57,20 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("settings", [{}, {"alpha": 0.25, "seed": 3}, {"tau": [0.1, 0.9]}], ids=str)
 def test_rows_come_out_as_they_were(folder, settings):
-    paths = [write(folder, model, list(EXPERIMENTS), **settings) for model in TRACES]
+    paths = [write(folder, model, NAMES, **settings) for model in TRACES]
     before = [path.read_bytes() for path in paths]
-    assert sorted(recompute(folder)) == sorted(paths)
+    assert sorted(path for path, _ in recompute(folder)) == sorted(paths)
     assert [path.read_bytes() for path in paths] == before
 
 
 def test_experiments_that_were_missing_are_added(folder):
-    path, complete = write(folder, "tiny", ["words"]), write(folder / "complete", "tiny", list(EXPERIMENTS))
+    path, complete = write(folder, "tiny", ["words"]), write(folder / "complete", "tiny", NAMES)
     list(recompute(folder))
     assert read_row(path) == read_row(complete)
 
 
 def test_a_number_that_is_no_longer_right_is_replaced(folder):
-    path = write(folder, "tiny", list(EXPERIMENTS))
+    path = write(folder, "tiny", NAMES)
     right = read_row(path)
     path.write_text(json.dumps(right.model_dump() | {"skip_ratio": 0.99}))
     list(recompute(folder))
@@ -80,9 +95,9 @@ def test_the_table_is_brought_up_to_date(folder):
 def test_failed_rows_stay_as_they_are(folder):
     write(folder, "tiny", ["exits"])
     path = folder / "broken" / "chat" / "oracle-0123abcd.json"
-    Store(folder).write(path, row_of(model="broken", status="failed", error="NaN"))
+    Store(folder).write(path, row_of(model="broken", status="failed", error="NaN"), None)
     before = path.read_bytes()
-    assert path not in list(recompute(folder))
+    assert path not in [path for path, _ in recompute(folder)]
     assert path.read_bytes() == before
 
 
@@ -109,7 +124,7 @@ def test_tokens_that_are_not_those_of_the_row_are_one_line_that_names_the_file(f
 
 def test_tokens_that_were_no_trace_from_the_beginning_are_one_line(folder):
     path = write(folder, "tiny", ["exits"])
-    Store(folder).write(path, read_row(path), lambda draft: draft.write_bytes(b"PAR1 but nothing else PAR1"))
+    Store(folder).write(path, read_row(path), Content(b"PAR1 but nothing else PAR1"))
     with pytest.raises(InputError, match="cannot be read as the tokens of a case") as error:
         list(recompute(folder))
     assert "\n" not in str(error.value)
@@ -118,7 +133,7 @@ def test_tokens_that_were_no_trace_from_the_beginning_are_one_line(folder):
 def test_tokens_whose_last_layer_does_not_match_are_one_line_and_the_row_stays(folder):
     path = write(folder, "tiny", ["exits"])
     impossible = trace_of([[7, 7], [1, 7]], target=[7, 8], matches=[[True, True], [False, False]])
-    Store(folder).write(path, read_row(path), impossible.write_parquet)
+    Store(folder).write(path, read_row(path), impossible)
     before = path.read_bytes()
     with pytest.raises(InputError) as error:
         list(recompute(folder))
@@ -130,26 +145,26 @@ def test_tokens_whose_last_layer_does_not_match_are_one_line_and_the_row_stays(f
 
 
 def test_a_setting_that_cannot_be_is_one_line_and_the_row_stays(folder):
-    path = write(folder, "tiny", ["exits"], alpha=7)
+    path = write(folder, "tiny", [], alpha=7)
     before = path.read_bytes()
     with pytest.raises(InputError) as error:
         list(recompute(folder))
-    assert str(error.value) == (
-        f"{path}: its columns cannot be computed anew: alpha must be in [0, 1], not 7.0; see: exitbench check "
-        f"{path.parent}"
+    assert (
+        str(error.value)
+        == f"{path}: alpha: must be a number between 0 and 1, not 7.0; see: exitbench check {path.parent}"
     )
     assert path.read_bytes() == before
 
 
 def test_a_row_measured_anew_meanwhile_stays(folder, monkeypatch):
     path = write(folder, "tiny", ["exits"])
-    words = EXPERIMENTS["words"]
+    first_match = words_module.first_match
 
-    def measured_meanwhile(trace, choices):
-        Store(folder).write(path, row_of(model="tiny", seed=9), TRACES["other"].write_parquet)
-        return words(trace, choices)
+    def measured_meanwhile(matches):
+        Store(folder).write(path, row_of(model="tiny", seed=9), TRACES["other"])
+        return first_match(matches)
 
-    monkeypatch.setitem(EXPERIMENTS, "words", measured_meanwhile)
+    monkeypatch.setattr(words_module, "first_match", measured_meanwhile)
     list(recompute(folder))
     assert (read_row(path).seed, read_row(path).experiments) == (9, [])
 
@@ -157,7 +172,7 @@ def test_a_row_measured_anew_meanwhile_stays(folder, monkeypatch):
 def test_rows_of_an_older_version_are_refused_in_one_line(folder):
     path = write(folder, "tiny", ["exits"])
     path.write_text(json.dumps(read_row(path).model_dump() | {"schema_version": 1}))
-    with pytest.raises(InputError, match=r"its rows are of an older version \(1\), .*; measure the cases again$"):
+    with pytest.raises(InputError, match=r"its rows are of an older version \(1\); measure the cases again$"):
         list(recompute(folder))
 
 
@@ -168,7 +183,7 @@ def test_rows_of_an_older_version_among_others_are_told_of(folder, capsys):
     assert main(["recompute", str(folder)]) == 0
     output = capsys.readouterr()
     assert output.out.endswith("rows rewritten: 1\n")
-    assert output.err == f"{folder}: JSON files not counted: 1 of an older version (measure again)\n"
+    assert output.err == f"{folder}: JSON files not counted: 1 of an older version (recompute, or measure again)\n"
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"schema_version": 1}'], ids=["empty", "unrelated", "older"])
@@ -176,5 +191,153 @@ def test_a_folder_without_rows_of_this_version_is_refused(folder, content):
     folder.mkdir()
     if content is not None:
         (folder / "row.json").write_text(content)
-    with pytest.raises(InputError, match="there are no rows of this version here"):
+    with pytest.raises(InputError, match="there are no rows here"):
         list(recompute(folder))
+
+
+class TestOtherScoring:
+    """Stored traces are scored with other settings, and no model is loaded."""
+
+    def test_rows_are_as_if_they_had_been_measured_with_them(self, folder):
+        path = write(folder, "tiny", NAMES)
+        (other,) = (write(folder / "other", "tiny", NAMES, alpha=0.25, tau=[0.9]),)
+        list(recompute(folder.parent / "results", alpha=0.25, tau=[0.9]))
+        assert read_row(path) == read_row(other)
+
+    def test_one_setting_leaves_the_other(self, folder):
+        path = write(folder, "tiny", NAMES, tau=[0.1, 0.9])
+        list(recompute(folder, alpha=0.75))
+        assert (read_row(path).alpha, read_row(path).tau) == (0.75, [0.1, 0.9])
+
+    @pytest.mark.parametrize("arguments", [["--alpha", "1.5"], ["--tau", "0.5,7"]])
+    def test_one_outside_of_its_range_is_one_line_and_nothing_is_written(self, folder, arguments, capsys):
+        path = write(folder, "tiny", NAMES)
+        before = path.read_bytes()
+        with pytest.raises(SystemExit) as end:
+            main(["recompute", str(folder), *arguments])
+        assert end.value.code == 2
+        assert (
+            capsys.readouterr()
+            .err.splitlines()[-1]
+            .startswith(f"exitbench recompute: error: argument {arguments[0]}: must")
+        )
+        assert path.read_bytes() == before
+        with pytest.raises(InputError, match=r"^alpha: must be"):
+            list(recompute(folder, alpha=2))
+
+
+class TestFormerSchema:
+    """Rows of the schema before this one are brought forward, if what was asked for can be told from their hash."""
+
+    def former(self, folder: Path, **settings: object) -> Path:
+        """A row of schema 2 with its hash."""
+        path = write(
+            folder,
+            "tiny",
+            NAMES,
+            dtype="float32",
+            batch_size=2,
+            device="cpu",
+            prompts_sha256="ab" * 32,
+            source="path:tiny",
+            revision="folder:00",
+            max_new_tokens=2,
+            top_k=10,
+            sampled_tokens=4,
+            tau=[0.5, 1.0],
+        )
+        asked = {
+            "schema": 2,
+            "suite": "oracle",
+            "source": "path:tiny",
+            "revision": "folder:00",
+            "dtype": "auto",
+            "device": "cpu",
+            "device_map": None,
+            "quantization": None,
+            "prompts": "ab" * 32,
+            "kind": "chat",
+            "chat_template": None,
+            "trust_remote_code": False,
+            "layer_stack": None,
+            "seam": None,
+            "max_new_tokens": 2,
+            "batch_size": 16,
+            "alpha": 0.5,
+            "seed": 0,
+            "tau": [0.5, 1.0],
+            "top_k": 10,
+            "sample": 48,
+        } | settings
+        configuration = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
+        record = json.loads(path.read_text()) | {"schema_version": 2, "configuration": configuration}
+        for name in NEW:
+            del record[name]
+        former = path.with_name(f"oracle-{configuration}.json")
+        path.unlink()
+        path.with_suffix(".parquet").rename(former.with_suffix(".parquet"))
+        former.write_text(json.dumps(record))
+        return former
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {},
+            {"dtype": "float32", "kind": "completion", "batch_size": 5, "sample": None},
+            {"chat_template": False, "trust_remote_code": True, "device_map": "auto", "sample": 4},
+        ],
+        ids=str,
+    )
+    def test_they_get_the_name_and_columns_of_today(self, folder, settings):
+        former = self.former(folder, **settings)
+        before, tokens = json.loads(former.read_text()), former.with_suffix(".parquet").read_bytes()
+        ((path, text),) = recompute(folder)
+        assert text == f"brought forward from {former.name}"
+        assert not former.exists() and not former.with_suffix(".parquet").exists()
+        row = read_row(path)
+        assert (
+            configuration_of(row.model_dump()) == row.configuration and path.name == f"oracle-{row.configuration}.json"
+        )
+        assert path.with_suffix(".parquet").read_bytes() == tokens
+        after = json.loads(path.read_text())
+        assert {name for name in before if before[name] != after[name]} == {"schema_version", "configuration"}
+        asked = {"dtype_asked": "auto", "workload_kind": "chat", "batch_size_asked": 16, "sample_asked": 48}
+        names = {
+            "dtype": "dtype_asked",
+            "kind": "workload_kind",
+            "batch_size": "batch_size_asked",
+            "sample": "sample_asked",
+        }
+        asked |= {names[name]: value for name, value in settings.items() if name in names}
+        assert {name: after[name] for name in asked} == asked
+
+    def test_where_it_cannot_be_told_the_row_stays_and_is_named(self, folder):
+        former = self.former(folder, layer_stack="model.layers")
+        before = former.read_bytes()
+        ((path, text),) = recompute(folder)
+        assert path == former and "cannot be told" in text and text.endswith("measure it again")
+        assert former.read_bytes() == before
+
+    def test_a_row_of_today_is_never_overwritten_by_one_of_before(self, folder):
+        former = self.former(folder)
+        kept = former.read_bytes(), former.with_suffix(".parquet").read_bytes()
+        ((path, _),) = recompute(folder)
+        former.write_bytes(kept[0])
+        former.with_suffix(".parquet").write_bytes(kept[1])
+        today = path.read_bytes()
+        told = dict(recompute(folder))
+        assert "has taken its place; delete this one" in told[former]
+        assert path.read_bytes() == today
+
+
+NEW = (
+    "dtype_asked",
+    "device_map",
+    "workload_kind",
+    "chat_template_asked",
+    "trust_remote_code",
+    "layer_stack",
+    "seam",
+    "batch_size_asked",
+    "sample_asked",
+)

@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
+from folders import Content, read_row
 from pydantic import ValidationError
 from strategies import row_of, trace_of
 
 from benchmark.errors import InputError
 from benchmark.results.row import SCHEMA_VERSION, Row
-from benchmark.results.store import Store, atomic_file, read_row, read_rows, read_table, read_tokens
+from benchmark.results.store import Store, atomic_file, read_tokens
+from benchmark.results.table import read_rows, read_table
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ class TestWriting:
         assert files(store.folder) == ["tiny/chat/oracle-0123abcd.json"]
 
     def test_tokens_are_written_beside_the_row_and_hashed_in_it(self, store: Store, path: Path):
-        row = store.write(path, row_of(), lambda draft: draft.write_bytes(b"tokens"))
+        row = store.write(path, row_of(), Content(b"tokens"))
         assert path.with_suffix(".parquet").read_bytes() == b"tokens"
         assert read_row(path) == row
         assert row.token_records_sha256 == hashlib.sha256(b"tokens").hexdigest()
@@ -59,9 +61,9 @@ class TestWriting:
         assert ' "family": "Ünï",\n' in text
 
     def test_tokens_that_cannot_be_written_leave_the_old_row_and_its_tokens(self, store: Store, path: Path):
-        old = store.write(path, row_of(eas=0.25), lambda draft: draft.write_bytes(b"old"))
+        old = store.write(path, row_of(eas=0.25), Content(b"old"))
         with pytest.raises(OSError, match="disk full"):
-            store.write(path, row_of(eas=0.5), _write_half)
+            store.write(path, row_of(eas=0.5), HalfWritten())
         assert read_row(path) == old
         assert path.with_suffix(".parquet").read_bytes() == b"old"
         assert files(store.folder) == ["tiny/chat/oracle-0123abcd.json", "tiny/chat/oracle-0123abcd.parquet"]
@@ -83,9 +85,12 @@ class TestWriting:
         assert files(store.folder) == ["tiny/chat/oracle-0123abcd.json"]
 
 
-def _write_half(draft: Path) -> None:
-    draft.write_bytes(b"ha")
-    raise OSError("disk full")
+class HalfWritten:
+    """Tokens that do not fit the disk."""
+
+    def write_parquet(self, draft: Path) -> None:
+        draft.write_bytes(b"ha")
+        raise OSError("disk full")
 
 
 class TestAtomicFile:
@@ -201,11 +206,11 @@ class TestTokens:
     """The tokens beside a row are those it was computed from, or an error."""
 
     def test_they_come_back(self, store: Store, path: Path):
-        row = store.write(path, row_of(), trace_of([[3, 7]]).write_parquet)
+        row = store.write(path, row_of(), trace_of([[3, 7]]))
         assert read_tokens(path, row).target.tolist() == [7]
 
     def test_a_row_written_again_keeps_them(self, store: Store, path: Path):
-        row = store.write(path, row_of(), trace_of([[3, 7]]).write_parquet)
+        row = store.write(path, row_of(), trace_of([[3, 7]]))
         again = store.write(path, row.model_copy(update={"eas": 0.5}))
         assert read_tokens(path, again).target.tolist() == [7]
 
@@ -215,7 +220,7 @@ class TestTokens:
             read_tokens(path, row)
 
     def test_others_are_refused(self, store: Store, path: Path):
-        row = store.write(path, row_of(), trace_of([[3, 7]]).write_parquet)
+        row = store.write(path, row_of(), trace_of([[3, 7]]))
         trace_of([[3, 8]]).write_parquet(path.with_suffix(".parquet"))
         with pytest.raises(InputError, match=r"not the tokens that oracle-0123abcd\.json was computed"):
             read_tokens(path, row)
@@ -238,7 +243,7 @@ class TestTable:
 
     def test_it_has_everything_but_what_is_told_layer_by_layer_or_group_by_group(self, table: list[dict[str, str]]):
         declared = {name: str(field.annotation) for name, field in Row.model_fields.items()}
-        lists = {name for name, annotation in declared.items() if "list[" in annotation} - {"experiments"}
+        lists = {name for name, annotation in declared.items() if "list[" in annotation}
         assert {"agreement", "layer_kind", "half_agreement", "tau", "word_position_tokens"} <= lists
         assert set(table[0]) == set(declared) - lists
 

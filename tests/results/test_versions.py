@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from folders import read_row
 from strategies import row_of
 
 from benchmark.results.row import SCHEMA_VERSION
-from benchmark.results.store import Store, read_row, read_rows, read_table
+from benchmark.results.store import Store
+from benchmark.results.table import read_rows, read_table
 from benchmark.results.versions import Standing, examine, harness_version, inventory, remark, series
 
 MAJOR, MINOR = series(harness_version())
@@ -41,7 +43,7 @@ class TestExamine:
                 Standing.FUTURE,
                 f"is of a newer version, {MAJOR}.{MINOR + 1}.0",
             ),
-            (ROW | {"quality": 1}, Standing.DAMAGED, "field 'quality': unknown field"),
+            (ROW | {"quality": 1}, Standing.DAMAGED, "field 'quality': unknown column"),
             (ROW | {"tokens": 10**30}, Standing.DAMAGED, "field 'tokens': the number is too large"),
             (ROW | {"layer_bytes": [1, 10**30]}, Standing.DAMAGED, "field 'layer_bytes': the number is too large"),
             (ROW | {"tokens": "many"}, Standing.DAMAGED, "field 'tokens'"),
@@ -107,7 +109,7 @@ class TestFolders:
 
     def test_the_others_are_one_line(self, mixed: Path):
         assert remark(mixed) == (
-            f"{mixed}: JSON files not counted: 1 of an older version (measure again), "
+            f"{mixed}: JSON files not counted: 1 of an older version (recompute, or measure again), "
             "1 of a newer version (update ExitBench), 1 damaged, 1 not a row"
         )
 

@@ -20,6 +20,7 @@ import torch
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.prompts import read_prompts
 from benchmark.models.hub import Hub
+from benchmark.results.row import Setting
 
 ROOT = Path(__file__).parents[2]
 PROMPTS, NEW_TOKENS, K, ALPHA = 4, 48, 10, 0.5
@@ -142,7 +143,7 @@ def truth(embedded):
     single, double = model.lm_head.weight, model.lm_head.weight.double()
     tokens = []
     for number, prompt in enumerate(read_prompts(humaneval, PROMPTS, Hub(download=False))):
-        ids = tokenizer(prompt, return_tensors="pt").input_ids
+        ids = tokenizer(prompt.text, return_tensors="pt").input_ids
         text = model.generate(ids, max_new_tokens=NEW_TOKENS, do_sample=False, num_beams=1)
         with torch.inference_mode():
             states, between = through_the_layers(model, text[:, :-1], ids.shape[1] - 1)
@@ -429,7 +430,7 @@ def test_every_column(measured, truth, embedded):
         else:
             assert row[name] == pytest.approx(value, **tolerance), name
     by_threshold = {f"tau_{what}_{name}" for what in ("skip_ratio", "agreement") for name in SIMILARITIES}
-    assert set(row) == set(columns) | by_threshold | set(NOT_COMPUTED)
+    assert set(row) == set(columns) | by_threshold | set(NOT_COMPUTED) | set(Setting.model_fields)
 
 
 @pytest.mark.parametrize("name", SIMILARITIES)

@@ -1,15 +1,16 @@
-"""All columns that a trace gives, at settings which any test can live with."""
+"""All columns that a trace gives, at settings which any test can live with; and those of one experiment, as a dict."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from benchmark.metrics.columns import (
-    bound_columns,
-    exit_columns,
-    half_columns,
-    layer_columns,
-    suitability_columns,
-    word_columns,
-)
+from benchmark.metrics.experiments import score
+from benchmark.metrics.experiments.bounds import BOUNDS
+from benchmark.metrics.experiments.exits import EXITS
+from benchmark.metrics.experiments.halves import HALVES
+from benchmark.metrics.experiments.layers import LAYERS
+from benchmark.metrics.experiments.suitability import SUITABILITY
+from benchmark.metrics.experiments.words import WORDS
+from benchmark.metrics.scoring import Scoring
 from benchmark.results.row import Row
 from benchmark.trace.costs import Costs, LayerCost, cost_columns
 from benchmark.trace.record import Trace
@@ -36,12 +37,29 @@ def costs_of(layers: int, owed: bool = True) -> Costs:
 
 def all_columns(trace: Trace, costs: Costs | None = None) -> dict[str, Any]:
     costs = costs or costs_of(trace.num_layers)
-    return {
-        **exit_columns(trace, seed=0),
-        **suitability_columns(trace, alpha=0.5, seed=0, tau=TAU),
-        **layer_columns(trace),
-        **word_columns(trace),
-        **half_columns(trace, seed=0),
-        **bound_columns(trace, costs),
-        **cost_columns(costs),
-    }
+    scoring = Scoring(0.5, TAU, 0)
+    return {"tau": list(TAU), **score(trace, scoring, costs), **cost_columns(costs)}
+
+
+def exit_columns(trace: Trace, seed: int) -> dict[str, Any]:
+    return EXITS.of(trace, Scoring(seed=seed), None).model_dump()
+
+
+def suitability_columns(trace: Trace, alpha: float, seed: int, tau: Sequence[float]) -> dict[str, Any]:
+    return SUITABILITY.of(trace, Scoring(alpha, tuple(tau), seed), None).model_dump()
+
+
+def bound_columns(trace: Trace, costs: Costs | None) -> dict[str, Any]:
+    return BOUNDS.of(trace, Scoring(), costs).model_dump()
+
+
+def layer_columns(trace: Trace) -> dict[str, Any]:
+    return LAYERS.of(trace, Scoring(), None).model_dump()
+
+
+def word_columns(trace: Trace) -> dict[str, Any]:
+    return WORDS.of(trace, Scoring(), None).model_dump()
+
+
+def half_columns(trace: Trace, seed: int) -> dict[str, Any]:
+    return HALVES.of(trace, Scoring(seed=seed), None).model_dump()

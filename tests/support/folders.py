@@ -8,10 +8,26 @@ from strategies import row_of, trace_of
 
 from benchmark.results.row import Row
 from benchmark.results.store import Store
+from benchmark.results.versions import examine
 
 LAYERS = 50
 PROMPTS = 4
 _SPREAD = np.array([-0.04, -0.02, 0.02, 0.04])
+
+
+class Content:
+    """Bytes in the place of tokens."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def write_parquet(self, path: Path) -> None:
+        path.write_bytes(self.content)
+
+
+def read_row(path: Path) -> Row | None:
+    """The row in a file, or None when it is missing, damaged or of another version."""
+    return examine(path).row
 
 
 def write_case(folder: Path, model: str, workload: str, gain: float, **columns: Any) -> Row:
@@ -39,7 +55,7 @@ def write_case(folder: Path, model: str, workload: str, gain: float, **columns: 
     }
     store = Store(folder)
     row = row_of(model=model, workload=workload, **(plain | columns))
-    return store.write(store.path(model, workload, row.suite, row.configuration), row, trace.write_parquet)
+    return store.write(store.path(model, workload, row.suite, row.configuration), row, trace)
 
 
 def write_world(folder: Path, claimed: bool) -> None:

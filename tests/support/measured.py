@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from benchmark.cases.case import Case, Settings
-from benchmark.cases.resources import Model, Workload
+from benchmark.cases.job import Job, located, run_job
+from benchmark.cases.resources import Resources
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import load_models
-from benchmark.metrics.experiments import EXPERIMENTS, TAU
-from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine
+from benchmark.inputs.settings import CaptureSettings
+from benchmark.metrics.scoring import TAU, Scoring
 from benchmark.results.store import Store
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 
@@ -33,18 +30,21 @@ def measure(folder: Path, kind: str = "dense", name: str = "tiny", **settings: A
     The model file is `folder/models.yaml`. The row says that it was measured with a clean checkout, whatever state the
     one is in that the tests run in.
     """
-    case = fresh_case(folder, kind, name, **settings)
-    case.measure(lambda tokens, prompts: None)
-    assert case.trace is not None
-    for experiment, columns in EXPERIMENTS.items():
-        case.record(experiment, columns(case.trace, case.choices))
-    assert case.row is not None
-    case.store.write(case.path, case.row.model_copy(update=CLEAN))
-    case.store.write_table()
-    return case.path
+    job, store = fresh_job(folder, kind, name, **settings), Store(folder / "results")
+    row = run_job(job, store)
+    path = path_of(job, store)
+    store.update(path, lambda row: row.model_copy(update=CLEAN))
+    store.write_table()
+    assert row.status == "ok"
+    return path
 
 
-def fresh_case(folder: Path, kind: str = "dense", name: str = "tiny", **settings: Any) -> Case:
+def path_of(job: Job, store: Store) -> Path:
+    """File of the row of a job."""
+    return store.path(*located(job, Resources()).place)
+
+
+def fresh_job(folder: Path, kind: str = "dense", name: str = "tiny", **settings: Any) -> Job:
     """The same case before it is measured."""
     model_type, task, workload = KINDS[kind]
     if not (folder / name).exists():
@@ -52,24 +52,8 @@ def fresh_case(folder: Path, kind: str = "dense", name: str = "tiny", **settings
         tiny_tokenizer().save_pretrained(folder / name)
         listed = "models:\n" if not (folder / "models.yaml").exists() else (folder / "models.yaml").read_text()
         (folder / "models.yaml").write_text(f"{listed}- path: {name}\n")
-    asked = {
-        "dtype": None,
-        "limit": None,
-        "max_new_tokens": 5,
-        "batch_size": 8,
-        "alpha": 0.5,
-        "seed": 0,
-        "tau": TAU,
-        "top_k": 3,
-        "sample": 20,
-    } | settings
-    machine = Machine(torch.device("cpu"), asked.pop("dtype"), trust_remote_code=False)
-    hub, store = Hub(download=False), Store(folder / "results")
-    (spec,) = [spec for spec in load_models(folder / "models.yaml") if spec.name == name]
-    (chosen,) = [spec for spec in load_workloads() if spec.name == workload]
-    return Case(
-        Model(spec, hub, machine, announce=lambda text: None),
-        Workload(chosen, hub, asked["limit"]),
-        Settings(machine=machine, **asked),
-        store,
-    )
+    asked = {"max_new_tokens": 5, "batch_size": 8, "top_k": 3, "sample": 20} | settings
+    alpha, tau = asked.pop("alpha", 0.5), asked.pop("tau", TAU)
+    (entry,) = [entry for entry in load_models(folder / "models.yaml") if entry.name == name]
+    (chosen,) = [entry for entry in load_workloads() if entry.name == workload]
+    return Job(entry, chosen, CaptureSettings(**asked), Scoring(alpha, tau, asked.get("seed", 0)))

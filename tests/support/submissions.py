@@ -11,6 +11,7 @@ from measured import measure
 from numpy.typing import NDArray
 
 from benchmark.inputs.model_entry import load_models
+from benchmark.models.hub import Hub
 from benchmark.results.audit.check import check
 from benchmark.results.audit.fault import Verdict
 from benchmark.results.recompute import recompute
@@ -33,7 +34,9 @@ def honest_world(folder: Path) -> Path:
 
 def verdicts(results: Path, models: Path | None = None) -> list[Verdict]:
     """Of a results folder."""
-    return list(check(results, {spec.name: spec for spec in load_models(models)} if models else None))
+    return list(
+        check(results, {spec.name: spec for spec in load_models(models)} if models else None, Hub(download=False))
+    )
 
 
 def faulty(results: Path, models: Path | None = None) -> set[str]:

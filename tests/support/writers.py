@@ -4,6 +4,7 @@ import itertools
 import os
 from pathlib import Path
 
+from folders import Content
 from strategies import row_of
 
 from benchmark.results.row import Row
@@ -20,10 +21,10 @@ def write_rows(folder: Path, process: int, count: int) -> None:
         tokens = f"tokens {number} of {process}".encode()
         row = row_of(model=f"model-{process}", workload=f"text{number % 10}", configuration=f"{number:08x}")
         path = store.path(row.model, row.workload, row.suite, row.configuration)
-        store.write(path, row, (lambda draft, data=tokens: draft.write_bytes(data)) if number % 5 == 0 else None)
+        store.write(path, row, Content(tokens) if number % 5 == 0 else None)
         if number % 5 == 0:
             row = row_of(model=SHARED[0], configuration=SHARED[3], family=f"{process} {number}")
-            store.write(store.path(*SHARED), row, lambda draft, data=tokens: draft.write_bytes(data))
+            store.write(store.path(*SHARED), row, Content(tokens))
         if number == count // 2:
             store.write_table()
     store.write_table()
@@ -46,5 +47,5 @@ def write_forever(folder: Path) -> None:
     for number in itertools.count():
         tokens = os.urandom(100_000)
         row = row_of(model=SHARED[0], configuration=SHARED[3], family=str(number))
-        store.write(store.path(*SHARED), row, lambda draft, data=tokens: draft.write_bytes(data))
+        store.write(store.path(*SHARED), row, Content(tokens))
         (folder / "started").touch()

@@ -12,7 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from benchmark.errors import InputError
-from benchmark.report.findings.comparable_rows import comparable, prompt_depths, read
+from benchmark.report.findings.comparable_rows import comparable, read
 from benchmark.report.findings.comparisons import (
     MEASURES,
     TUNED,
@@ -27,6 +27,7 @@ from benchmark.report.findings.comparisons import (
     trends,
 )
 from benchmark.report.findings.estimates import Estimate
+from benchmark.report.findings.levels import prompt_depths
 from benchmark.report.findings.variance import variance_shares
 
 Verdict = Literal["supported", "contradicted", "not enough data"]

@@ -9,8 +9,8 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from benchmark.report.findings.comparable_rows import levels
 from benchmark.report.findings.estimates import Estimate, difference, mean, slope
+from benchmark.report.findings.levels import levels
 from benchmark.report.findings.rank_correlation import rank_correlations, spearman
 
 MEASURES = {"skip_ratio": "skip ratio", "eas": "EAS"}
@@ -34,7 +34,7 @@ def table_of_models(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def years(released: str) -> float:
-    """A release date in years; a month or a year stands for its middle. NaN for what is no date."""
+    """A release date in years; a month or a year stands for its middle. NaN for what is not a date."""
     for form, middle in (("%Y-%m-%d", 0), ("%Y-%m", 15), ("%Y", 183)):
         try:
             return 1 + (datetime.strptime(released, form).toordinal() - 1 + middle) / 365.2425

@@ -9,7 +9,7 @@ from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.leaderboard.markdown import MEANS, as_markdown, reference_sentence
 from benchmark.report.leaderboard.page import page, page_data
 from benchmark.report.leaderboard.ranking import arrange
-from benchmark.report.leaderboard.rows import Reading, read_entries
+from benchmark.report.leaderboard.rows import FolderRows, read_entries
 from benchmark.report.leaderboard.tables import as_csv, line_records, row_records
 from benchmark.report.leaderboard.texts import samples
 
@@ -45,7 +45,7 @@ def files(folder: Path, output: Path, reference: str | None, limited: bool, with
     }
 
 
-def _findings(reading: Reading, folder: Path) -> Findings | str:
+def _findings(reading: FolderRows, folder: Path) -> Findings | str:
     try:
         return findings_of(table_of(reading.rows), str(folder))
     except InputError as error:

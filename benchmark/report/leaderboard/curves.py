@@ -9,7 +9,7 @@ _ALPHABET = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 _STEPS = len(_ALPHABET) ** 2 - 1
 
 
-def encode(curves: Mapping[str, Sequence[float]]) -> dict[str, str]:
+def encode_curve(curves: Mapping[str, Sequence[float]]) -> dict[str, str]:
     """Numbers of −1 to 1, in steps of 2/4095: the high and the low 6 bits of 12, a character each."""
     values = np.fromiter(chain.from_iterable(curves.values()), np.float64)
     steps = np.rint((values.clip(-1, 1) + 1) / 2 * _STEPS).astype(int)

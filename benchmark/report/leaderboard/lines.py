@@ -4,13 +4,13 @@ A line never mixes settings: another revision, dtype, quantization or device is 
 part of it, because a row records the largest batch that came about, which depends on the prompts.
 """
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.report.leaderboard.means import Mean
 from benchmark.report.leaderboard.rows import Entry
+from benchmark.results.comparable import asked_otherwise
 from benchmark.results.row import Row
 
 KINDS = ("decoder", "encoder-decoder", "encoder", "unknown")
@@ -60,21 +60,23 @@ class Line:
 
 def lines(entries: Sequence[Entry]) -> list[Line]:
     """The rows by model and setting. Of several rows of a line on one workload the newest counts."""
-    alike = _asked_alike([entry for entry in entries if not entry.row.limited])
+    # Limited runs have prompts of their own anyhow, and are not ranked.
+    full = [entry for entry in entries if not entry.row.limited]
+    asked = asked_otherwise([entry.row for entry in full])
+    otherwise = {id(entry) for entry, reason in zip(full, asked, strict=True) if reason is not None}
     groups: dict[Hashable, list[Entry]] = {}
     for entry in sorted(entries, key=_age):
         groups.setdefault(tuple(_setting(entry.row).values()), []).append(entry)
-    found = [_line(group, alike) for group in groups.values()]
+    found = [_line(group, otherwise) for group in groups.values()]
     _label(found)
     return found
 
 
-def _line(group: Sequence[Entry], alike: Callable[[Row], bool]) -> Line:
+def _line(group: Sequence[Entry], otherwise: Set[int]) -> Line:
     counted: dict[str, Entry] = {}
     others = []
     for entry in group:
-        # Limited runs have prompts of their own anyhow, and are not ranked.
-        if not entry.row.limited and not alike(entry.row):
+        if id(entry) in otherwise:
             others.append((entry, ASKED_OTHERWISE))
             continue
         if (older := counted.get(entry.row.workload)) is not None:
@@ -105,27 +107,6 @@ def _kind(architecture: str | None) -> str:
     if architecture is None:
         return "unknown"
     return architecture if architecture in KINDS else "decoder"
-
-
-def _asked_alike(entries: Sequence[Entry]) -> Callable[[Row], bool]:
-    """Whether a row was asked for as most are: α, and of its workload the prompts and the number of new tokens."""
-    alpha = _usual(entries, lambda row: row.alpha)
-    by_workload: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_workload.setdefault(entry.row.workload, []).append(entry)
-    usual = {workload: _usual(some, _asked) for workload, some in by_workload.items()}
-    return lambda row: row.alpha == alpha and _asked(row) == usual[row.workload]
-
-
-def _asked(row: Row) -> tuple[str | None, int | None]:
-    return row.prompts_sha256, row.max_new_tokens
-
-
-def _usual(entries: Sequence[Entry], value: Callable[[Row], Any]) -> Any:
-    """The value that most rows have; on a tie, the newest row's."""
-    count = Counter(value(entry.row) for entry in entries)
-    newest = {value(entry.row): place for place, entry in enumerate(sorted(entries, key=_age))}
-    return max(count, key=lambda each: (count[each], newest[each]), default=None)
 
 
 def _label(found: Sequence[Line]) -> None:

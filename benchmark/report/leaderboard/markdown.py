@@ -1,7 +1,7 @@
 """The leaderboard as Markdown, to be read on a code host or in a terminal."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmark.report.findings.claims import Findings
 from benchmark.report.leaderboard.lines import KINDS, Line
@@ -9,15 +9,18 @@ from benchmark.report.leaderboard.means import Mean
 from benchmark.report.leaderboard.ranking import REFERENCE, Leaderboard
 from benchmark.report.leaderboard.rows import LeftOut
 from benchmark.report.leaderboard.tables import batch_sizes
+from benchmark.results.row import DECLARED, HEADLINE
 
 MEANS = (
     "Means are over the workloads of the ranking; that of a bound is harmonic. The intervals, of 95 %, say how far a "
     "mean would move with other prompts: they come from the rows' own bootstrap intervals over prompts (Zou & Donner "
     "2008). A model in another revision, dtype or on another device is another line."
 )
+_RANKED = "eas"
+_SHOWN = tuple(name for name in HEADLINE if name != _RANKED)
 _HEADING = (
-    *("#", "model", "family", "released", "kind", "parameters", "layers", "setting", "workloads", "EAS", "EAS ratio"),
-    *("skip ratio", "chance", "exit", "settled", "bound", "+head", "+cache"),
+    *("#", "model", "family", "released", "kind", "parameters", "layers", "setting", "workloads"),
+    *(DECLARED[_RANKED].title, f"{DECLARED[_RANKED].title} ratio", *(DECLARED[name].title for name in _SHOWN)),
 )
 _TITLES = {
     "decoder": "Decoder-only models",
@@ -86,8 +89,9 @@ def _of_kind(board: Leaderboard, kind: str, lines: Sequence[Line]) -> Iterator[s
         left=[1, 2, 3, 4, 7],
     )
     workloads = sorted({workload for line in lines for workload in line.counted})
-    for title, column, digits in (("Skip ratio", "skip_ratio", 3), ("EAS", "eas", 3)):
-        yield f"### {title} by workload"
+    for column in ("skip_ratio", _RANKED):
+        title, digits = DECLARED[column].title, DECLARED[column].digits
+        yield f"### {title[:1].upper()}{title[1:]} by workload"
         yield _table(
             ("model", *map(escape, workloads)),
             [
@@ -115,20 +119,9 @@ def _line(line: Line) -> list[str]:
         "" if row.num_layers is None else str(row.num_layers),
         escape(", ".join(part for part in setting if part)),
         f"{len(line.of_ranking)} of {len(line.workloads)}",
-        _interval(means["eas"]),
+        _mean(_RANKED, means),
         _number(line.eas_relative, 2),
-        _interval(means["skip_ratio"]),
-        *(
-            _number(means[name].value, digits)
-            for name, digits in (
-                ("skip_ratio_chance", 3),
-                ("exit_layer_mean", 2),
-                ("exit_layer_settled_mean", 2),
-                ("speedup_bound_layers", 2),
-                ("speedup_bound_head", 2),
-                ("speedup_bound_kv", 2),
-            )
-        ),
+        *(_mean(name, means) for name in _SHOWN),
     ]
 
 
@@ -167,6 +160,7 @@ def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _interval(mean: Mean) -> str:
-    text = _number(mean.value, 3)
-    return text if mean.low is None else f"{text} [{_number(mean.low, 3)}, {_number(mean.high, 3)}]"
+def _mean(column: str, means: Mapping[str, Mean]) -> str:
+    mean, digits = means[column], DECLARED[column].digits
+    text = _number(mean.value, digits)
+    return text if mean.low is None else f"{text} [{_number(mean.low, digits)}, {_number(mean.high, digits)}]"

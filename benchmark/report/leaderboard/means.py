@@ -4,29 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.results.row import Row
+from benchmark.results.row import DECLARED, Row
 
-WITH_INTERVAL = ("eas", "skip_ratio", "skip_ratio_settled")
-PLAIN = (
-    "eas_normalized",
-    "eas_raw",
-    "eas_hidden",
-    "eas_topk",
-    "skip_ratio_chance",
-    "exit_layer_mean",
-    "exit_layer_settled_mean",
-    "hesitation_layers_mean",
-    "contradicted_share",
-    "half_skip_ratio",
-    "tie_rate",
-)
-BOUNDS = (
-    "speedup_bound_layers",
-    "speedup_bound_head",
-    "speedup_bound_kv",
-    "speedup_bound_head_flops",
-    "speedup_bound_kv_flops",
-)
+_KINDS = {name: column.mean for name, column in DECLARED.items() if column.mean is not None}
+WITH_INTERVAL = tuple(name for name, kind in _KINDS.items() if kind == "interval")
 
 
 @dataclass(frozen=True)
@@ -43,12 +24,16 @@ class Mean:
 
 def means(rows: Sequence[Row]) -> dict[str, Mean]:
     """Of every column that has a mean over workloads; each row counts the same."""
-    found = {name: Mean(mean(rows, name)) for name in PLAIN}
-    found |= {name: Mean(harmonic_mean(rows, name)) for name in BOUNDS}
-    return found | {name: _mean_of_intervals(rows, name) for name in WITH_INTERVAL}
+    return {name: _mean_of_kind(rows, name, kind) for name, kind in _KINDS.items()}
 
 
-def mean(rows: Sequence[Row], column: str) -> float | None:
+def _mean_of_kind(rows: Sequence[Row], column: str, kind: str) -> Mean:
+    if kind == "interval":
+        return _mean_of_intervals(rows, column)
+    return Mean(harmonic_mean(rows, column) if kind == "harmonic" else arithmetic_mean(rows, column))
+
+
+def arithmetic_mean(rows: Sequence[Row], column: str) -> float | None:
     """Arithmetic mean, if all rows have the number: no mean is over fewer workloads than it says."""
     values = _values(rows, column)
     return math.fsum(values) / len(values) if values else None
@@ -80,7 +65,7 @@ def _mean_of_intervals(rows: Sequence[Row], column: str) -> Mean:
     values, lows, highs = (_values(rows, f"{column}{end}") for end in ("", "_ci_low", "_ci_high"))
     if values and lows and highs:
         return Mean(*mean_with_interval(list(zip(values, lows, highs, strict=True))))
-    return Mean(mean(rows, column))
+    return Mean(arithmetic_mean(rows, column))
 
 
 def _values(rows: Sequence[Row], column: str) -> list[float]:

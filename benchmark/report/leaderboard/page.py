@@ -18,39 +18,23 @@ from urllib.parse import quote
 
 from plotly.offline import get_plotlyjs
 
+from benchmark.metrics.column_types import Column
 from benchmark.report.findings.claims import Findings
 from benchmark.report.findings.comparisons import years
 from benchmark.report.findings.text import as_data
+from benchmark.report.leaderboard.means import WITH_INTERVAL
 from benchmark.report.leaderboard.ranking import Leaderboard
 from benchmark.report.leaderboard.rows import CURVES, LeftOut
 from benchmark.report.leaderboard.texts import Sample
+from benchmark.results.row import DECLARED, Row
 
 _ASSETS = files("benchmark.report.leaderboard") / "assets"
 _PROGRAM = ("state.js", "table.js", "columns.js", "plot.js", "charts.js", "pictures.js", "sections.js", "page.js")
+_AVERAGED = {name: column for name, column in DECLARED.items() if column.mean is not None}
 _OF_ROW = (
-    "not_counted",
-    "workload",
-    "prompts",
-    "tokens",
-    "max_new_tokens",
-    "batch_size",
-    "chat_template",
-    "alpha",
-    "eas",
-    "eas_ci_low",
-    "eas_ci_high",
-    "skip_ratio",
-    "skip_ratio_ci_low",
-    "skip_ratio_ci_high",
-    "skip_ratio_settled",
-    "skip_ratio_chance",
-    "exit_layer_mean",
-    "exit_layer_settled_mean",
-    "hesitation_layers_mean",
-    "contradicted_share",
-    "speedup_bound_layers",
-    "speedup_bound_head",
-    "speedup_bound_kv",
+    *("not_counted", "workload", "prompts", "tokens", "max_new_tokens", "batch_size", "chat_template", "alpha"),
+    *_AVERAGED,
+    *(f"{name}_ci_{end}" for name in WITH_INTERVAL for end in ("low", "high")),
 )
 LIBRARY = "plotly.min.js"
 """What `library` is called beside the page."""
@@ -94,6 +78,7 @@ def page_data(
             **{name: _column([row[name] for row in rows]) for name in _OF_ROW},
             "href": [_href(entry.file) for entry in entries],
         },
+        "columns": {name: _shown(name, column) for name, column in _AVERAGED.items() if column.title},
         "results": _href(results) + "/",
         "curves": {name: [entry.curves.get(name, "") for entry in entries] for name in CURVES},
         "texts": [
@@ -138,8 +123,14 @@ def library() -> bytes:
     return get_plotlyjs().encode()
 
 
+def _shown(name: str, column: Column) -> dict[str, Any]:
+    """What the page needs to show a column."""
+    help_text = " ".join((Row.model_fields[name].description or "").split())
+    return {"title": column.title, "digits": column.digits, "interval": name in WITH_INTERVAL, "help": help_text}
+
+
 def _href(path: PurePath) -> str:
-    """A relative address; whatever a file is called, it is no other address."""
+    """A relative address; whatever a file is called, it never leads to another address."""
     return quote(path.as_posix().encode("utf-8", "surrogateescape"))
 
 

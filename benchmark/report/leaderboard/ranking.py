@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmark.errors import InputError
 from benchmark.report.leaderboard.lines import ASKED_OTHERWISE, KINDS, Line, lines
-from benchmark.report.leaderboard.means import mean, means
+from benchmark.report.leaderboard.means import arithmetic_mean, means
 from benchmark.report.leaderboard.rows import Entry
 from benchmark.results.row import Row
 
@@ -112,5 +112,5 @@ def _reference(found: Sequence[Line], name: str | None) -> Line | None:
 
 def _relative(line: Line, reference: Line) -> float | None:
     both = [workload for workload in line.counted if workload in reference.counted]
-    own, others = (mean([each.counted[name].row for name in both], "eas") for each in (line, reference))
+    own, others = (arithmetic_mean([each.counted[name].row for name in both], "eas") for each in (line, reference))
     return own / others if own is not None and others else None

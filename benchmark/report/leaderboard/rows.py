@@ -3,31 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args, get_origin
 
 from benchmark.errors import InputError
 from benchmark.messages import printable
-from benchmark.report.leaderboard.curves import encode
+from benchmark.metrics.column_types import holds, is_list
+from benchmark.report.leaderboard.curves import encode_curve
+from benchmark.results.comparable import FAILED, LIMITED, OTHER_STUDY, STUDY
 from benchmark.results.row import Row
 from benchmark.results.versions import Standing, inventory
 
 CURVES = ("agreement", "similarity_logit", "similarity_hidden", "exit_share", "settled_share")
 """Per-layer columns that the page draws."""
-LISTS = tuple(
-    name
-    for name, field in Row.model_fields.items()
-    if any(get_origin(part) is list for part in (field.annotation, *get_args(field.annotation)))
-)
+LISTS = tuple(name for name, field in Row.model_fields.items() if is_list(field))
 """Columns that are lists; everything else is in `rows.csv`."""
-_FLOATS = tuple(
-    name
-    for name, field in Row.model_fields.items()
-    if name not in LISTS and float in (field.annotation, *get_args(field.annotation))
-)
+_FLOATS = tuple(name for name, field in Row.model_fields.items() if holds(field, float))
 _LARGEST = 1e30  # squares of squares of larger numbers are no numbers any more
 _SHOWN = 4
 _LONGEST = 80
-_LIMITED = "limited, not the prompts of a full run"
 _REASONS = {
     Standing.STALE: "of an older version, to be measured again",
     Standing.FUTURE: "of a newer version, for which ExitBench must be updated",
@@ -64,7 +56,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Reading:
+class FolderRows:
     """What is in a folder of results, in the order of the files' names."""
 
     entries: list[Entry]
@@ -75,7 +67,7 @@ class Reading:
     """Every row of today with its file, without its lists."""
 
 
-def read_entries(folder: Path, limited: bool) -> Reading:
+def read_entries(folder: Path, limited: bool) -> FolderRows:
     """Read every row below a folder, once.
 
     Args:
@@ -99,24 +91,26 @@ def read_entries(folder: Path, limited: bool) -> Reading:
             others.setdefault("with a number beyond all bounds", []).append((str(file), ""))
             continue
         rows.append((found.path, row))
-        if row.status == "failed":
-            others.setdefault("failed", []).append((f"{row.model} × {row.workload}", row.error or ""))
+        if row.suite != STUDY:
+            others.setdefault(OTHER_STUDY, []).append((str(file), row.suite))
+        elif row.status == "failed":
+            others.setdefault(FAILED, []).append((f"{row.model} × {row.workload}", row.error or ""))
         elif row.limited and not limited:
-            others.setdefault(_LIMITED, []).append((f"{row.model} × {row.workload}", f"{row.prompts} prompts"))
+            others.setdefault(LIMITED, []).append((f"{row.model} × {row.workload}", f"{row.prompts} prompts"))
         else:
             entries.append(Entry(file, row, _curves(found.row)))
     left_out = [LeftOut(reason, some) for reason, some in others.items()]
     if not entries:
         reasons = "; ".join(map(str, left_out)) or "it holds no rows"
         remedy = "measure with: pytest suites/ --results-dir FOLDER"
-        if _LIMITED in others:
+        if LIMITED in others:
             remedy = "list them with --limited, or measure without --limit"
         raise InputError(f"{folder}: nothing to list: {reasons}; {remedy}")
-    return Reading(entries, left_out, rows)
+    return FolderRows(entries, left_out, rows)
 
 
 def _curves(row: Row) -> dict[str, str]:
-    return encode({name: values for name in CURVES if (values := getattr(row, name)) is not None})
+    return encode_curve({name: values for name in CURVES if (values := getattr(row, name)) is not None})
 
 
 def _short(name: str) -> str:

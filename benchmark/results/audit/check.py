@@ -2,17 +2,21 @@
 
 import io
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from benchmark.errors import InputError
+from benchmark.errors import ExitBenchError, InputError
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.prompts import DataFiles
 from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.experiments import EXPERIMENTS
 from benchmark.results.audit.columns import other_columns
 from benchmark.results.audit.fault import Fault, Verdict
 from benchmark.results.audit.files import given_twice, strays, too_deep
@@ -20,23 +24,33 @@ from benchmark.results.audit.origins import other_origins
 from benchmark.results.audit.repeats import repeats
 from benchmark.results.audit.row import false_claims
 from benchmark.results.audit.tokens import impossible_tokens
-from benchmark.results.folder_scan import entries, irregular
+from benchmark.results.folder_scan import irregular, paths_below
 from benchmark.results.row import Row
-from benchmark.results.store import read_table, read_tokens
-from benchmark.results.versions import Found, Standing, examine
+from benchmark.results.store import read_tokens
+from benchmark.results.table import read_table
+from benchmark.results.versions import RowFile, Standing, examine
 
 _ALREADY_TOLD = {"alpha", "seed", "tau", "top_k"}
 """Settings that columns cannot be computed with when they cannot be, or not in a lifetime."""
 
 
-def check(folder: Path, models: Mapping[str, ModelEntry] | None) -> Iterator[Verdict]:
+def check(
+    folder: Path,
+    models: Mapping[str, ModelEntry] | None,
+    data_files: DataFiles,
+    own: Sequence[Experiment[Any]] = (),
+    workload_files: Sequence[Path] = (),
+) -> Iterator[Verdict]:
     """A verdict on every row below a folder, on every other file that has no place there, and on the folder's table.
 
-    What is no regular file is named and never opened.
+    What is not a regular file is named and never opened.
 
     Args:
         folder: of results, or a part of it.
         models: entries of the model file, by name; None if there is no such file to hold the rows against.
+        data_files: where the data of workloads are, as far as they are on this machine.
+        own: experiments of somebody's own that rows have beside those of the package.
+        workload_files: of workloads beside those that ship with the project.
 
     Raises:
         InputError: there is no such folder, or nothing in it to check.
@@ -45,8 +59,9 @@ def check(folder: Path, models: Mapping[str, ModelEntry] | None) -> Iterator[Ver
         raise InputError(f"{folder}: is a file; name the folder it lies in: {folder.parent}")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a folder of results, such as results/local")
-    workloads = {spec.name: spec for spec in load_workloads()}
-    files = entries(folder)
+    workloads = {spec.name: spec for spec in load_workloads(workload_files)}
+    experiments = (*EXPERIMENTS, *own)
+    files = paths_below(folder)
     found = [examine(path) for path in files if path.suffix == ".json" and irregular(path) is None]
     rows = {one.path: one for one in found if one.standing != Standing.FOREIGN}
     others = list(strays(folder, files, rows.keys()))
@@ -54,8 +69,8 @@ def check(folder: Path, models: Mapping[str, ModelEntry] | None) -> Iterator[Ver
         raise InputError(f"{folder}: holds no rows; measure with: pytest suites/ --results-dir {folder}")
     beside = repeats([(path, one.row) for path, one in rows.items() if one.row and one.row.status == "ok"])
     for path, one in rows.items():
-        own = itertools.chain(too_deep(folder, path), _faults(one, models, workloads))
-        yield _verdict(path, itertools.chain(own, beside.get(path, ())))
+        faults = itertools.chain(too_deep(folder, path), _faults(one, models, workloads, data_files, experiments))
+        yield _verdict(path, itertools.chain(faults, beside.get(path, ())))
     yield from others
     table = folder / "table.csv"
     if table.exists() and irregular(table) is None:
@@ -75,7 +90,11 @@ def _verdict(path: Path, faults: Iterable[Fault]) -> Verdict:
 
 
 def _faults(
-    found: Found, models: Mapping[str, ModelEntry] | None, workloads: Mapping[str, WorkloadEntry]
+    found: RowFile,
+    models: Mapping[str, ModelEntry] | None,
+    workloads: Mapping[str, WorkloadEntry],
+    data_files: DataFiles,
+    experiments: Sequence[Experiment[Any]],
 ) -> Iterator[Fault]:
     row = found.row
     if row is None:
@@ -87,7 +106,11 @@ def _faults(
         (column, *_) = error.errors()[0]["loc"] or ("",)
         yield Fault(str(column), f"is of another type than the schema says: {error.errors()[0]['msg']}")
         return
-    stated = [*given_twice(found.content), *false_claims(found.path, row), *other_origins(row, models, workloads)]
+    stated = [
+        *given_twice(found.content),
+        *false_claims(found.path, row, experiments),
+        *other_origins(row, models, workloads, data_files),
+    ]
     yield from stated
     tokens = found.path.with_suffix(".parquet")
     if row.status == "failed":
@@ -96,10 +119,10 @@ def _faults(
     elif (problem := irregular(tokens)) is not None:
         yield Fault("token_records_sha256", f"{tokens.name} {problem}")
     else:
-        yield from _of_tokens(found.path, row, {fault.column for fault in stated})
+        yield from _of_tokens(found.path, row, {fault.column for fault in stated}, experiments)
 
 
-def _of_tokens(path: Path, row: Row, named: set[str]) -> list[Fault]:
+def _of_tokens(path: Path, row: Row, named: set[str], experiments: Sequence[Experiment[Any]]) -> list[Fault]:
     """What is wrong with the tokens, or with what is said of them; columns that were named before are not again."""
     try:
         trace = read_tokens(path, row)
@@ -109,8 +132,8 @@ def _of_tokens(path: Path, row: Row, named: set[str]) -> list[Fault]:
         return wrong
     try:
         with np.errstate(all="ignore"):
-            return [fault for fault in other_columns(row, trace) if fault.column not in named]
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return [fault for fault in other_columns(row, trace, experiments) if fault.column not in named]
+    except (ExitBenchError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         # What is wrong with it has been said by then, but for what nobody thought of.
         reason = f"the columns cannot be computed anew: {' '.join(str(error).split())[:200]}"
         return [] if named else [Fault("", reason)]

@@ -1,40 +1,48 @@
 """Whether the columns of a row are what its tokens give: every experiment is computed anew and compared."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmark.metrics.experiments import EXPERIMENTS, Choices
+from benchmark.metrics.column_types import declared
+from benchmark.metrics.experiment import Experiment
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
+from benchmark.trace.costs import costs_of_columns
 from benchmark.trace.record import Trace
 
-_COUNTED = ("exits", "words", "halves")
-"""Experiments that count exits. Their means are of whole numbers, so they have nothing to round but the last digit."""
 _COUNTED_TOLERANCE = 1e-12
+"""Of means of whole numbers, which have nothing to round but the last digit."""
 _TOLERANCE = 1e-6
 """Of sums of real numbers, and of quantiles of draws; relative to the number, absolute below 1."""
 
 
-def other_columns(row: Row, trace: Trace) -> Iterator[Fault]:
+def other_columns(row: Row, trace: Trace, experiments: Sequence[Experiment[Any]]) -> Iterator[Fault]:
     """The columns that are not what the tokens give.
 
     Args:
         row: of a case that went well, with costs and a setting that can be.
         trace: of as many layers as the row has.
+        experiments: that the row may have.
     """
-    choices = Choices.of_row(row)
-    for experiment, compute in EXPERIMENTS.items():
-        for column, computed in compute(trace, choices).items():
-            stated = getattr(row, column)
-            if experiment not in row.experiments:
-                if stated is not None:
-                    yield Fault(column, f"is given, but the row does not have the experiment '{experiment}'")
-                continue
-            counted = experiment in _COUNTED and "_ci_" not in column and column != "skip_ratio_chance"
-            tolerance = _COUNTED_TOLERANCE if counted else _TOLERANCE
-            if (difference := _difference(stated, computed, tolerance)) is not None:
+    stated, costs = row.model_dump(), costs_of_columns(row.model_dump())
+    for experiment in experiments:
+        if experiment.name not in row.experiments:
+            given = [column for column in experiment.columns.model_fields if stated.get(column) is not None]
+            yield from (
+                Fault(column, f"is given, but the row has no experiment '{experiment.name}'") for column in given
+            )
+            continue
+        computed = experiment.of(trace, row.scoring, costs).model_dump()
+        for column, declaration in declared(experiment.columns).items():
+            tolerance = _COUNTED_TOLERANCE if declaration.counted else _TOLERANCE
+            if (difference := _difference(stated.get(column), computed[column], tolerance)) is not None:
                 yield Fault(column, difference)
+    names = {column for experiment in experiments for column in experiment.columns.model_fields}
+    if len(row.own_experiments) == sum(experiment.name in row.own_experiments for experiment in experiments):
+        yield from (
+            Fault(column, "is of no experiment of the row") for column in row.own_columns if column not in names
+        )
 
 
 def _difference(stated: Any, computed: Any, tolerance: float) -> str | None:

@@ -1,14 +1,12 @@
 """Where a row says that it comes from, held against the workloads and the model file."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.prompts import read_prompts
+from benchmark.inputs.prompt import prompts_sha256
+from benchmark.inputs.prompts import DataFiles, read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
-from benchmark.models.hub import Hub
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
 
@@ -21,19 +19,20 @@ _PUBLISHED_FACTOR = 2
 
 
 def other_origins(
-    row: Row, models: Mapping[str, ModelEntry] | None, workloads: Mapping[str, WorkloadEntry]
+    row: Row, models: Mapping[str, ModelEntry] | None, workloads: Mapping[str, WorkloadEntry], files: DataFiles
 ) -> list[Fault]:
     """What a row says of its workload and its model, and they do not.
 
     Args:
         row: as it was read.
         models: entries of the model file, by name; None if there is no such file to hold the row against.
-        workloads: those that ship with the project, by name.
+        workloads: those there are, by name.
+        files: where their data are, as far as they are on this machine.
     """
-    return [*_workload(row, workloads), *(_entry(row, models) if models is not None else ())]
+    return [*_workload(row, workloads, files), *(_entry(row, models) if models is not None else ())]
 
 
-def _workload(row: Row, workloads: Mapping[str, WorkloadEntry]) -> Iterator[Fault]:
+def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles) -> Iterator[Fault]:
     spec = workloads.get(row.workload)
     if spec is None:
         yield Fault("workload", f"there is no workload {told(row.workload)}; add its file to the project first")
@@ -52,10 +51,10 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry]) -> Iterator[Faul
         yield Fault("limited", f"is {str(row.limited).lower()}, but {taken} prompts were taken of {spec.prompts}")
         return
     try:
-        prompts = read_prompts(spec, min(taken, _MOST_PROMPTS), Hub(download=False))
+        prompts = read_prompts(spec, min(taken, _MOST_PROMPTS), files)
     except (CannotRun, InputError):
         return  # without the data nothing can be said
-    if hashlib.sha256(json.dumps(prompts).encode()).hexdigest() != row.prompts_sha256:
+    if prompts_sha256(prompts) != row.prompts_sha256:
         yield Fault("prompts_sha256", f"these are not the first {taken} prompts of {row.workload}")
 
 

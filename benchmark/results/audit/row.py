@@ -2,30 +2,20 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from benchmark.metrics.experiments import EXPERIMENTS
+from benchmark.metrics.column_types import Bound
+from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.scoring import MOST_THRESHOLDS
 from benchmark.results.audit.costs import impossible_costs
 from benchmark.results.audit.fault import Fault, told
-from benchmark.results.row import Row
+from benchmark.results.identity import configuration_of
+from benchmark.results.row import ASKED, DECLARED, Row
 from benchmark.results.store import misplaced
 
-_INFINITE = math.inf
-_RANGES = [
-    (r"alpha|tie_rate|word_initial_share|contradicted_share|(half_|tau_)?(skip_ratio|agreement)\w*", 0, 1),
-    (r"(half_)?exit_share|settled_share|eas\w*", 0, 1),
-    (r"tau|similarity_\w+", -1, 1),
-    (r"speedup_bound_\w+|target_rank", 1, _INFINITE),
-    (r"\w+_seconds", 0, 1e9),
-    (r"peak_memory_bytes", 1, 1e16),
-    (r"parameters|active_parameters|num_layers|vocab_size|batch_size|max_new_tokens", 1, _INFINITE),
-    (r"prompts|tokens|top_k", 1, _INFINITE),
-    (r"prompts_left_out|training_step|seed|\w+_(bytes|flops|tokens)", 0, _INFINITE),
-    (r"entropy_nats|kl_nats|margin|hesitation_layers_mean", 0, _INFINITE),
-]
-"""Columns by name, and what they lie between; the first that fits counts."""
 _ROUNDING = 1e-3
 _NEEDED = (
     "source",
@@ -76,26 +66,18 @@ _NOT_MORE = {
 _CLOCKS_DIFFER = timedelta(days=1)
 _FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 """Nothing was measured before."""
-_MOST_TAU = 1000
-_BEFORE_LOADING = {
-    *("schema_version", "status", "error", "suite", "model", "workload", "configuration", "source", "revision"),
-    *("checkpoint", "training_step", "family", "released", "stage", "base_model", "quantization", "device"),
-    *("max_new_tokens", "prompts_sha256", "limited", "alpha", "seed", "top_k", "tau", "started", "harness_version"),
-    *("harness_commit", "harness_dirty", "torch_version", "transformers_version", "python_version", "platform"),
-    *("accelerator", "driver"),
-}
-"""What is known of a case that failed; `benchmark.cases.case` writes it."""
 
 
-def false_claims(path: Path, row: Row) -> list[Fault]:
+def false_claims(path: Path, row: Row, experiments: Sequence[Experiment[Any]]) -> list[Fault]:
     """What is wrong with a row as it stands, its tokens and where it comes from aside.
 
     Args:
         path: its file.
         row: as it was read.
+        experiments: that a row may have; it must have those of this package.
     """
-    columns = _failed(row) if row.status == "failed" else _measured(row)
-    return [*_place(path, row), *_date(row), *_texts(row), *_run(row), *columns]
+    columns = _failed(row) if row.status == "failed" else _measured(row, experiments)
+    return [*_place(path, row), *_hash(row), *_date(row), *_texts(row), *_run(row), *columns]
 
 
 def _place(path: Path, row: Row) -> Iterator[Fault]:
@@ -103,12 +85,19 @@ def _place(path: Path, row: Row) -> Iterator[Fault]:
         yield Fault("", problem)
 
 
+def _hash(row: Row) -> Iterator[Fault]:
+    if (expected := configuration_of(row.model_dump())) != row.configuration:
+        yield Fault(
+            "configuration", f"is {told(row.configuration)}, but what the row says was captured gives {expected}"
+        )
+
+
 def _date(row: Row) -> Iterator[Fault]:
     try:
         started = datetime.fromisoformat(row.started)
         late, early = started - datetime.now(UTC) > _CLOCKS_DIFFER, started < _FIRST
     except (ValueError, TypeError):
-        yield Fault("started", f"is no date with a time zone in ISO 8601: {told(row.started)}")
+        yield Fault("started", f"is not a date with a time zone in ISO 8601: {told(row.started)}")
         return
     if late:
         yield Fault("started", f"is in the future: {row.started}")
@@ -135,28 +124,29 @@ def _run(row: Row) -> Iterator[Fault]:
         yield Fault("harness_commit", "nobody knows by what code it was measured; measure in a clone of the repository")
     elif row.harness_dirty:
         yield Fault("harness_dirty", "measured with changes that are not committed; commit them and measure again")
-    if row.tau is not None and not 1 <= len(row.tau) <= _MOST_TAU:
-        yield Fault("tau", f"has {len(row.tau)} thresholds, not 1 to {_MOST_TAU}")
+    if row.tau is not None and not 1 <= len(row.tau) <= MOST_THRESHOLDS:
+        yield Fault("tau", f"has {len(row.tau)} thresholds, not 1 to {MOST_THRESHOLDS}")
 
 
 def _failed(row: Row) -> Iterator[Fault]:
     if not row.error:
         yield Fault("error", "a failed case says why")
     for column, value in row.model_dump().items():
-        if column not in _BEFORE_LOADING and value not in (None, []):
+        if column not in ASKED and value not in (None, []):
             yield Fault(column, "a failed case has no numbers")
 
 
-def _measured(row: Row) -> Iterator[Fault]:
+def _measured(row: Row, experiments: Sequence[Experiment[Any]]) -> Iterator[Fault]:
     if row.error is not None:
         yield Fault("error", "a case that went well has none")
     for column in _NEEDED:
         if getattr(row, column) is None:
             yield Fault(column, "is missing")
-    if lacking := sorted(EXPERIMENTS.keys() - set(row.experiments)):
+    names = {experiment.name for experiment in experiments}
+    if lacking := sorted(names - set(row.experiments)):
         yield Fault("experiments", f"lacks {', '.join(lacking)}; run the same command again, which adds them")
-    if unknown := sorted(set(row.experiments) - EXPERIMENTS.keys()):
-        yield Fault("experiments", f"there is no {told(unknown[0])}")
+    if unknown := sorted(set(row.experiments) - names):
+        yield Fault("experiments", f"{told(unknown[0])} is not known here; name the file it is from with --suite")
     if len(set(row.experiments)) != len(row.experiments):
         yield Fault("experiments", "names one of them twice")
     for column in ("generate_seconds", "oracle_seconds"):
@@ -167,15 +157,23 @@ def _measured(row: Row) -> Iterator[Fault]:
 
 
 def _ranges(row: Row) -> Iterator[Fault]:
-    layers = row.num_layers or _INFINITE
-    ranges = [*_RANGES, (r"\w*exit_layer_\w*mean\w*", 1, layers), (r"half_exit_\w*mean", 0.5, layers)]
-    for column, value in row.model_dump().items():
-        low, high = next(((low, high) for name, low, high in ranges if re.fullmatch(name, column)), (None, None))
+    for column, declared in DECLARED.items():
+        value = getattr(row, column)
+        low, high = (_limit(row, bound) for bound in (declared.low, declared.high))
+        low, high = -math.inf if low is None else low, math.inf if high is None else high
         numbers = [number for number in (value if isinstance(value, list) else [value]) if number is not None]
-        if low is None or high is None:
-            continue
-        if outside := [number for number in numbers if not low - _ROUNDING <= number <= high + _ROUNDING]:
+        outside = [
+            number
+            for number in numbers
+            if not isinstance(number, str) and not low - _ROUNDING <= number <= high + _ROUNDING
+        ]
+        if outside:
             yield Fault(column, f"is {told(outside[0])}, outside of {low:g} to {high:g}")
     for smaller, larger in _NOT_MORE.items():
-        if (getattr(row, smaller) or 0) > (getattr(row, larger) or _INFINITE):
+        if (getattr(row, smaller) or 0) > (getattr(row, larger) or math.inf):
             yield Fault(smaller, f"is larger than {larger}")
+
+
+def _limit(row: Row, bound: Bound) -> float | None:
+    """A bound of a column, which may be what the row has in another one."""
+    return getattr(row, bound) if isinstance(bound, str) else bound

@@ -12,7 +12,7 @@ from benchmark.errors import MeasurementError
 from benchmark.models import hardware
 from benchmark.tools.perf.machine import matrix_peak, memory_bandwidth
 from benchmark.tools.perf.memory import peak_of
-from benchmark.tools.perf.subjects import WAYS, Found, Subject, subject
+from benchmark.tools.perf.subjects import WAYS, ExitsOfPrompts, Subject, subject
 from benchmark.tools.perf.timing import parts, seconds
 from benchmark.trace.costs import Costs
 
@@ -35,7 +35,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     one.case()  # warms up, and leaves what it found to compare
     times: dict[str, list[float]] = {way: [] for way in ways}
     if "obvious" in ways:
-        found: list[Found] = []
+        found: list[ExitsOfPrompts] = []
         times["obvious"].append(seconds(lambda: found.append(one.obvious()), device))
         yield _agreement(one, found[0])
     for _ in range(options.rounds):
@@ -43,7 +43,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
             times[way].append(seconds(getattr(one, way), device))
     middle = {way: statistics.median(values) for way, values in times.items()}
     peaks = {way: peak_of(one, way) for way in ("plain", "case")}
-    tokens = one.capture.trace.num_tokens
+    tokens = one.measured.trace.num_tokens
     yield ""
     yield f"{'':24} {'/ plain':>8} {'seconds':>22} {'tokens/s':>9} {'peak memory':>14}"
     for way in ways:
@@ -60,9 +60,9 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from _shares(one, middle["plain"], matrix_peak(device, dtype), memory_bandwidth(device))
 
 
-def _agreement(one: Subject, found: Found) -> str:
+def _agreement(one: Subject, found: ExitsOfPrompts) -> str:
     """Compare the exits of both oracles; in float32 every one must be the same."""
-    trace = one.capture.trace
+    trace = one.measured.trace
     matches = np.concatenate([found[n][0][: (trace.prompt == n).sum()] for n in np.unique(trace.prompt)])
     cosines = np.concatenate([found[n][1][: (trace.prompt == n).sum()] for n in np.unique(trace.prompt)])
     other = int((matches[:, :-1] != trace.matches[:, :-1]).sum())
@@ -86,16 +86,16 @@ def _parts(one: Subject) -> Iterator[str]:
 
 def _shares(one: Subject, plain: float, peak_flops: float, peak_bytes: float) -> Iterator[str]:
     """How near decoding and reading come to what the machine can do."""
-    capture, costs = one.capture, one.loaded.costs
+    measured, costs = one.measured, one.loaded.costs
     yield f"machine: {peak_flops / 1e12:.2f} TFLOP/s in {one.loaded.dtype}, {peak_bytes / 1e9:.0f} GB/s"
     if costs is not None:
-        steps = sum(one.max_new_tokens for _ in range(0, len(one.prompts), capture.batch_size))
+        steps = sum(one.max_new_tokens for _ in range(0, len(one.prompts), measured.row.batch_size or 1))
         yield f"plain generate reads weights at {_weights(costs) * steps / plain / peak_bytes:.0%} of the bandwidth"
     width = one.loaded.readout.head.weight.shape[1] if one.loaded.readout.head else 0
-    products = 2 * capture.products * one.loaded.readout.vocab_size * width
+    products = 2 * measured.products * one.loaded.readout.vocab_size * width
     yield (
-        f"reading: {capture.products / capture.trace.num_tokens:.1f} products with the vocabulary a token, "
-        f"{products / capture.oracle_seconds / peak_flops:.0%} of the matrix peak over all of reading"
+        f"reading: {measured.products / measured.trace.num_tokens:.1f} products with the vocabulary a token, "
+        f"{products / (measured.row.oracle_seconds or 1) / peak_flops:.0%} of the matrix peak over all of reading"
     )
 
 

@@ -41,7 +41,7 @@ def _changed(options: argparse.Namespace, **changes: Any) -> argparse.Namespace:
 def _line(title: str, one: Subject, rounds: int) -> str:
     one.case()
     taken = min(seconds(one.case, one.loaded.device) for _ in range(rounds))
-    tokens, reading = one.capture.trace.num_tokens, one.capture.oracle_seconds
+    tokens, reading = one.measured.trace.num_tokens, one.measured.row.oracle_seconds
     return f"{title:26} {tokens:6} {taken:8.2f} {1000 * taken / tokens:9.2f} {reading:6.2f} s"
 
 

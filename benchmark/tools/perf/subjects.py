@@ -2,38 +2,58 @@
 
 import argparse
 import copy
-import json
+import string
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.cases.job import Job, run_job
+from benchmark.cases.resources import Resources
 from benchmark.decoding.batching import batches, padded
-from benchmark.decoding.buffer import Capture, capture
-from benchmark.decoding.engine import Limits
-from benchmark.decoding.generate import Generate
+from benchmark.decoding.prepare import load, prepare
 from benchmark.decoding.tokenize import encode
 from benchmark.errors import InputError
 from benchmark.inputs.catalog import load_workloads
-from benchmark.inputs.model_entry import load_models
+from benchmark.inputs.model_entry import ModelEntry, load_models
+from benchmark.inputs.packaged import model_file
+from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.selection import select
-from benchmark.metrics.experiments import EXPERIMENTS, TAU, Choices
+from benchmark.inputs.settings import CaptureSettings
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
 from benchmark.models.hub import Hub
-from benchmark.models.locate import Machine, locate
-from benchmark.models.weights import load, prepare
+from benchmark.models.locate import locate
+from benchmark.models.source import Machine, Source
 from benchmark.readout.loaded_model import LoadedModel
+from benchmark.readout.reader import Reader
+from benchmark.results.row import Row
+from benchmark.results.store import Store
 from benchmark.tools.perf.obvious import obvious_oracle
 from benchmark.tools.perf.shapes import SHAPES, random_model
 from benchmark.tools.tiny_models import tiny_tokenizer
-from benchmark.trace.costs import cost_columns
+from benchmark.trace.record import Trace
 
-Found = dict[int, tuple[np.ndarray, np.ndarray]]
+ExitsOfPrompts = dict[int, tuple[np.ndarray, np.ndarray]]
 WAYS = ("plain", "obvious", "case")
+
+
+@dataclass
+class Measured:
+    """What a case left."""
+
+    trace: Trace
+    row: Row
+    products: int
+    """States that were multiplied with the whole vocabulary to read them out."""
 
 
 @dataclass
@@ -41,14 +61,23 @@ class Subject:
     """A model and what it is to decode, in three ways."""
 
     name: str
+    job: Job
+    source: Source
     loaded: LoadedModel
     prompts: list[list[int]]
-    max_new_tokens: int
-    batch_size: int
+    """Token ids of the prompts of the job."""
+    measured: Measured = field(init=False)
+    """What the last call of `case` left."""
 
-    def __post_init__(self) -> None:
-        """Nothing is captured yet."""
-        self.capture: Capture
+    @property
+    def max_new_tokens(self) -> int:
+        """Tokens a prompt at most."""
+        return self.job.workload.max_new_tokens
+
+    @property
+    def batch_size(self) -> int:
+        """The most prompts decoded together."""
+        return self.job.capture.batch_size or 1
 
     def plain(self) -> int:
         """Plain greedy `generate` over all prompts; returns the number of tokens."""
@@ -59,7 +88,7 @@ class Subject:
                 tokens += sum(len(self._text(out[row, ids.shape[1] :].tolist())) for row in range(len(members)))
         return tokens
 
-    def obvious(self) -> Found:
+    def obvious(self) -> ExitsOfPrompts:
         """The obvious oracle; returns matches and cosines of each prompt, positions × layers. Causal models only."""
         found = {}
         for ids, mask, members in self._batches():
@@ -69,15 +98,15 @@ class Subject:
         return found
 
     def case(self) -> None:
-        """This project's case: decoding, all columns, all files written. Leaves its capture in `capture`."""
-        self.capture = capture(Generate(), self.loaded, self.prompts, Limits(self.max_new_tokens, self.batch_size))
-        choices = Choices(0.5, 0, TAU, self.loaded.costs)
-        columns = cost_columns(self.loaded.costs)
-        with tempfile.TemporaryDirectory() as folder:
-            self.capture.trace.write_parquet(Path(folder, "tokens.parquet"))
-            for experiment in EXPERIMENTS.values():
-                columns |= experiment(self.capture.trace, choices)
-                Path(folder, "row.json").write_text(json.dumps(columns), encoding="utf-8")
+        """This project's case: decoding, all columns, all files written. Leaves what it gave in `measured`."""
+        resources = Resources()
+        resources.lend(self.job.entry, self.source, self.loaded)
+        with tempfile.TemporaryDirectory() as folder, _readers() as readers:
+            store = Store(Path(folder))
+            row = run_job(self.job, store, resources=resources)
+            path = store.path(row.model, row.workload, row.suite, row.configuration)
+            products = sum(reader.products for reader in readers)
+            self.measured = Measured(store.tokens(path, row), row, products)
 
     def _text(self, ids: list[int]) -> list[int]:
         ends = [place for place, token in enumerate(ids) if token in self.loaded.end_ids]
@@ -102,17 +131,17 @@ def subject(options: argparse.Namespace) -> Subject:
     device = hardware.choose_device(options.device)
     if options.random_config is not None:
         if options.random_config not in SHAPES:
-            raise InputError(f"--random-config: '{options.random_config}' is none of {', '.join(SHAPES)}")
+            raise InputError(f"--random-config: '{options.random_config}' is not one of {', '.join(SHAPES)}")
         return random_subject(options, device)
     machine = Machine(device, options.dtype, trust_remote_code=False)
     hub = Hub(download=False)
-    (spec, *_) = select(load_models(Path("models.yaml")), [options.model], "--model", "models.yaml")
+    file = model_file(None)
+    (entry, *_) = select(load_models(file), [options.model], "--model", str(file))
     (workload, *_) = select(load_workloads(), [options.workload], "--workload", "the workloads")
-    loaded = load(spec, locate(spec, hub, machine), machine)
-    texts = read_prompts(workload, options.prompts, hub)
-    prompts = encode(loaded.tokenizer, texts, workload.kind == "chat" and loaded.tokenizer.chat_template is not None)
-    name = f"{spec.name} × {workload.name}"
-    return Subject(name, loaded, [list(ids) for ids in prompts], options.max_new_tokens, options.batch_size)
+    source = locate(entry, hub, machine)
+    prompts = read_prompts(workload, options.prompts, hub)
+    name = f"{entry.name} × {workload.name}"
+    return _subject(name, entry, workload, prompts, source, load(entry, source, machine), options)
 
 
 def random_subject(options: argparse.Namespace, device: torch.device, **changes: int) -> Subject:
@@ -122,5 +151,45 @@ def random_subject(options: argparse.Namespace, device: torch.device, **changes:
         setattr(config, name, value)
     dtype = getattr(torch, options.dtype or "bfloat16")
     loaded = prepare(random_model(config, device, dtype), tiny_tokenizer(), "causal")
-    numbers = np.random.default_rng(0).integers(loaded.readout.vocab_size, size=(options.prompts, 128))
-    return Subject(options.random_config, loaded, numbers.tolist(), options.max_new_tokens, options.batch_size)
+    letters, draw = np.array(list(string.ascii_letters)), np.random.default_rng(0)
+    texts = ["".join(draw.choice(letters, 128)) for _ in range(options.prompts)]
+    prompts = [Prompt(id=str(number), messages=text) for number, text in enumerate(texts)]
+    entry = ModelEntry(path="random", name=options.random_config)
+    (workload, *_) = select(load_workloads(), ["humaneval"], "--workload", "the workloads")
+    source = Source(Path("random"), revision="random", label="memory:random", in_memory="causal")
+    return _subject(options.random_config, entry, workload, prompts, source, loaded, options)
+
+
+def _subject(
+    name: str,
+    entry: ModelEntry,
+    workload: WorkloadEntry,
+    prompts: Sequence[Prompt],
+    source: Source,
+    loaded: LoadedModel,
+    options: argparse.Namespace,
+) -> Subject:
+    workload = workload.model_copy(update={"max_new_tokens": options.max_new_tokens})
+    capture = CaptureSettings(
+        device="cuda" if loaded.device.type == "cuda" else "cpu", dtype=options.dtype, batch_size=options.batch_size
+    )
+    job = Job(entry, workload, capture, Scoring(), tuple(prompts))
+    chat = workload.kind == "chat" and loaded.tokenizer.chat_template is not None
+    return Subject(name, job, source, loaded, encode(loaded.tokenizer, prompts, chat))
+
+
+@contextmanager
+def _readers() -> Iterator[list[Reader]]:
+    """Inside the block every reader that is made is listed, to ask it what it has multiplied."""
+    made: list[Reader] = []
+    begin = Reader.__init__
+
+    def listed(self: Reader, *arguments: Any, **keywords: Any) -> None:
+        begin(self, *arguments, **keywords)
+        made.append(self)
+
+    Reader.__init__ = listed  # type: ignore[method-assign]
+    try:
+        yield made
+    finally:
+        Reader.__init__ = begin  # type: ignore[method-assign]

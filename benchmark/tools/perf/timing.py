@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from benchmark.cases import job
 from benchmark.decoding import assemble, buffer, generate
-from benchmark.metrics import experiments
 from benchmark.models import hardware
 from benchmark.readout import linear_head
 from benchmark.readout import reader as reading
@@ -24,7 +24,7 @@ _PARTS: dict[str, list[tuple[Any, str]]] = {
     "sample": [(reading.Reader, "_sample")],
     "similarity": [(linear_head.LinearHead, "cosines")],
     "words": [(assemble, "read_pieces")],
-    "statistics": [(experiments, name) for name in dir(experiments) if name.endswith("_columns")],
+    "statistics": [(job, "score")],
     "writing": [(trace.Trace, "write_parquet")],
 }
 

@@ -14,6 +14,7 @@ from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.findings.comparisons import MEASURES, base_and_tuned, training, years
 from benchmark.report.findings.estimates import Estimate
 from benchmark.report.findings.text import as_data, as_text
+from benchmark.results.row import SCHEMA_VERSION
 from benchmark.results.versions import inventory
 
 CLAIMS = (
@@ -262,9 +263,11 @@ class TestOutput:
         write_case(tmp_path, "one", "chat", 0.3)
         write_case(tmp_path, "two", "chat", 0.3)
         (path,) = (tmp_path / "two").rglob("*.json")
-        path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 1'))
+        path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 1'))
         found = findings(tmp_path)
-        assert found.notes[0] == f"{tmp_path}: JSON files not counted: 1 of an older version (measure again)"
+        assert (
+            found.notes[0] == f"{tmp_path}: JSON files not counted: 1 of an older version (recompute, or measure again)"
+        )
         assert found.rows == 1
 
     def test_json_has_the_same_and_no_numbers_that_json_does_not_know(self, three_models: Findings):

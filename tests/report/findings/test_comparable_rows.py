@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.errors import InputError
-from benchmark.report.findings.comparable_rows import Comparable, comparable, levels, prompt_depths, read
+from benchmark.report.findings.comparable_rows import Comparable, comparable, read
+from benchmark.report.findings.levels import levels, prompt_depths
 from benchmark.results.row import Row
 
 Write = Callable[..., Row]

@@ -12,7 +12,7 @@ from strategies import row_of
 
 from benchmark.errors import InputError
 from benchmark.interface.cli import main
-from benchmark.interface.leaderboard import add_leaderboard
+from benchmark.interface.commands import leaderboard
 from benchmark.results.row import SCHEMA_VERSION
 
 FILES = {"leaderboard.md", "models.csv", "rows.csv", "index.html"}
@@ -22,7 +22,7 @@ PAGE = "index.html"
 
 def run(*arguments: str | Path) -> int:
     parser = argparse.ArgumentParser(prog="exitbench")
-    add_leaderboard(parser.add_subparsers())
+    leaderboard.add(parser.add_subparsers())
     options = parser.parse_args(["leaderboard", *map(str, arguments)])
     code: int = options.run(options)
     return code

@@ -19,7 +19,7 @@ from folders import LAYERS, write_case
 from strategies import row_of
 
 from benchmark.report.leaderboard.build import files
-from benchmark.report.leaderboard.curves import encode
+from benchmark.report.leaderboard.curves import encode_curve
 from benchmark.report.leaderboard.page import LIBRARY, library, page, page_data
 from benchmark.report.leaderboard.ranking import arrange
 from benchmark.report.leaderboard.rows import Entry
@@ -445,7 +445,7 @@ WORKLOADS = ("chat", "code", "math", "questions", "summaries", "translation", "w
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of made-up rows."""
     curve = [layer / 32 for layer in range(32)]
-    curves = encode(dict.fromkeys(("agreement", "similarity_logit", "exit_share", "settled_share"), curve))
+    curves = encode_curve(dict.fromkeys(("agreement", "similarity_logit", "exit_share", "settled_share"), curve))
     entries = [
         Entry(
             Path(f"model-{number}", workload, "oracle-0123abcd.json"),

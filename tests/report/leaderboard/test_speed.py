@@ -20,9 +20,9 @@ LAYERS = 32
 _COMMAND = """
 import argparse, resource, sys, time
 start = time.perf_counter()
-from benchmark.interface.leaderboard import add_leaderboard
+from benchmark.interface.commands import leaderboard
 parser = argparse.ArgumentParser()
-add_leaderboard(parser.add_subparsers())
+leaderboard.add(parser.add_subparsers())
 options = parser.parse_args(["leaderboard", *sys.argv[1:]])
 code = options.run(options)
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)

@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 from commands import run
-from measured import CLEAN, KINDS, fresh_case, measure
+from folders import read_row
+from measured import CLEAN, KINDS, fresh_job, measure
 from submissions import FULL, Submission, faulty, honest_world, verdicts
 
-from benchmark.errors import InputError
+from benchmark.cases.job import run_job
+from benchmark.cases.resources import Resources
+from benchmark.errors import InputError, MeasurementError
+from benchmark.readout.loaded_model import LoadedModel
 from benchmark.results.audit.fault import Fault
+from benchmark.results.identity import configuration_of
 from benchmark.results.row import Row
-from benchmark.results.store import Store, read_row
+from benchmark.results.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,8 @@ class TestHonestRows:
         kept += ("harness_version", "harness_commit", "harness_dirty", "torch_version", "transformers_version")
         kept += ("python_version", "platform")
         failed = Row(status="failed", error="logits are NaN", **{name: getattr(row, name) for name in kept})
-        target = tmp_path / path.relative_to(world)
+        failed = failed.model_copy(update={"configuration": configuration_of(failed.model_dump())})
+        target = tmp_path / path.parent.relative_to(world) / f"oracle-{failed.configuration}.json"
         Store(tmp_path / "results").write(target, failed)
         assert faulty(tmp_path / "results") == set()
 
@@ -65,19 +71,26 @@ class TestHonestRows:
         assert verdict.ok
 
     def test_that_a_case_left_when_it_failed(self, tmp_path: Path):
-        """What `benchmark.cases.case` writes is what a failed row may have."""
+        """What `benchmark.cases.job` writes is what a failed row may have."""
         path = measure(tmp_path, **FULL)
         row = read_row(path)
         assert row is not None
         path.with_suffix(".parquet").unlink()
         path.unlink()
-        case = fresh_case(tmp_path, **FULL)
-        case.record_failure(ValueError("logits are NaN"))
-        assert case.row is not None
-        case.store.write(case.path, case.row.model_copy(update=CLEAN))
-        case.store.write_table()
-        assert case.row.revision is not None
+        store, job = Store(tmp_path / "results"), fresh_job(tmp_path, **FULL)
+        with pytest.raises(MeasurementError):
+            run_job(job, store, resources=OutOfLuck())
+        store.update(path, lambda failed: failed.model_copy(update=CLEAN))
+        store.write_table()
+        assert store.read(path).status == "failed" and store.read(path).revision is not None
         assert faulty(tmp_path / "results", tmp_path / "models.yaml") == set()
+
+
+class OutOfLuck(Resources):
+    """Resources whose model gives no numbers."""
+
+    def model(self, *_: object) -> LoadedModel:
+        raise MeasurementError("the logits are NaN from layer 1 of 4 on")
 
 
 class TestFoldersWithNothingToCheck:

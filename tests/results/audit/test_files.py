@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.results.audit.files import given_twice, strays, too_deep
-from benchmark.results.folder_scan import entries
+from benchmark.results.folder_scan import paths_below
 
 
 def told(folder: Path, *rows: str) -> dict[str, str]:
     """What has no place in the folder, and why."""
-    verdicts = strays(folder, entries(folder), {folder / name for name in rows})
+    verdicts = strays(folder, paths_below(folder), {folder / name for name in rows})
     return {str(verdict.path.relative_to(folder)): verdict.faults[0].problem for verdict in verdicts}
 
 
@@ -49,7 +49,7 @@ def test_links_and_pipes_are_told_of_by_their_kind(folder: Path):
     os.mkfifo(folder / "m" / "w" / "row.parquet")
     assert told(folder, "m/w/row.json") == {
         "m/elsewhere": "is a link, and links are not followed; put the file itself in its place",
-        "m/w/row.parquet": "is no regular file; remove it",
+        "m/w/row.parquet": "is not a regular file; remove it",
     }
 
 

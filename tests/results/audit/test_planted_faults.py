@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from folders import read_row
 from measured import measure
 from plants import PLANTS
 from submissions import FULL, Submission, faulty, honest_world, verdicts
 
-from benchmark.metrics.experiments import EXPERIMENTS, Choices
+from benchmark.metrics.experiments import EXPERIMENTS, score
 from benchmark.results.audit.columns import other_columns
 from benchmark.results.row import Row
-from benchmark.results.store import read_row, read_tokens, sha256
+from benchmark.results.store import read_tokens, sha256
+from benchmark.trace.costs import costs_of_columns
 from benchmark.trace.record import Trace
 
 
@@ -100,10 +102,9 @@ class TestEveryColumn:
     """No column of an experiment can be changed unseen."""
 
     def changes(self, row: Row, trace: Trace) -> Iterator[tuple[str, Any]]:
-        for compute in EXPERIMENTS.values():
-            for column, value in compute(trace, Choices.of_row(row)).items():
-                if column == "tau":
-                    continue  # a setting: what it gives is compared
+        for experiment in EXPERIMENTS:
+            costs = costs_of_columns(row.model_dump())
+            for column, value in score(trace, row.scoring, costs, [experiment]).items():
                 if isinstance(value, list):
                     first = next(number for number, entry in enumerate(value) if entry is not None)
                     yield column, [*value[:first], value[first] + 1, *value[first + 1 :]]
@@ -115,7 +116,9 @@ class TestEveryColumn:
         unseen = []
         for column, value in self.changes(row, trace):
             value = "a reason" if column == "interval_missing" else value
-            named = {fault.column for fault in other_columns(row.model_copy(update={column: value}), trace)}
+            named = {
+                fault.column for fault in other_columns(row.model_copy(update={column: value}), trace, EXPERIMENTS)
+            }
             if named != {column}:
                 unseen.append((column, named))
         assert unseen == []
@@ -124,4 +127,4 @@ class TestEveryColumn:
         row, trace = honest
         assert row.eas is not None and row.skip_ratio_chance is not None
         other = {"eas": row.eas * (1 + 1e-9), "skip_ratio_chance": row.skip_ratio_chance + 1e-9}
-        assert list(other_columns(row.model_copy(update=other), trace)) == []
+        assert list(other_columns(row.model_copy(update=other), trace, EXPERIMENTS)) == []

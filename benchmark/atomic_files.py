@@ -2,14 +2,17 @@
 
 import fcntl
 import os
+import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _FORGOTTEN_SECONDS = 24 * 3600
 """No draft takes this long; its writer was killed."""
+_LONGEST_HOLDER = 300
+"""Bytes of a lock that say who holds it."""
 
 
 @contextmanager
@@ -32,25 +35,37 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, waiting: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
     """Hold the lock of a file: whoever else asks for it waits until the block ends.
 
-    The lock is a hidden file beside `path`, there only while somebody holds it. The system frees it when its holder
-    dies, so what a killed process leaves behind stops nobody. Not to be taken twice by the same process.
+    The lock is a hidden file beside `path`, there only while somebody holds it, and says who. The system frees it when
+    its holder dies, so what a killed process leaves behind stops nobody. Not to be taken twice by the same process.
+
+    Args:
+        path: of the file; it need not be there.
+        waiting: told once who holds the lock, such as `process 123 on host`, when somebody does.
 
     Raises:
         OSError: the folder cannot be written, or there is a link in the place of the lock.
     """
-    lock = lock_of(path)
+    lock, told = lock_of(path), False
     while True:
         # A link in its place would have the file it names made.
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             # Some file systems of clusters know no locks. Their writers go on without one, each file still whole.
             with suppress(OSError):
-                fcntl.flock(handle, fcntl.LOCK_EX)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if not told:
+                        waiting(os.pread(handle, _LONGEST_HOLDER, 0).decode("utf-8", "replace") or "another process")
+                        told = True
+                    fcntl.flock(handle, fcntl.LOCK_EX)
             # The one before may have removed the file while we waited; what we hold then is a lock on nothing.
             if _is_open_as(lock, handle):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
                 try:
                     yield
                 finally:

@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import InputError
+from benchmark.interface.commands.folders import existing
 
 RESULTS = Path("results/published")
 OUTPUT = Path("results/leaderboard")
 
 
-def add_leaderboard(commands: Any) -> None:
-    """Add the subcommand to those of `exitbench`."""
+def add(commands: Any) -> None:
+    """Add the command to those of `exitbench`."""
     parser = commands.add_parser(
         "leaderboard",
         help="write tables and a page from a folder of results",
         description="Rank the models of a results folder, and write leaderboard.md, models.csv, rows.csv and "
         "index.html, a page that needs nothing but plotly.min.js, which is written beside it. Failed cases, limited "
         "runs and rows of another version are counted, not listed.",
+        allow_abbrev=False,
     )
     parser.add_argument(
         "folder", nargs="?", type=Path, default=RESULTS, metavar="FOLDER", help=f"of results; default: {RESULTS}"
@@ -42,14 +44,16 @@ def add_leaderboard(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the files, or compare them; returns the exit code."""
+    existing(options.folder)
+
     # Only now, because pandas takes a second, and --help should not.
+    from benchmark.atomic_files import atomic_file
     from benchmark.report.leaderboard.build import PAGE, files
     from benchmark.report.leaderboard.page import LIBRARY, library
-    from benchmark.results.atomic_files import atomic_file
 
     new = files(options.folder, options.output, options.reference, options.limited, options.findings)
     if options.check:
-        # The page is made from the same rows wherever it is wanted, and is no file to keep beside the rows.
+        # The page is made from the same rows wherever it is wanted, and is not a file to keep beside the rows.
         kept = {name: content for name, content in new.items() if name != PAGE}
         stale = [path for name, content in kept.items() if _content(path := options.output / name) != content]
         for path in stale:

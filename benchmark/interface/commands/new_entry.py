@@ -47,7 +47,7 @@ def new_entry(model_id: str, entries: Sequence[ModelEntry]) -> list[str]:
         entries: of the model file, to name the family as they do.
 
     Raises:
-        InputError: it is no hub id, there is no such model, or the file has it already.
+        InputError: it is not a hub id, there is no such model, or the file has it already.
     """
     spec = _spec(model_id)
     for entry in entries:
@@ -85,7 +85,7 @@ def _spec(model_id: str) -> ModelEntry:
         return ModelEntry.model_validate({"id": model_id})
     except (errors.HFValidationError, ValidationError):
         raise InputError(
-            f"{cut(model_id)} is no hub id; it should look like organization/name, such as Qwen/Qwen3-0.6B"
+            f"{cut(model_id)} is not a hub id; it should look like organization/name, such as Qwen/Qwen3-0.6B"
         ) from None
 
 

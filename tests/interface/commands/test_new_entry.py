@@ -1,6 +1,5 @@
 """`exitbench new-model` and `exitbench validate`: from an idea to an entry that is right."""
 
-import argparse
 import http.server
 import json
 import re
@@ -18,11 +17,10 @@ from huggingface_hub import constants
 
 from benchmark.errors import InputError
 from benchmark.inputs.model_entry import ModelEntry, load_models
-from benchmark.interface.commands import add_parsers
-from benchmark.interface.leaderboard import add_leaderboard
-from benchmark.interface.new_entry import new_entry
+from benchmark.interface.cli import parsers
+from benchmark.interface.commands.new_entry import new_entry
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 INFO: dict[str, Any] = {
     "id": "lab/Nova-2-1B-Instruct",
     "sha": "c0ffee" + "0" * 34,
@@ -180,7 +178,7 @@ class TestWithoutTheHub:
     def test_a_hub_that_does_not_answer_is_not_waited_for(
         self, hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr("benchmark.interface.new_entry.REQUEST_SECONDS", 0.2)
+        monkeypatch.setattr("benchmark.interface.commands.new_entry.REQUEST_SECONDS", 0.2)
         hub.seconds = 2.0
         assert "Timeout" in new_entry("lab/model", [])[0]
 
@@ -214,7 +212,7 @@ class TestIds:
         ],
     )
     def test_refused(self, no_hub: None, model_id: str):
-        with pytest.raises(InputError, match=r"is no hub id; it should look like organization/name") as error:
+        with pytest.raises(InputError, match=r"is not a hub id; it should look like organization/name") as error:
             new_entry(model_id, [])
         assert str(error.value).isprintable()
 
@@ -343,10 +341,7 @@ class TestInstructions:
         return [arguments.split() for arguments in found]
 
     def test_commands_of_exitbench(self, capsys: pytest.CaptureFixture[str]):
-        parser = argparse.ArgumentParser()
-        subparsers = parser.add_subparsers(required=True)
-        add_leaderboard(subparsers)
-        add_parsers(subparsers)
+        parser = parsers()[""]
         ours = [arguments for arguments in self.commands("exitbench") if arguments[0] != "doctor"]
         # A command that is only named stands there without its arguments.
         whole = [arguments for arguments in ours if len(arguments) > 1 or arguments == ["schema"]]
@@ -360,7 +355,7 @@ class TestInstructions:
         options = [argument for argument in arguments if argument.startswith("--")]
         assert options == ["--model", "--download"]
         for option in options:
-            request.config.getoption(option)
+            request.config.getoption("exitbench_" + option.removeprefix("--"))
 
     def test_links_lead_somewhere(self):
         text = (ROOT / "CONTRIBUTING.md").read_text()

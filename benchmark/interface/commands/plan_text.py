@@ -9,7 +9,7 @@ import torch
 from huggingface_hub import constants
 
 from benchmark.cases.plan import ModelPlan
-from benchmark.errors import CannotRun
+from benchmark.errors import CannotRun, option
 from benchmark.models import hardware
 
 _WIDTH = 120
@@ -36,7 +36,7 @@ def as_text(plans: Sequence[ModelPlan], device: torch.device) -> Iterator[str]:
     for planned in rest:
         why, remedy = str(planned.missing), ""
         if isinstance(planned.missing, CannotRun):
-            why, remedy = planned.missing.reason, planned.missing.remedy
+            why, remedy = planned.missing.reason, _remedy(planned.missing)
         reasons.setdefault(remedy, []).append(f"{planned.name}: {why}")
     for remedy, lines in reasons.items():
         yield f"  {remedy or 'correct the model file'}:"
@@ -62,9 +62,13 @@ def _ready(planned: ModelPlan) -> Iterator[str]:
     yield from _list(f"to do{time}", planned.to_do)
     reasons: dict[str, list[str]] = {}
     for name, error in planned.lacking.items():
-        reasons.setdefault(f"{error.reason}; {error.remedy}", []).append(name)
+        reasons.setdefault(f"{error.reason}; {_remedy(error)}", []).append(name)
     for reason, names in reasons.items():
         yield from _list(f"data {reason}", names)
+
+
+def _remedy(error: CannotRun) -> str:
+    return f"{error.remedy} ({option(error.setting)})" if error.setting else error.remedy
 
 
 def _list(title: str, names: Sequence[str]) -> Iterator[str]:

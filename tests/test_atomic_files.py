@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.results.atomic_files import atomic_file, locked, remove_forgotten_drafts
+from benchmark.atomic_files import atomic_file, locked, remove_forgotten_drafts
 from benchmark.results.store import Store
 
 DAY = 24 * 3600

@@ -10,14 +10,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmark.inputs.packaged import LOCAL_RESULTS, MODELS, PACKAGE, model_file
+from benchmark.interface.commands.folders import existing, of_checkout
 from benchmark.messages import printable
 
-MODELS = Path("models.yaml")
-LOCAL = Path("results/local")
 
-
-def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add a parser for each command to those of `exitbench`; `run` of the parsed options runs it."""
+def add(commands: Any) -> None:
+    """Add the commands to those of `exitbench`."""
     _add_plan(commands.add_parser)
     _add_new_model(commands.add_parser)
     _add_validate(commands.add_parser)
@@ -33,15 +32,19 @@ def _add_plan(add: Any) -> None:
         description="Show which models can run on which workloads here, how much memory and disk they take, what is "
         "missing, and what the results folder has already, in the setting of a plain run. Nothing is loaded and "
         "nothing is downloaded.",
+        allow_abbrev=False,
     )
-    parser.add_argument("--model-file", type=Path, default=MODELS, metavar="FILE", help=f"default: {MODELS}")
+    parser.add_argument("--model-file", type=Path, metavar="FILE", help=f"default: {MODELS}, else the packaged one")
     parser.add_argument(
         "--model", action="append", default=[], metavar="NAME", help="only these; exact name or glob, repeatable"
     )
     parser.add_argument("--workload", action="append", default=[], metavar="NAME", help="only these; likewise")
+    _add_workload_files(parser)
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="default: the entry's")
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: CUDA when there")
-    parser.add_argument("--results-dir", type=Path, default=LOCAL, metavar="DIR", help=f"default: {LOCAL}")
+    parser.add_argument(
+        "--results-dir", type=Path, default=LOCAL_RESULTS, metavar="DIR", help=f"default: {LOCAL_RESULTS}"
+    )
     parser.set_defaults(run=_plan)
 
 
@@ -51,6 +54,7 @@ def _add_new_model(add: Any) -> None:
         help="print the entry of a model of the hub, to paste into models.yaml",
         description="Print an entry for the end of the model file: what the hub says of the model filled in, what only "
         "people know as comments. Writes no file and downloads no model.",
+        allow_abbrev=False,
     )
     parser.add_argument("id", metavar="ID", help="hub id, such as Qwen/Qwen3-0.6B")
     parser.add_argument("--model-file", type=Path, default=MODELS, metavar="FILE", help=f"default: {MODELS}")
@@ -63,6 +67,7 @@ def _add_validate(add: Any) -> None:
         help="tell everything that is wrong with a model file or a workload file",
         description="Read model files and workload files and print every mistake in them, one a line, with the file, "
         "the entry and the field. Exit code 1 when there are any.",
+        allow_abbrev=False,
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="such as models.yaml")
     parser.set_defaults(run=_validate)
@@ -76,9 +81,19 @@ def _add_check(add: Any) -> None:
         "that cannot be, for rows that are not of a full and clean run, for measurements and files that should not be "
         "there, and for what does not fit the workload, the model file or the folder. No model is loaded and no link "
         "followed. Exit code 1 when anything is wrong.",
+        allow_abbrev=False,
     )
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="of results, or a part of it")
     parser.add_argument("--model-file", type=Path, metavar="FILE", help=f"default: {MODELS}, if it is there")
+    _add_workload_files(parser)
+    parser.add_argument(
+        "--suite",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a file with experiments of your own; repeatable",
+    )
     parser.add_argument("--json", action="store_true", help="print a verdict for programs")
     parser.set_defaults(run=_check)
 
@@ -90,6 +105,7 @@ def _add_merge(add: Any) -> None:
         description="Copy rows and their tokens into a results folder and rewrite its table. Of two rows of the same "
         "name the newer version wins, and a case that went well over one that failed; every row that loses is named. "
         "Two different measurements are a conflict: the row that is there stays, and the exit code is 1.",
+        allow_abbrev=False,
     )
     parser.add_argument("into", type=Path, metavar="INTO", help="results folder; made if it is missing")
     parser.add_argument("sources", nargs="*", type=Path, metavar="FROM", help="results folders; none: only the table")
@@ -101,24 +117,36 @@ def _add_schema(add: Any) -> None:
         "schema",
         help="write docs/schema: JSON Schema of rows and of models.yaml",
         description="Write the JSON Schema files that programs read rows by, and that editors check models.yaml by.",
+        allow_abbrev=False,
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
     parser.set_defaults(run=_schema)
 
 
+def _add_workload_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workload-file", action="append", default=[], type=Path, metavar="FILE", help="a workload of your own"
+    )
+
+
 def _plan(options: argparse.Namespace) -> int:
-    from benchmark.cases.plan import plan
     from benchmark.inputs.catalog import load_workloads
     from benchmark.inputs.model_entry import load_models
     from benchmark.inputs.selection import select
-    from benchmark.interface.plan_text import as_text
-    from benchmark.models import hardware
-    from benchmark.models.locate import Machine
 
-    models = select(load_models(options.model_file), options.model, "--model", str(options.model_file))
-    workloads = select(load_workloads(), options.workload, "--workload", "the workloads")
-    machine = Machine(hardware.choose_device(options.device), options.dtype, trust_remote_code=False)
-    for line in as_text(list(plan(models, workloads, machine, options.results_dir)), machine.device):
+    file = model_file(options.model_file)
+    models = select(load_models(file), options.model, "--model", str(file))
+    workloads = select(load_workloads(options.workload_file), options.workload, "--workload", "the workloads")
+
+    # Only now, because torch and transformers take seconds, and a mistyped name is told by then.
+    from benchmark.cases.plan import plan
+    from benchmark.inputs.settings import CaptureSettings
+    from benchmark.interface.commands.plan_text import as_text
+    from benchmark.models import hardware
+
+    device = hardware.choose_device(options.device)
+    settings = CaptureSettings(device="cuda" if device.type == "cuda" else "cpu", dtype=options.dtype)
+    for line in as_text(list(plan(models, workloads, settings, options.results_dir)), device):
         print(line)
     _tell_of_others(options.results_dir)
     return 0
@@ -126,7 +154,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _new_model(options: argparse.Namespace) -> int:
     from benchmark.inputs.model_entry import load_models
-    from benchmark.interface.new_entry import new_entry
+    from benchmark.interface.commands.new_entry import new_entry
 
     entries = load_models(options.model_file) if options.model_file.exists() else []
     for line in new_entry(options.id, entries):
@@ -136,7 +164,7 @@ def _new_model(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     from benchmark.errors import InputError
-    from benchmark.interface.new_entry import validate
+    from benchmark.interface.commands.new_entry import validate
 
     problems = []
     for path in options.files:
@@ -150,14 +178,22 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    for folder in options.folders:
+        existing(folder)
+
     from benchmark.inputs.model_entry import load_models
+    from benchmark.models.hub import Hub
     from benchmark.results.audit.check import check
+    from benchmark.results.suites import load_suites
 
     file = options.model_file or MODELS
     models = None
     if options.model_file is not None or MODELS.exists():
         models = {spec.name: spec for spec in load_models(file)}
-    verdicts = [verdict for folder in options.folders for verdict in check(folder, models)]
+    files, own = Hub(download=False), load_suites(options.suite)
+    verdicts = [
+        verdict for folder in options.folders for verdict in check(folder, models, files, own, options.workload_file)
+    ]
     wrong = sum(not verdict.ok for verdict in verdicts)
     if options.json:
         data = {"ok": not wrong, "verdicts": [verdict.as_data() for verdict in verdicts]}
@@ -173,6 +209,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _merge(options: argparse.Namespace) -> int:
+    for source in options.sources:
+        existing(source)
+
     from benchmark.results.merge import merge
 
     counts: Counter[str] = Counter()
@@ -190,6 +229,8 @@ def _merge(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
+    of_checkout(PACKAGE.parent / "docs")
+
     from benchmark.results import json_schema as schema
 
     if options.check:

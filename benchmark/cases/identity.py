@@ -1,0 +1,128 @@
+"""From a job to what is asked of a model, and to the columns that are known before any weights are read."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from benchmark.cases.provenance import provenance
+from benchmark.cases.resources import Resources
+from benchmark.errors import CannotRun
+from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.prompt import Prompt, prompts_sha256
+from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.models.locate import Machine
+from benchmark.results.identity import configuration_of
+from benchmark.trace.costs import Task
+from benchmark.trace.sample import Sampling
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a model: the job with every choice made that entry, workload or settings leave open."""
+
+    prompts: tuple[Prompt, ...]
+    chat: bool
+    """Whether prompts go through the model's chat template, if it has one."""
+    max_new_tokens: int
+    batch_size: int
+    sampling: Sampling
+
+
+def machine_of(settings: CaptureSettings) -> Machine:
+    """Return what the requirements of a model are held against."""
+    return Machine(torch.device(settings.device), settings.dtype, settings.trust_remote_code)
+
+
+def asked_of(
+    entry: ModelEntry,
+    workload: WorkloadEntry,
+    capture: CaptureSettings,
+    given: tuple[Prompt, ...] | None,
+    resources: Resources,
+) -> Asked:
+    """Return what a job asks of its model.
+
+    Args:
+        entry: of the model.
+        workload: whose prompts are read, unless some are given.
+        capture: settings of what is captured.
+        given: prompts that are given; None to read the workload's.
+        resources: reads prompts.
+
+    Raises:
+        CannotRun: the data of the workload are not on this machine.
+        InputError: they cannot be read.
+    """
+    prompts = given if given is not None else resources.prompts(workload, capture.limit or workload.prompts)
+    return Asked(
+        prompts=tuple(prompts),
+        chat=workload.kind == "chat" and entry.chat_template is not False,
+        max_new_tokens=capture.max_new_tokens or workload.max_new_tokens,
+        batch_size=capture.batch_size or entry.batch_size or DEFAULT_BATCH_SIZE,
+        sampling=Sampling(capture.sample, capture.top_k, capture.seed),
+    )
+
+
+def frame_columns(
+    study: str,
+    entry: ModelEntry,
+    workload: WorkloadEntry,
+    capture: CaptureSettings,
+    asked: Asked,
+    resources: Resources,
+) -> dict[str, Any]:
+    """Return the columns of a row that are known before the model is loaded, `configuration` among them.
+
+    Raises:
+        CannotRun, InputError: the model is not to be had, or the workload is for another kind of model.
+    """
+    machine = machine_of(capture)
+    source = resources.source(entry, machine)
+    refuse_misfit(entry.name, source.task, workload)
+    columns = {
+        "suite": study,
+        "model": entry.name,
+        "workload": workload.name,
+        "source": source.label,
+        "revision": source.revision,
+        "checkpoint": entry.checkpoint,
+        "training_step": entry.training_step,
+        "family": entry.family,
+        "released": entry.released,
+        "stage": entry.stage,
+        "base_model": entry.base_model,
+        "dtype_asked": capture.dtype or entry.dtype,
+        "quantization": entry.quantization,
+        "device": capture.device,
+        "device_map": entry.device_map,
+        "trust_remote_code": entry.trust_remote_code,
+        "layer_stack": entry.layer_stack,
+        "seam": entry.seam,
+        "prompts_sha256": prompts_sha256(asked.prompts),
+        "workload_kind": workload.kind,
+        "chat_template_asked": entry.chat_template,
+        "max_new_tokens": asked.max_new_tokens,
+        "batch_size_asked": asked.batch_size,
+        "seed": capture.seed,
+        "top_k": capture.top_k,
+        "sample_asked": capture.sample,
+        "limited": capture.limit is not None and capture.limit != workload.prompts,
+        **provenance(machine.device),
+    }
+    return columns | {"configuration": configuration_of(columns)}
+
+
+def refuse_misfit(model: str, task: Task, workload: WorkloadEntry) -> None:
+    """Let encoders have masked texts only, and models that write have prompts only.
+
+    Raises:
+        CannotRun: the workload is of the other kind.
+    """
+    if (task == "masked") != (workload.kind == "masked"):
+        raise CannotRun(
+            "masked tokens are for encoder models, prompts for models that write",
+            "choose another workload",
+            f"{model} on {workload.name}",
+        )

@@ -1,0 +1,134 @@
+"""From a model in memory to one that is ready to be measured: anatomy found, readout and decoding proven."""
+
+import gc
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from benchmark.anatomy.layers import Anatomy
+from benchmark.anatomy.midlayer import find_halves
+from benchmark.anatomy.token_costs import read_costs
+from benchmark.decoding.proof import prove_decoding, prove_masking
+from benchmark.errors import MeasurementError
+from benchmark.inputs.model_entry import ModelEntry
+from benchmark.models.source import Machine, Source
+from benchmark.models.tasks import input_device
+from benchmark.models.weights import load_weights, out_of_memory
+from benchmark.readout.loaded_model import LoadedModel
+from benchmark.readout.proof import dissect
+from benchmark.trace.costs import Costs, Task
+
+PROOF_TEXT = "The lighthouse keeper counted the ships: one, two, three, and then"
+PROOF_TOKENS = 16
+
+
+def load(entry: ModelEntry, source: Source, machine: Machine) -> LoadedModel:
+    """Load a model, find its anatomy and prove its readout.
+
+    Raises:
+        CannotRun: a library it needs is missing, or memory ran out.
+        InputError: the files cannot be read as a model.
+        MeasurementError: the readout could not be proven.
+    """
+    weights = load_weights(entry, source, machine)
+    try:
+        return prepare(weights.model, weights.tokenizer, weights.task, stack=entry.layer_stack, seam=entry.seam)
+    except torch.OutOfMemoryError:
+        raise out_of_memory(machine.device) from None
+
+
+def prepare(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    task: Task,
+    stack: str | None = None,
+    seam: str | None = None,
+) -> LoadedModel:
+    """Make a model in memory ready to be measured: plain greedy decoding, anatomy found, readout proven.
+
+    Args:
+        model: on its device.
+        tokenizer: of the model.
+        task: how the model is run.
+        stack: module path of the layer stack, where it is not to be found by watching.
+        seam: module path of the seam, likewise.
+
+    Raises:
+        MeasurementError: the layers were not found, or the readout does not reproduce the model.
+    """
+    model.eval().requires_grad_(False)
+    # Parts of a sum are not to be rounded to 16 bit on the way; the bounds of `benchmark.readout.screen` count on it.
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    end_ids = _end_ids(model, tokenizer)
+    ids = (tokenizer.pad_token_id, getattr(model.config.get_text_config(), "pad_token_id", None), *end_ids)
+    embedded = len(model.get_input_embeddings().weight)
+    pad_id = next((token for token in ids if isinstance(token, int) and 0 <= token < embedded), 0)
+    if model.can_generate():
+        # Checkpoints ship sampling, penalties and forced tokens; the full model's token is the plain argmax.
+        model.generation_config = GenerationConfig(
+            do_sample=False,
+            use_cache=True,
+            eos_token_id=sorted(end_ids) or None,
+            pad_token_id=pad_id,
+            bos_token_id=model.generation_config.bos_token_id,
+            decoder_start_token_id=model.generation_config.decoder_start_token_id,
+        )
+    probe = _probe_ids(tokenizer, model)
+    anatomy, readout, _ = dissect(model, task, probe, stack, seam)
+    costs = _costs(model, anatomy, task)
+    loaded = LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        task=task,
+        anatomy=anatomy,
+        readout=readout,
+        halves=find_halves(model, task, probe, anatomy),
+        costs=costs,
+        end_ids=end_ids,
+        pad_id=pad_id,
+        context=_context(model, costs),
+    )
+    return prove_masking(loaded, probe) if task == "masked" else prove_decoding(loaded, probe)
+
+
+def free_memory() -> None:
+    """Give the memory of a model that is no longer referenced back to the system."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _probe_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Tensor:
+    """A short real text: batch of 1 × positions."""
+    return torch.tensor([tokenizer(PROOF_TEXT).input_ids[:PROOF_TOKENS]], device=input_device(model))
+
+
+def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    configured = model.generation_config.eos_token_id if model.can_generate() else None
+    ids = configured if isinstance(configured, list) else [configured]
+    return frozenset(token for token in (*ids, tokenizer.eos_token_id) if token is not None)
+
+
+def _context(model: PreTrainedModel, costs: Costs | None) -> int | None:
+    if costs is not None and all(layer.mixer in ("recurrent", "none") for layer in costs.layers):
+        return None  # nothing in it depends on how far away a token is
+    config = model.config.get_text_config()
+    limit = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
+    if not isinstance(limit, int):
+        return None
+    # RoBERTa and its kin keep the rows of their position table up to the one for padding to themselves.
+    tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
+    kept = [table.padding_idx + 1 for table in tables if table.num_embeddings == limit and table.padding_idx]
+    return limit - max(kept, default=0)
+
+
+def _costs(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> Costs | None:
+    try:
+        return read_costs(model, anatomy, task)
+    except torch.OutOfMemoryError:
+        raise
+    except (MeasurementError, RuntimeError, TypeError, ValueError):
+        # Quantized layers, for one, know no gradients. The bounds that need costs are null then.
+        return None

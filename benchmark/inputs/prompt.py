@@ -1,0 +1,65 @@
+"""A prompt: what is put to a model, and what a good answer would be."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from benchmark.inputs.yaml_reader import Strict
+
+Role = Literal["system", "user", "assistant"]
+
+
+class Turn(Strict):
+    """One message of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Prompt(Strict):
+    """One prompt, as plain data."""
+
+    id: str
+    """Tells it from the other prompts of its workload."""
+    messages: str | tuple[Turn, ...]
+    """A text, or the turns of a conversation."""
+    target: str | None = None
+    """A reference answer; None where there is none."""
+    stop: tuple[str, ...] = ()
+    """Strings that end the answer."""
+
+    @field_validator("messages")
+    @classmethod
+    def _has_text(cls, messages: str | tuple[Turn, ...]) -> str | tuple[Turn, ...]:
+        texts = [messages] if isinstance(messages, str) else [turn.content for turn in messages]
+        if not texts or not texts[-1].strip():
+            raise ValueError("a prompt must end with a text that is not empty")
+        return messages
+
+    @property
+    def text(self) -> str:
+        """The text for people to read; of a conversation, its turns one below the other."""
+        return self.messages if isinstance(self.messages, str) else "\n".join(turn.content for turn in self.messages)
+
+    @property
+    def turns(self) -> list[dict[str, str]]:
+        """The conversation as chat templates take it; a text is one turn of the user."""
+        if isinstance(self.messages, str):
+            return [{"role": "user", "content": self.messages}]
+        return [{"role": turn.role, "content": turn.content} for turn in self.messages]
+
+
+def prompts_sha256(prompts: Sequence[Prompt]) -> str:
+    """Return the SHA-256 of what prompts put to a model: texts or turns, and what ends an answer.
+
+    Reference answers are no part of it, because they change nothing that is captured.
+    """
+    return hashlib.sha256(json.dumps([_put(prompt) for prompt in prompts]).encode()).hexdigest()
+
+
+def _put(prompt: Prompt) -> Any:
+    messages = prompt.messages if isinstance(prompt.messages, str) else prompt.turns
+    return {"messages": messages, "stop": prompt.stop} if prompt.stop else messages

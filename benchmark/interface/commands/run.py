@@ -1,0 +1,105 @@
+"""`exitbench run`: the packaged suites in any folder, with the options of pytest."""
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmark.inputs.packaged import LOCAL_RESULTS, MODELS, PACKAGE, SUITES, model_file
+
+COMMAND = "run"
+_SETTINGS = (
+    # No settings and no conftest.py but those of the package: the current folder may belong to anything.
+    *("-c", os.devnull, f"--rootdir={PACKAGE}", "-p", "no:cacheprovider", "--import-mode=importlib"),
+    *("--benchmark-columns=mean,rounds", "--benchmark-sort=fullname"),
+    *(
+        "-o",
+        "filterwarnings=ignore::DeprecationWarning:torch.*\nignore:Benchmark fixture was not used"
+        # The command is a module of the package whose plugin pytest would like to see first.
+        "\nignore:Module already imported:pytest.PytestAssertRewriteWarning",
+    ),
+)
+
+
+def add(commands: Any) -> None:
+    """Add the command to those of `exitbench`. It reads its arguments itself, since only pytest knows all options."""
+    parser = commands.add_parser(
+        COMMAND, help="measure models with the suites of the package, in any folder", add_help=False, allow_abbrev=False
+    )
+    parser.set_defaults(run=_run)
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names of models, and everything else.
+
+    Names may stand among our own options. Whether a word after an option of pytest's is its value only pytest knows, so
+    that from such an option on everything is pytest's.
+    """
+    from benchmark.interface.option_table import OPTIONS
+
+    names: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if not word.startswith("-"):
+            names.append(word)
+            continue
+        rest.append(word)
+        if word.partition("=")[0] not in OPTIONS:
+            rest += words
+        elif "=" not in word and OPTIONS[word].get("action") != "store_true":
+            rest += [value for value in [next(words, None)] if value is not None]
+    return names, rest
+
+
+def _run(options: argparse.Namespace) -> int:
+    from benchmark.inputs.catalog import load_workloads
+    from benchmark.inputs.model_entry import load_models
+    from benchmark.inputs.selection import select
+
+    asked, _ = _parser().parse_known_args(options.rest)
+    names, rest = split(options.rest)
+    # A mistyped name is told before pytest and torch are imported.
+    file = model_file(asked.model_file)
+    models = load_models(file)
+    select(models, names, COMMAND, str(file))
+    select(models, asked.model, "--model", str(file))
+    select(load_workloads(asked.workload_file), asked.workload, "--workload", "the workloads")
+
+    import pytest
+
+    chosen = [argument for name in names for argument in ("--model", name)]
+    code = pytest.main([str(SUITES), *_SETTINGS, "--model-file", str(file), *chosen, *rest])
+    if code == pytest.ExitCode.USAGE_ERROR:
+        _suggest(rest)
+    return int(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Our own options, for their help and their values."""
+    from benchmark.interface.option_table import OPTIONS
+
+    parser = argparse.ArgumentParser(
+        prog=f"exitbench {COMMAND}",
+        usage="exitbench run [MODEL ...] [OPTION ...] [OPTION OF PYTEST ...]",
+        description="Measure models, by exact name or glob, on every workload that is on this machine, with the suites "
+        f"of the package; all models when none is named. Models are those of {MODELS} in the current folder, else "
+        f"those of the package. Rows go to {LOCAL_RESULTS} in the current folder. This is a pytest session: other "
+        "options, such as -k exits, -x or -n 2, are pytest's, and stand behind the names of models (pytest --help).",
+        allow_abbrev=False,
+    )
+    for name, settings in OPTIONS.items():
+        parser.add_argument(name, **settings)
+    return parser
+
+
+def _suggest(words: Sequence[str]) -> None:
+    """Tell what a mistyped option may have meant; pytest has told that it does not know it."""
+    from benchmark.interface.option_table import OPTIONS
+
+    for option in (word.partition("=")[0] for word in words if word.startswith("--")):
+        near = difflib.get_close_matches(option, OPTIONS, n=1, cutoff=0.75)
+        if near and near != [option]:
+            print(f"exitbench: near to {option}: {near[0]}", file=sys.stderr)

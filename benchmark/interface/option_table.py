@@ -1,0 +1,93 @@
+"""The options of a measurement, as argparse and pytest declare them; both know them, and this needs neither."""
+
+from pathlib import Path
+from typing import Any
+
+from benchmark.inputs.packaged import LOCAL_RESULTS
+from benchmark.interface.values import fraction, positive, sample, seed, thresholds
+from benchmark.metrics.scoring import ALPHA, TAU
+from benchmark.trace.sample import SAMPLE, TOP_K
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--model-file": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "models to measure (default: models.yaml of the current folder, else that of the package)",
+    },
+    "--model": {
+        "action": "append",
+        "default": [],
+        "metavar": "NAME",
+        "help": "only these models; exact name or glob, repeatable",
+    },
+    "--workload": {"action": "append", "default": [], "metavar": "NAME", "help": "only these workloads; likewise"},
+    "--workload-file": {
+        "action": "append",
+        "default": [],
+        "type": Path,
+        "metavar": "FILE",
+        "help": "a workload of your own; without --workload only such are measured; repeatable",
+    },
+    "--limit": {
+        "type": positive,
+        "metavar": "N",
+        "help": "first N prompts of each workload; rows are marked 'limited'",
+    },
+    "--max-new-tokens": {"type": positive, "metavar": "N", "help": "tokens a prompt (default: the workload's)"},
+    "--batch-size": {
+        "type": positive,
+        "metavar": "N",
+        "help": "prompts decoded together (default: the entry's, else 16)",
+    },
+    "--dtype": {
+        "choices": ("float32", "bfloat16", "float16"),
+        "help": "type of the weights (default: the entry's)",
+    },
+    "--device": {
+        "choices": ("auto", "cuda", "cpu"),
+        "default": "auto",
+        "help": "auto: CUDA when there, else CPU (default)",
+    },
+    "--results-dir": {
+        "type": Path,
+        "default": LOCAL_RESULTS,
+        "metavar": "DIR",
+        "help": f"where rows are written (default: {LOCAL_RESULTS})",
+    },
+    "--rerun": {
+        "choices": ("all", "failed", "missing"),
+        "help": "all: measure finished cases again; failed: only cases that failed before; missing: only cases never "
+        "measured (default: whatever is not finished)",
+    },
+    "--download": {"action": "store_true", "help": "fetch models and datasets that are not on this machine"},
+    "--trust-remote-code": {
+        "action": "store_true",
+        "help": "let entries with 'trust_remote_code: true' run their code",
+    },
+    "--alpha": {
+        "type": fraction,
+        "default": ALPHA,
+        "help": f"weight of similarity against depth in EAS, 0 to 1 (default {ALPHA}); stored traces are scored anew",
+    },
+    "--top-k": {
+        "type": positive,
+        "default": TOP_K,
+        "metavar": "K",
+        "help": f"K of the top-K similarity (default {TOP_K})",
+    },
+    "--tau": {
+        "type": thresholds,
+        "default": TAU,
+        "metavar": "T,T,…",
+        "help": "thresholds of the tau-oracle, -1 to 1 each; stored traces are scored anew",
+    },
+    "--sample": {
+        "type": sample,
+        "default": SAMPLE,
+        "metavar": "N|all",
+        "help": "tokens of a case that are looked at with all their logits, for top-K, entropy, divergence, ranks, "
+        f"chance and halves of layers (default {SAMPLE})",
+    },
+    "--seed": {"type": seed, "default": 0, "help": "seed of the intervals, of the sample and of masking (default 0)"},
+}
+"""Each name with what `add_argument` and `addoption` take."""

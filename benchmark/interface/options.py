@@ -1,0 +1,92 @@
+"""The options of a measurement on pytest's command line, and what they ask for."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.interface.option_table import OPTIONS
+
+_PREFIX = "exitbench_"
+"""Of the names that pytest keeps our options under, so that those of others stay theirs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    model_file: Path | None
+    model: list[str]
+    workload: list[str]
+    workload_file: list[Path]
+    limit: int | None
+    max_new_tokens: int | None
+    batch_size: int | None
+    dtype: str | None
+    device: str
+    results_dir: Path
+    rerun: str | None
+    download: bool
+    trust_remote_code: bool
+    alpha: float
+    top_k: int
+    tau: tuple[float, ...]
+    sample: int | None
+    seed: int
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> "Options":
+        """Return the options of a session.
+
+        Raises:
+            pytest.UsageError: another plugin has an option of the same name.
+        """
+        taken = config.stash.get(_TAKEN, [])
+        if taken:
+            raise pytest.UsageError(
+                f"exitbench: {taken[0]} is an option of another plugin; leave that out with -p no:NAME"
+            )
+        return cls(**{field.name: config.getoption(_PREFIX + field.name) for field in dataclasses.fields(cls)})
+
+    @classmethod
+    def given(cls, config: pytest.Config) -> bool:
+        """Return whether any of them is on the command line."""
+        option = config.option.__dict__
+        return any(
+            _PREFIX + name in option and option[_PREFIX + name] != default for name, default in _defaults().items()
+        )
+
+
+_TAKEN = pytest.StashKey[list[str]]()
+
+
+def add_options(parser: pytest.Parser, config: pytest.Config) -> None:
+    """Declare the options, but for those whose names others have taken."""
+    taken = _names(parser)
+    group = parser.getgroup("exitbench", "measuring early-exit potential")
+    clashes = []
+    for name, options in OPTIONS.items():
+        if name in taken:
+            clashes.append(name)
+        else:
+            group.addoption(name, dest=_dest(name), **options)
+    config.stash[_TAKEN] = clashes
+
+
+def _names(parser: pytest.Parser) -> set[str]:
+    """The options that are declared already; pytest has no public way to ask."""
+    groups = [*getattr(parser, "_groups", []), getattr(parser, "_anonymous", None)]
+    return {name for group in groups if group is not None for option in group.options for name in option.names()}
+
+
+def _dest(name: str) -> str:
+    return _PREFIX + name.removeprefix("--").replace("-", "_")
+
+
+def _defaults() -> dict[str, Any]:
+    flags = {"store_true": False}
+    return {
+        _dest(name).removeprefix(_PREFIX): options.get("default", flags.get(options.get("action", "")))
+        for name, options in OPTIONS.items()
+    }

@@ -1,0 +1,201 @@
+"""What one pytest session measures, and what has come of it so far."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.cases.case import Case
+from benchmark.cases.identity import machine_of
+from benchmark.cases.job import Job, located, run_job
+from benchmark.cases.resources import Resources
+from benchmark.decoding.buffer import Progress
+from benchmark.errors import CannotRun, ExitBenchError
+from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.settings import CaptureSettings
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.interface.options import Options
+from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.experiments import EXPERIMENTS
+from benchmark.metrics.scoring import Scoring
+from benchmark.models import hardware
+from benchmark.models.hub import Hub
+from benchmark.results.row import Row
+from benchmark.results.store import Store
+
+Names = tuple[str, str]
+"""Of a model and a workload."""
+Progressing = Callable[[str, int, int], AbstractContextManager[Progress]]
+"""Shows the progress of a case, by its title, its prompts and the tokens of each."""
+
+
+@dataclass
+class Ended:
+    """What a session leaves: plain data, so that processes of one session can tell each other."""
+
+    rows: dict[Names, str] = field(default_factory=dict)
+    """Files of the rows that the session has, measured now or read."""
+    measured: set[Names] = field(default_factory=set)
+    """Cases that were measured now."""
+    cannot_run: dict[str, CannotRun] = field(default_factory=dict)
+    """Models and workloads that cannot run here, and why."""
+
+
+class MeasuringSession:
+    """The models, workloads and settings of one pytest session, and the cases it has seen."""
+
+    def __init__(
+        self,
+        options: Options,
+        models: list[ModelEntry],
+        workloads: list[WorkloadEntry],
+        announce: Callable[[str], None],
+    ) -> None:
+        """Load nothing yet.
+
+        Raises:
+            InputError: the device is not there.
+        """
+        self.models, self.workloads = models, workloads
+        self.store = Store(options.results_dir)
+        self.ended = Ended()
+        self.own: list[Experiment[Any]] = []
+        """Experiments that the collected suites declare."""
+        self.suites: list[Path] = []
+        """Files of these."""
+        self.device = hardware.choose_device(options.device)
+        self._rerun = options.rerun
+        self._announce = announce
+        self._resources = Resources(Hub(options.download), announce)
+        self._capture = CaptureSettings(
+            device="cuda" if self.device.type == "cuda" else "cpu",
+            dtype=options.dtype,
+            trust_remote_code=options.trust_remote_code,
+            limit=options.limit,
+            max_new_tokens=options.max_new_tokens,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            top_k=options.top_k,
+            sample=options.sample,
+        )
+        self._scoring = Scoring(options.alpha, options.tau, options.seed)
+        self._earlier: dict[Names, Row | None] = {}
+        self._rows: dict[Names, Row] = {}
+        self._failures: dict[Names, BaseException] = {}
+
+    def job(self, entry: ModelEntry, workload: WorkloadEntry) -> Job:
+        """Return the job of a case."""
+        return Job(entry, workload, self._capture, self._scoring, suites=tuple(self.suites))
+
+    def case(
+        self,
+        entry: ModelEntry,
+        workload: WorkloadEntry,
+        experiment: str | None,
+        measure: Callable[[Callable[[], Row]], Row],
+        progress: Progressing,
+    ) -> Case:
+        """Return a case, measured now or earlier; skips the test when an earlier run has finished its experiment.
+
+        Args:
+            entry: of the model.
+            workload: to run.
+            experiment: the one that the test is of; None when it is of none.
+            measure: calls what measures, and may time it.
+            progress: shows how far it is.
+
+        Raises:
+            CannotRun: model or workload cannot run here.
+            InputError, MeasurementError: the case failed, now or for an earlier test of the session.
+        """
+        names = entry.name, workload.name
+        if names in self._failures:
+            raise self._failures[names].with_traceback(None)  # else it grows by some frames each time
+        job = self.job(entry, workload)
+        path = self._path(job)
+        if names not in self._rows:
+            earlier = self._earlier.setdefault(names, self.store.read(path))
+            self.ended.rows[names] = str(path)
+            if (finished := self._finished(path, earlier, experiment)) is not None:
+                return finished
+            self._rows[names] = self._measured(job, measure, progress)
+        return Case(path, self._rows[names])
+
+    def release(self) -> None:
+        """Free the memory of the loaded model."""
+        self._resources.release()
+
+    def report(self) -> Ended:
+        """Return what the session leaves."""
+        self.ended.cannot_run |= self._resources.cannot_run()
+        return self.ended
+
+    def complete(self, cases: Iterable[tuple[ModelEntry, WorkloadEntry]]) -> tuple[int, int]:
+        """Return how many of some cases have a row that went well, and how many can run here at all."""
+        done = possible = 0
+        for entry, workload in cases:
+            try:
+                row = self.store.read(self._path(self.job(entry, workload)))
+            except CannotRun:
+                continue
+            except ExitBenchError:
+                row = None
+            possible += 1
+            done += row is not None and row.status == "ok"
+        return done, possible
+
+    def _path(self, job: Job) -> Path:
+        return self.store.path(*located(job, self._resources).place)
+
+    def _finished(self, path: Path, earlier: Row | None, experiment: str | None) -> Case | None:
+        """The case as an earlier run left it, if nothing is to be done; a test of one of its experiments is skipped."""
+        if self._rerun == "failed" and earlier is None:
+            pytest.skip("never measured; --rerun failed only repeats failures")
+        if earlier is not None and earlier.status == "failed" and self._rerun == "missing":
+            pytest.skip(f"failed before: {earlier.error}; --rerun failed tries again")
+        if earlier is None or earlier.status != "ok" or self._rerun == "all":
+            return None
+        asked = {each.name for each in (*EXPERIMENTS, *self.own)}
+        if earlier.scoring != self._scoring or not asked <= set(earlier.experiments):
+            return None
+        if experiment in earlier.experiments:
+            pytest.skip(f"measured before: {path}; --rerun all measures it again")
+        return Case(path, earlier)
+
+    def _measured(self, job: Job, measure: Callable[[Callable[[], Row]], Row], progress: Progressing) -> Row:
+        names = job.entry.name, job.workload.name
+        earlier = self._earlier[names]
+        case = located(job, self._resources)
+        title = f"{job.entry.name} × {job.workload.name}"
+
+        def waiting(holder: str) -> None:
+            self._announce(f"{title}: {holder} is measuring it; waiting")
+
+        def run() -> Row:
+            with progress(title, len(case.asked.prompts), case.asked.max_new_tokens) as advance:
+
+                def decoded(tokens: int, prompts: int) -> None:
+                    self.ended.measured.add(names)
+                    advance(tokens, prompts)
+
+                again = self._rerun == "all"
+                return run_job(job, self.store, decoded, self._resources, anew=again, waiting=waiting)
+
+        will_decode = earlier is None or earlier.status != "ok" or self._rerun == "all"
+        try:
+            if will_decode:
+                with suppress(ExitBenchError):  # what is wrong with the model is the job's to tell
+                    self._resources.model(job.entry, machine_of(job.capture))  # so that loading is no time of the case
+                row = measure(run)
+            else:
+                row = run_job(job, self.store, resources=self._resources, waiting=waiting)
+        except CannotRun:
+            raise
+        except Exception as error:
+            # Without the frames it came from; they would keep the model in memory.
+            self._failures[names] = error.with_traceback(None)
+            raise
+        return row

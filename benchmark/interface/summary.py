@@ -1,0 +1,48 @@
+"""The end of a session: what was not measured and why, the results, and where they are."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.interface.display import results_table, skipped_lines
+from benchmark.interface.pytest_session import Ended, MeasuringSession
+from benchmark.results.versions import remark
+
+
+def summary(
+    session: MeasuringSession,
+    ended: Sequence[Ended],
+    interrupted: Sequence[tuple[ModelEntry, WorkloadEntry]],
+    width: int,
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield sections of the summary: the title of each, and its lines.
+
+    Args:
+        session: that ends.
+        ended: what each of its processes leaves.
+        interrupted: the cases that were asked for, if it was interrupted.
+        width: of the terminal.
+    """
+    rows = {names: path for one in ended for names, path in one.rows.items()}
+    measured = {names for one in ended for names in one.measured}
+    cannot_run = {name: error for one in ended for name, error in one.cannot_run.items()}
+    in_store = {names: row for names, path in rows.items() if (row := session.store.read(Path(path))) is not None}
+    earlier = sum(names not in measured for names in in_store)
+    if cannot_run or earlier:
+        lines = skipped_lines(cannot_run, width)
+        if earlier:
+            cases = f"{earlier} {'case' if earlier == 1 else 'cases'}"
+            lines.append(f"{cases} ended in an earlier run; --rerun all|failed repeats them")
+        yield "not measured now", lines
+    if rows or interrupted:
+        failed = sum(row.status == "failed" for row in in_store.values())
+        counts = f"{len(measured)} measured now, {len(in_store)} rows, {failed} failed"
+        lines = [*results_table(in_store.values()).split("\n"), ""]
+        lines.append(f"{counts}, in {session.store.folder} (table.csv: all rows there)")
+        if interrupted:
+            done, possible = session.complete(interrupted)
+            lines.append(f"interrupted: {done} of {possible} complete; run the same command to go on")
+        if (others := remark(session.store.folder)) is not None:
+            lines.append(others)
+        yield "exitbench results", lines

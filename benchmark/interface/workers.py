@@ -1,0 +1,46 @@
+"""Sessions of several processes (pytest-xdist): a model belongs to one of them, and the session hears what each did."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from benchmark.errors import CannotRun
+from benchmark.interface.pytest_session import Ended
+
+
+def scheduler(config: pytest.Config, log: Any, models: Sequence[str]) -> Any:
+    """Return a scheduler of pytest-xdist that gives all cases of a model to one process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    longest_first = sorted(models, key=len, reverse=True)
+
+    class ByModel(LoadScopeScheduling):
+        """One scope is one model; other tests have the scope of their file."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            test, _, case = nodeid.partition("[")
+            named = (model for model in longest_first if case.startswith(f"{model}-"))
+            return next(named, test.partition("::")[0])
+
+    return ByModel(config, log)
+
+
+def packed(ended: Ended) -> dict[str, Any]:
+    """Return what a process has done, in types that pass from process to process."""
+    return {
+        "rows": [[*names, path] for names, path in ended.rows.items()],
+        "measured": [list(names) for names in ended.measured],
+        "cannot_run": {
+            name: [error.reason, error.remedy, error.detail, error.setting] for name, error in ended.cannot_run.items()
+        },
+    }
+
+
+def unpacked(data: dict[str, Any]) -> Ended:
+    """Return what `packed` was given."""
+    return Ended(
+        rows={(model, workload): path for model, workload, path in data["rows"]},
+        measured={(model, workload) for model, workload in data["measured"]},
+        cannot_run={name: CannotRun(*parts) for name, parts in data["cannot_run"].items()},
+    )

@@ -1,0 +1,124 @@
+"""Oracle exits: how many layers could each token have skipped, with a perfect exit rule?"""
+
+from typing import Annotated
+
+import numpy as np
+
+from benchmark.metrics.bootstrap import ONE_PROMPT, interval_columns
+from benchmark.metrics.chance import chance_skip_ratio
+from benchmark.metrics.column_types import Column, Columns, Share
+from benchmark.metrics.exits import agreement, exit_share, first_match, settled, skip_ratio, tie_rate
+from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.scoring import Scoring
+from benchmark.trace.costs import Costs
+from benchmark.trace.record import Trace
+
+
+class ExitColumns(Columns):
+    """First-match and settled exits, and what they skip."""
+
+    exit_layer_mean: Annotated[
+        float | None,
+        Column(
+            low=1,
+            high="num_layers",
+            unit="layers",
+            title="exit",
+            headline=True,
+            digits=2,
+            mean="arithmetic",
+            counted=True,
+        ),
+    ] = None
+    """Mean first-match exit: the shallowest layer with the full model's token."""
+    exit_layer_settled_mean: Annotated[
+        float | None,
+        Column(
+            low=1,
+            high="num_layers",
+            unit="layers",
+            title="settled",
+            headline=True,
+            digits=2,
+            mean="arithmetic",
+            counted=True,
+        ),
+    ] = None
+    """Mean settled exit: the shallowest layer from which on every layer has the full model's token."""
+    skip_ratio: Annotated[
+        float | None, Column(low=0, high=1, title="skip ratio", headline=True, mean="interval", counted=True)
+    ] = None
+    """Mean of (L − ℓ)/L over all tokens, ℓ the first-match exit."""
+    skip_ratio_ci_low: Share = None
+    """Lower end of the 95 % bootstrap interval of `skip_ratio`, over prompts; null with one prompt."""
+    skip_ratio_ci_high: Share = None
+    """Upper end of the same."""
+    skip_ratio_settled: Annotated[float | None, Column(low=0, high=1, mean="interval", counted=True)] = None
+    """Mean of (L − ℓ)/L, ℓ the settled exit."""
+    skip_ratio_settled_ci_low: Share = None
+    """Lower end of its interval."""
+    skip_ratio_settled_ci_high: Share = None
+    """Upper end of its interval."""
+    interval_missing: str | None = None
+    """Why there are no intervals, in a sentence; null where there are."""
+    skip_ratio_chance: Annotated[
+        float | None, Column(low=0, high=1, title="chance", headline=True, mean="arithmetic")
+    ] = None
+    """`skip_ratio` expected when the full model's tokens are shuffled across the positions of the case: the mean over
+    all shuffles, at the positions of the sample."""
+    hesitation_layers_mean: Annotated[
+        float | None,
+        Column(low=0, high="num_layers", unit="layers", title="hesitation", digits=2, mean="arithmetic", counted=True),
+    ] = None
+    """Mean of settled − first-match exit, in layers."""
+    contradicted_share: Annotated[float | None, Column(low=0, high=1, mean="arithmetic", counted=True)] = None
+    """Share of tokens whose first match is later contradicted: some deeper layer gives another token."""
+    tie_rate: Annotated[float | None, Column(low=0, high=1, mean="arithmetic", counted=True)] = None
+    """Share of tokens whose two largest full-model logits are equal."""
+    agreement: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
+    """Share of tokens on which the layer has the full model's token."""
+    exit_share: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
+    """Share of tokens whose first-match exit the layer is; sums to 1."""
+    settled_share: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
+    """Share of tokens whose settled exit the layer is; sums to 1."""
+
+
+def exit_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> ExitColumns:
+    """Return first-match and settled exits, how much they skip, and what that is worth by chance.
+
+    Args:
+        trace: of at least one token.
+        scoring: has the seed of the bootstrap draws.
+        costs: not needed.
+    """
+    layers = trace.num_layers
+    first, last = first_match(trace.matches), settled(trace.matches)
+    skipped, skipped_settled = skip_ratio(first, layers), skip_ratio(last, layers)
+    return ExitColumns(
+        exit_layer_mean=float(first.mean()),
+        exit_layer_settled_mean=float(last.mean()),
+        skip_ratio=float(skipped.mean()),
+        **interval_columns("skip_ratio", skipped, trace.prompt, scoring.seed),
+        skip_ratio_settled=float(skipped_settled.mean()),
+        **interval_columns("skip_ratio_settled", skipped_settled, trace.prompt, scoring.seed),
+        interval_missing=_interval_missing(trace),
+        skip_ratio_chance=chance_skip_ratio(trace) if trace.sampled.any() else None,
+        hesitation_layers_mean=float((last - first).mean()),
+        contradicted_share=float((last > first).mean()),
+        tie_rate=tie_rate(trace.margin),
+        agreement=agreement(trace.matches).tolist(),
+        exit_share=exit_share(first, layers).tolist(),
+        settled_share=exit_share(last, layers).tolist(),
+    )
+
+
+def _interval_missing(trace: Trace) -> str | None:
+    """Why numbers of the case have no interval; the halves have none of their own if it is the sample that is small."""
+    if len(np.unique(trace.prompt)) == 1:
+        return ONE_PROMPT
+    if (trace.half_matches >= 0).any() and len(np.unique(trace.prompt[trace.sampled])) == 1:
+        return f"of half_skip_ratio: in the sample {ONE_PROMPT}"
+    return None
+
+
+EXITS = Experiment("exits", ExitColumns, exit_columns)

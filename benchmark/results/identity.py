@@ -1,0 +1,23 @@
+"""Which file a row is in: a hash of what was captured, rebuilt from the row itself."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+IDENTITY = (
+    *("suite", "source", "revision", "dtype_asked", "device", "device_map", "quantization", "prompts_sha256"),
+    *("workload_kind", "chat_template_asked", "trust_remote_code", "layer_stack", "seam", "max_new_tokens"),
+    *("batch_size_asked", "seed", "top_k", "sample_asked"),
+)
+"""Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it."""
+
+
+def configuration_of(columns: Mapping[str, Any]) -> str:
+    """Return the first 8 hex digits of the SHA-256 of what was captured.
+
+    Args:
+        columns: of a row, those of `IDENTITY` among them.
+    """
+    captured = {name: columns[name] for name in IDENTITY}
+    return hashlib.sha256(json.dumps(captured, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,0 +1,1 @@
+"""The suites: a file an experiment, with the claims that hold of its columns on any model."""
