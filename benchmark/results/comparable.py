@@ -18,8 +18,28 @@ OTHER_PROMPTS = "of other prompts or another number of new tokens than most"
 OLDER = "older than a row of the same model and workload"
 
 
+class Outcome(Protocol):
+    """What a row says of how its run ended."""
+
+    @property
+    def suite(self) -> str:
+        """Name of the study."""
+
+    @property
+    def status(self) -> str:
+        """Whether the case gave numbers, `ok`."""
+
+    @property
+    def skip_ratio(self) -> float | None:
+        """The number that every row of the study has."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether only the first prompts were asked for."""
+
+
 class Asked(Protocol):
-    """A row, as far as the rule asks."""
+    """What a row says of what was asked for."""
 
     @property
     def workload(self) -> str:
@@ -42,33 +62,48 @@ class Asked(Protocol):
         """When it was measured, in ISO 8601."""
 
 
+def not_a_full_run(row: Outcome) -> str | None:
+    """Return why a row is not of a full run of the study that went well, or None."""
+    if row.suite != STUDY:
+        return OTHER_STUDY
+    if row.status != "ok" or row.skip_ratio is None:
+        return FAILED
+    return LIMITED if row.limited else None
+
+
 def usual(of: Sequence[Hashable], settings: Sequence[tuple[Hashable, ...]], started: Sequence[str]) -> list[bool]:
     """Return whether each row has the setting that is kept for its group.
 
     It is the one that most rows of the group have. On a tie it is the one whose last part more rows have altogether, so
-    that models measured in two dtypes are compared in the dtype of the others; then the one of the newest row.
+    that a model measured in two dtypes is compared in the dtype of the other models: a date tells nothing about which
+    of two settings compares better. Where that is a tie, too, it is the setting of the newest row; of rows measured at
+    the same time, of the last one.
 
     Args:
         of: group of each row.
-        settings: setting of each row.
+        settings: setting of each row; equal settings are equal values, so none may hold a NaN.
         started: when each row was measured.
     """
-    size = Counter(zip(of, settings, strict=True))
+    keys = list(zip(of, settings, strict=True))
+    size = Counter(keys)
     everywhere = Counter(setting[-1] for setting in settings)
-    newest: dict[tuple[Hashable, tuple[Hashable, ...]], str] = {}
-    for group, setting, when in zip(of, settings, started, strict=True):
-        newest[group, setting] = max(when, newest.get((group, setting), ""))
+    last: dict[tuple[Hashable, tuple[Hashable, ...]], tuple[str, int]] = {}
+    for number, (key, when) in enumerate(zip(keys, started, strict=True)):
+        last[key] = max(last.get(key, ("", -1)), (when, number))
     kept: dict[Hashable, tuple[Hashable, ...]] = {}
-    for group, setting in sorted(size, key=lambda one: (size[one], everywhere[one[1][-1]], newest[one])):
+    for group, setting in sorted(size, key=lambda key: (size[key], everywhere[key[1][-1]], last[key])):
         kept[group] = setting
-    return [kept[group] == setting for group, setting in zip(of, settings, strict=True)]
+    return [kept[group] == setting for group, setting in keys]
 
 
 def asked_otherwise(rows: Sequence[Asked]) -> list[str | None]:
-    """Return of each row why it was asked for otherwise than most, or None.
+    """Return for each row why it was asked for otherwise than most, or None.
+
+    All full runs decide together what is usual, those of encoders and of quantized models as well: a leaderboard sets
+    every line against one reference, and who reads fewer of them must not come to another choice.
 
     Args:
-        rows: of full runs that went well.
+        rows: all that `not_a_full_run` lets pass.
     """
     started = [row.started for row in rows]
     alphas = usual([""] * len(rows), [(row.alpha,) for row in rows], started)
@@ -79,7 +114,7 @@ def asked_otherwise(rows: Sequence[Asked]) -> list[str | None]:
 
 
 def newest(cases: Sequence[Hashable], started: Sequence[str]) -> list[bool]:
-    """Return whether each row is the newest of its case; of rows measured at the same time the last one."""
+    """Return whether each row is the newest of its case; of rows measured at the same time, the last one is."""
     last: dict[Hashable, tuple[str, int]] = {}
     for number, (case, when) in enumerate(zip(cases, started, strict=True)):
         last[case] = max(last.get(case, ("", -1)), (when, number))

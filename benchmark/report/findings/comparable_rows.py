@@ -5,7 +5,7 @@ run, in one setting; the rest is left out and counted.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -22,10 +22,11 @@ from benchmark.results.comparable import (
     OTHER_ALPHA,
     OTHER_PROMPTS,
     OTHER_STUDY,
-    STUDY,
     Asked,
+    Outcome,
     asked_otherwise,
     newest,
+    not_a_full_run,
     usual,
 )
 from benchmark.results.row import Row
@@ -64,6 +65,19 @@ _NUMBERS = (
     "speedup_bound_head",
     "speedup_bound_kv",
 )
+
+_OF_THE_RULE = (
+    "suite",
+    "status",
+    "skip_ratio",
+    "limited",
+    "workload",
+    "alpha",
+    "prompts_sha256",
+    "max_new_tokens",
+    "started",
+)
+"""Columns that `benchmark.results.comparable` asks for."""
 
 
 @dataclass(frozen=True)
@@ -124,14 +138,18 @@ def comparable(table: pd.DataFrame) -> Comparable:
         left_out[reason] += int((~which).sum())
         return rows[which]
 
-    rows = keep(table, table["suite"].eq(STUDY), OTHER_STUDY)
-    rows = keep(rows, rows["status"].eq("ok") & rows["skip_ratio"].notna(), FAILED)
-    rows = keep(rows, ~rows["limited"], LIMITED)
+    def keep_all_but(rows: pd.DataFrame, reasons: Sequence[str | None], possible: Sequence[str]) -> pd.DataFrame:
+        of_row = pd.Series([reason or "" for reason in reasons], index=rows.index, dtype=object)
+        for reason in possible:
+            rows = keep(rows, of_row[rows.index].ne(reason), reason)
+        return rows
+
+    outcomes = [not_a_full_run(cast(Outcome, row)) for row in _records(table)]
+    rows = keep_all_but(table, outcomes, (OTHER_STUDY, FAILED, LIMITED))
+    asked = asked_otherwise([cast(Asked, row) for row in _records(rows)])
+    rows = keep_all_but(rows, asked, (OTHER_ALPHA, OTHER_PROMPTS))
     rows = keep(rows, rows["architecture"].isin(DECODERS), "of an encoder or encoder-decoder model")
     rows = keep(rows, rows["quantization"].eq(""), "quantized while loading")
-    reasons = pd.Series([reason or "" for reason in asked_otherwise(_asked(rows))], index=rows.index, dtype=object)
-    for reason in (OTHER_ALPHA, OTHER_PROMPTS):
-        rows = keep(rows, reasons[rows.index].ne(reason), reason)
     chosen = _usual(rows, "model", ["revision", "dtype"])
     notes = _choices(rows, chosen)
     rows = keep(rows, chosen, "of another dtype or revision of the same model")
@@ -148,8 +166,10 @@ def comparable(table: pd.DataFrame) -> Comparable:
     return Comparable(rows[final], stepped, {reason: count for reason, count in left_out.items() if count}, notes)
 
 
-def _asked(rows: pd.DataFrame) -> list[Asked]:
-    return [cast(Asked, row) for row in rows.itertuples(index=False)]
+def _records(rows: pd.DataFrame) -> list[object]:
+    """Return the rows as the rule reads them: a number that is missing is None, because no NaN equals another."""
+    columns = rows[[*_OF_THE_RULE]].astype(object)
+    return list(columns.where(columns.notna(), None).itertuples(index=False))
 
 
 def _usual(rows: pd.DataFrame, of: str, setting: list[str]) -> pd.Series:

@@ -4,19 +4,17 @@ A line never mixes settings: another revision, dtype, quantization or device is 
 part of it, because a row records the largest batch that came about, which depends on the prompts.
 """
 
-from collections.abc import Hashable, Sequence, Set
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.report.leaderboard.means import Mean
 from benchmark.report.leaderboard.rows import Entry
-from benchmark.results.comparable import asked_otherwise
+from benchmark.results.comparable import OLDER, asked_otherwise, newest
 from benchmark.results.row import Row
 
 KINDS = ("decoder", "encoder-decoder", "encoder", "unknown")
 """What is ranked apart, in the order of the tables."""
-ASKED_OTHERWISE = "another α, other prompts or another number of new tokens than most rows"
-OLDER = "older than another row of the same case"
 NOT_RANKED = "the workload is not of the ranking"
 _PART = 24  # characters of a part of a setting, enough of a revision
 
@@ -59,35 +57,35 @@ class Line:
 
 
 def lines(entries: Sequence[Entry]) -> list[Line]:
-    """The rows by model and setting. Of several rows of a line on one workload the newest counts."""
+    """Return the rows by model and setting; of several rows of a line on one workload, the newest counts.
+
+    Args:
+        entries: in the order of their files, which decides between rows measured at the same time.
+    """
     # Limited runs have prompts of their own anyhow, and are not ranked.
     full = [entry for entry in entries if not entry.row.limited]
     asked = asked_otherwise([entry.row for entry in full])
-    otherwise = {id(entry) for entry, reason in zip(full, asked, strict=True) if reason is not None}
+    otherwise = {id(entry): reason for entry, reason in zip(full, asked, strict=True) if reason is not None}
     groups: dict[Hashable, list[Entry]] = {}
-    for entry in sorted(entries, key=_age):
+    for entry in sorted(entries, key=_started):
         groups.setdefault(tuple(_setting(entry.row).values()), []).append(entry)
     found = [_line(group, otherwise) for group in groups.values()]
     _label(found)
     return found
 
 
-def _line(group: Sequence[Entry], otherwise: Set[int]) -> Line:
-    counted: dict[str, Entry] = {}
-    others = []
-    for entry in group:
-        if id(entry) in otherwise:
-            others.append((entry, ASKED_OTHERWISE))
-            continue
-        if (older := counted.get(entry.row.workload)) is not None:
-            others.append((older, OLDER))
-        counted[entry.row.workload] = entry
-    newest = group[-1].row
-    return Line(newest.model, newest, _kind(newest.architecture), dict(sorted(counted.items())), others)
+def _line(group: Sequence[Entry], otherwise: Mapping[int, str]) -> Line:
+    alike = [entry for entry in group if id(entry) not in otherwise]
+    is_newest = newest([entry.row.workload for entry in alike], [entry.row.started for entry in alike])
+    counted = {entry.row.workload: entry for entry, kept in zip(alike, is_newest, strict=True) if kept}
+    others = [(entry, otherwise[id(entry)]) for entry in group if id(entry) in otherwise]
+    others += [(entry, OLDER) for entry, kept in zip(alike, is_newest, strict=True) if not kept]
+    last = group[-1].row
+    return Line(last.model, last, _kind(last.architecture), dict(sorted(counted.items())), others)
 
 
-def _age(entry: Entry) -> tuple[str, str]:
-    return entry.row.started, str(entry.file)
+def _started(entry: Entry) -> str:
+    return entry.row.started
 
 
 def _setting(row: Row) -> dict[str, Any]:

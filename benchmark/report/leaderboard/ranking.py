@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.errors import InputError
-from benchmark.report.leaderboard.lines import ASKED_OTHERWISE, KINDS, Line, lines
+from benchmark.report.leaderboard.lines import KINDS, Line, lines
 from benchmark.report.leaderboard.means import arithmetic_mean, means
 from benchmark.report.leaderboard.rows import Entry
 from benchmark.results.row import Row
@@ -16,6 +16,7 @@ REFERENCE = "Llama-2-7b-hf"
 """The reference model of the study."""
 _RANKED = ("eas", "skip_ratio")
 _NAMED = 8
+_ASKED_OTHERWISE = "another α, other prompts or another number of new tokens than most rows"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _unranked(line: Line) -> str | None:
     if line.kind == "unknown":
         return "architecture not known"
     if not line.counted:
-        return ASKED_OTHERWISE
+        return _ASKED_OTHERWISE
     missing = len(line.workloads) - len(line.of_ranking)
     return f"workloads missing: {missing} of {len(line.workloads)}" if missing else None
 

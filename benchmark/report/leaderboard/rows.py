@@ -8,7 +8,7 @@ from benchmark.errors import InputError
 from benchmark.messages import printable
 from benchmark.metrics.column_types import holds, is_list
 from benchmark.report.leaderboard.curves import encode_curve
-from benchmark.results.comparable import FAILED, LIMITED, OTHER_STUDY, STUDY
+from benchmark.results.comparable import FAILED, LIMITED, not_a_full_run
 from benchmark.results.row import Row
 from benchmark.results.versions import Standing, inventory
 
@@ -80,33 +80,38 @@ def read_entries(folder: Path, limited: bool) -> FolderRows:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a folder of results, such as results/local")
     entries, rows = [], []
-    others: dict[str, list[tuple[str, str]]] = {}
+    left_out: dict[str, list[tuple[str, str]]] = {}
     for found in inventory(folder):
         file = found.path.relative_to(folder)
         if found.row is None:
-            others.setdefault(_REASONS[found.standing], []).append((str(file), found.reason))
+            left_out.setdefault(_REASONS[found.standing], []).append((str(file), found.reason))
             continue
         row = found.row.model_copy(update=dict.fromkeys(LISTS))
         if any(abs(getattr(row, name) or 0) > _LARGEST for name in _FLOATS):
-            others.setdefault("with a number beyond all bounds", []).append((str(file), ""))
+            left_out.setdefault("with a number beyond all bounds", []).append((str(file), ""))
             continue
         rows.append((found.path, row))
-        if row.suite != STUDY:
-            others.setdefault(OTHER_STUDY, []).append((str(file), row.suite))
-        elif row.status == "failed":
-            others.setdefault(FAILED, []).append((f"{row.model} × {row.workload}", row.error or ""))
-        elif row.limited and not limited:
-            others.setdefault(LIMITED, []).append((f"{row.model} × {row.workload}", f"{row.prompts} prompts"))
-        else:
+        reason = not_a_full_run(row)
+        if reason is None or (reason == LIMITED and limited):
             entries.append(Entry(file, row, _curves(found.row)))
-    left_out = [LeftOut(reason, some) for reason, some in others.items()]
+        else:
+            left_out.setdefault(reason, []).append(_told(file, row, reason))
+    reasons_left_out = [LeftOut(reason, some) for reason, some in left_out.items()]
     if not entries:
-        reasons = "; ".join(map(str, left_out)) or "it holds no rows"
+        reasons = "; ".join(map(str, reasons_left_out)) or "it holds no rows"
         remedy = "measure with: pytest suites/ --results-dir FOLDER"
-        if LIMITED in others:
+        if LIMITED in left_out:
             remedy = "list them with --limited, or measure without --limit"
         raise InputError(f"{folder}: nothing to list: {reasons}; {remedy}")
-    return FolderRows(entries, left_out, rows)
+    return FolderRows(entries, reasons_left_out, rows)
+
+
+def _told(file: Path, row: Row, reason: str) -> tuple[str, str]:
+    """Return what a row that is left out is called, and what there is to say about it."""
+    case = f"{row.model} × {row.workload}"
+    if reason == FAILED:
+        return case, row.error or ""
+    return (case, f"{row.prompts} prompts") if reason == LIMITED else (str(file), row.suite)
 
 
 def _curves(row: Row) -> dict[str, str]:

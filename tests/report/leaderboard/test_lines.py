@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from strategies import row_of
 
-from benchmark.report.leaderboard.lines import ASKED_OTHERWISE, OLDER, Line, lines
+from benchmark.report.leaderboard.lines import Line, lines
 from benchmark.report.leaderboard.rows import Entry
+from benchmark.results.comparable import OLDER, OTHER_ALPHA, OTHER_PROMPTS
 
 
 def entry(name: str = "row.json", **columns: Any) -> Entry:
@@ -58,12 +59,24 @@ class TestWhatCounts:
         assert line.counted == {"chat": new}
         assert line.others == [(old, OLDER)]
 
-    @pytest.mark.parametrize("columns", [{"alpha": 0.3}, {"prompts_sha256": "others"}, {"max_new_tokens": 5}])
-    def test_a_row_asked_for_otherwise_does_not_count(self, columns: dict[str, Any]):
+    def test_of_rows_measured_at_the_same_time_the_last_file_counts(self):
+        first, last = entry("a/row.json", seed=1), entry("a-b/row.json")
+        (line,) = lines([first, last])
+        assert line.counted == {"chat": last}
+
+    @pytest.mark.parametrize(
+        ("columns", "reason"),
+        [
+            ({"alpha": 0.3}, OTHER_ALPHA),
+            ({"prompts_sha256": "others"}, OTHER_PROMPTS),
+            ({"max_new_tokens": 5}, OTHER_PROMPTS),
+        ],
+    )
+    def test_a_row_asked_for_otherwise_does_not_count(self, columns: dict[str, Any], reason: str):
         usual = [entry(model=f"m{number}") for number in range(3)]
         odd = entry(model="odd", **columns)
         (line,) = [line for line in lines([*usual, odd]) if line.label == "odd"]
-        assert (line.counted, line.others) == ({}, [(odd, ASKED_OTHERWISE)])
+        assert (line.counted, line.others) == ({}, [(odd, reason)])
 
     def test_what_is_usual_is_by_workload(self):
         rows = [entry(workload="chat", max_new_tokens=64), entry(workload="math", max_new_tokens=256)]
