@@ -12,8 +12,10 @@ import pandas as pd
 from benchmark.report.findings.estimates import Estimate, difference, mean, slope
 from benchmark.report.findings.levels import levels
 from benchmark.report.findings.rank_correlation import rank_correlations, spearman
+from benchmark.results.row import DECLARED
 
-MEASURES = {"skip_ratio": "skip ratio", "eas": "EAS"}
+MEASURES = {name: DECLARED[name].title for name in ("skip_ratio", "eas")}
+"""What gain is compared in, and its title."""
 BOUNDS = ("speedup_bound_layers", "speedup_bound_head", "speedup_bound_kv")
 LARGE = 20e9
 """Parameters above which the study calls a model large."""

@@ -31,14 +31,20 @@ from benchmark.results.row import DECLARED, Row
 _ASSETS = files("benchmark.report.leaderboard") / "assets"
 _PROGRAM = ("state.js", "table.js", "columns.js", "plot.js", "charts.js", "pictures.js", "sections.js", "page.js")
 _AVERAGED = {name: column for name, column in DECLARED.items() if column.mean is not None}
+_TITLED = {name: column for name, column in _AVERAGED.items() if column.title}
 _OF_ROW = (
     *("not_counted", "workload", "prompts", "tokens", "max_new_tokens", "batch_size", "chat_template", "alpha"),
-    *_AVERAGED,
-    *(f"{name}_ci_{end}" for name in WITH_INTERVAL for end in ("low", "high")),
+    *_TITLED,
+    *(f"{name}_ci_{end}" for name in WITH_INTERVAL if name in _TITLED for end in ("low", "high")),
 )
 LIBRARY = "plotly.min.js"
 """What `library` is called beside the page."""
-_NOT_OF_LINE = ("model", "source", "base_model", "vocab_size", "speedup_bound_head_flops", "speedup_bound_kv_flops")
+_UNTITLED = _AVERAGED.keys() - _TITLED.keys()
+_NOT_OF_LINE = {
+    *("model", "source", "base_model", "vocab_size"),
+    *_UNTITLED,
+    *(f"{name}_ci_{end}" for name in _UNTITLED for end in ("low", "high")),
+}
 _DIGITS = 6
 """More than the page shows, so that what it rounds was not rounded into the middle before."""
 _MOST_NAMES = 200
@@ -78,7 +84,7 @@ def page_data(
             **{name: _column([row[name] for row in rows]) for name in _OF_ROW},
             "href": [_href(entry.file) for entry in entries],
         },
-        "columns": {name: _shown(name, column) for name, column in _AVERAGED.items() if column.title},
+        "columns": {name: _shown(name, column) for name, column in _TITLED.items()},
         "results": _href(results) + "/",
         "curves": {name: [entry.curves.get(name, "") for entry in entries] for name in CURVES},
         "texts": [

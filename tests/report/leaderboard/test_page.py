@@ -24,6 +24,7 @@ from benchmark.report.leaderboard.page import LIBRARY, library, page, page_data
 from benchmark.report.leaderboard.ranking import arrange
 from benchmark.report.leaderboard.rows import Entry
 from benchmark.report.leaderboard.tables import line_records, row_records
+from benchmark.results.row import DECLARED
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 
@@ -226,6 +227,14 @@ class TestTables:
         links = visit(written).locator("#rows tbody a")
         found = {(written.parent / unquote(link.get_attribute("href"))).resolve() for link in links.all()}
         assert found == {path for path in results.rglob("*.json") if path.name != "oracle-00000002.json"}
+
+    def test_the_page_has_the_columns_that_are_declared_with_a_title_and_a_mean(self, written: Path):
+        text = written.read_text(encoding="utf-8")
+        (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+        titles = {name: column.title for name, column in DECLARED.items() if column.mean and column.title}
+        shown = json.loads(data)
+        assert {name: column["title"] for name, column in shown["columns"].items()} == titles
+        assert shown["lines"].keys() >= titles.keys() <= shown["rows"].keys()
 
 
 class TestStrangers:

@@ -18,6 +18,7 @@ from benchmark.report.leaderboard.markdown import as_markdown, escape
 from benchmark.report.leaderboard.ranking import arrange
 from benchmark.report.leaderboard.rows import Entry
 from benchmark.report.leaderboard.tables import as_csv, batch_sizes, line_records, row_records
+from benchmark.results.row import DECLARED
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -46,6 +47,15 @@ class TestCsv:
     @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum", "\t=1"])
     def test_no_name_is_a_formula(self, name: str):
         assert as_csv([{"model": name}]).decode().splitlines()[1].strip('"').startswith("'")
+
+    def test_every_column_with_a_mean_is_in_the_table_of_models(self):
+        (record,) = line_records(arrange([entry()]))
+        assert record.keys() >= {name for name, column in DECLARED.items() if column.mean is not None}
+
+    def test_every_column_with_an_interval_has_its_ends_in_the_table_of_models(self):
+        (record,) = line_records(arrange([entry()]))
+        intervals = [name for name, column in DECLARED.items() if column.mean == "interval"]
+        assert record.keys() >= {f"{name}_ci_{end}" for name in intervals for end in ("low", "high")}
 
     def test_numbers_below_zero_stay_numbers(self):
         assert as_csv([{"eas": -0.5}]) == b"eas\n-0.5\n"

@@ -18,7 +18,7 @@ const figures = {
     const [means, models] = [groups.map(byDate), groups.map(points("eas", [low, high]))];
     // Among many points the lines would be lost below them.
     const traces = shown.length > MOST_INTERVALS ? [...models, ...means] : [...means, ...models];
-    scatter(box, traces, axis("released", years), axis("EAS"));
+    scatter(box, traces, axis("released", years), axis(data.columns.eas.title));
     return shown;
   },
 
@@ -28,7 +28,7 @@ const figures = {
     const [least, most] = ends(groups.flatMap((group) => group.x));
     const range = [Math.log10(least / 2), Math.log10(most * 2)];
     const size = { type: "log", range, ...sizeTicks(...range) };
-    scatter(box, groups.map(points("skip_ratio", range.map((end) => 10 ** end))), axis("parameters", size), axis("skip ratio"));
+    scatter(box, groups.map(points("skip_ratio", range.map((end) => 10 ** end))), axis("parameters", size), axis(data.columns.skip_ratio.title));
     return shown;
   },
 
@@ -134,11 +134,12 @@ function points(name, [low, high]) {
 }
 
 function describe(name, line) {
+  const { title, digits } = data.columns[name];
   const [low, high] = [valueOf(`${name}_ci_low`, line), valueOf(`${name}_ci_high`, line)];
-  const interval = low === null || low === undefined ? "" : ` [${fixed(low, 3)}, ${fixed(high, 3)}]`;
+  const interval = low === null || low === undefined ? "" : ` [${fixed(low, digits)}, ${fixed(high, digits)}]`;
   const size = lines.parameters[line] === null ? [] : [billions(lines.parameters[line])];
   const released = lines.released[line] === null ? [] : [`released ${plain(lines.released[line])}`];
-  return hint(lines.line[line], `${name === "eas" ? "EAS" : "skip ratio"} ${fixed(valueOf(name, line), 3)}${interval}`, ...released, ...size);
+  return hint(lines.line[line], `${title} ${fixed(valueOf(name, line), digits)}${interval}`, ...released, ...size);
 }
 
 // The line of a family goes through the mean of each of its dates, or where they are many, of each of its years.

@@ -6,7 +6,7 @@ const ofRow = (name) => (row) => rows[name][row];
 // Columns are declared once, where they are computed: title, digits and help come with the data.
 const declared = (name, value) => {
   const { title, digits, help, interval } = data.columns[name];
-  return interval ? withInterval(name, title, help, value) : number(name, title, digits, help, (at) => value(name, at));
+  return interval ? withInterval(name, title, digits, help, value) : number(name, title, digits, help, (at) => value(name, at));
 };
 const others = (value, ...shown) =>
   Object.keys(data.columns).filter((name) => !shown.includes(name)).map((name) => declared(name, value));

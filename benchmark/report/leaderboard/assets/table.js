@@ -136,12 +136,12 @@ function number(name, label, digits, help, value, more = {}) {
   return { name, label, help, value, cell: (place) => fixed(value(place), digits), ...more };
 }
 
-function withInterval(name, label, help, value) {
+function withInterval(name, label, digits, help, value) {
   const cell = (place) => {
     const [middle, low, high] = [value(name, place), value(`${name}_ci_low`, place), value(`${name}_ci_high`, place)];
     const part = document.createDocumentFragment();
-    part.append(fixed(middle, 3));
-    if (low !== null && low !== undefined) part.append(" ", element("small", `[${fixed(low, 3)}, ${fixed(high, 3)}]`));
+    part.append(fixed(middle, digits));
+    if (low !== null && low !== undefined) part.append(" ", element("small", `[${fixed(low, digits)}, ${fixed(high, digits)}]`));
     return part;
   };
   return { name, label, help, value: (place) => value(name, place), cell };
