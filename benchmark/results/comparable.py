@@ -30,10 +30,6 @@ class Outcome(Protocol):
         """Whether the case gave numbers, `ok`."""
 
     @property
-    def skip_ratio(self) -> float | None:
-        """The number that every row of the study has."""
-
-    @property
     def limited(self) -> bool:
         """Whether only the first prompts were asked for."""
 
@@ -66,7 +62,7 @@ def not_a_full_run(row: Outcome) -> str | None:
     """Return why a row is not of a full run of the study that went well, or None."""
     if row.suite != STUDY:
         return OTHER_STUDY
-    if row.status != "ok" or row.skip_ratio is None:
+    if row.status != "ok":
         return FAILED
     return LIMITED if row.limited else None
 

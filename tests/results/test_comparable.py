@@ -42,7 +42,6 @@ class TestFullRuns:
         [
             ({"suite": "decoding"}, OTHER_STUDY),
             ({"status": "failed", "error": "NaN logits"}, FAILED),
-            ({"skip_ratio": None}, FAILED),
             ({"limited": True}, LIMITED),
         ],
     )

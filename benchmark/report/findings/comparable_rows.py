@@ -69,7 +69,6 @@ _NUMBERS = (
 _OF_THE_RULE = (
     "suite",
     "status",
-    "skip_ratio",
     "limited",
     "workload",
     "alpha",
@@ -148,6 +147,7 @@ def comparable(table: pd.DataFrame) -> Comparable:
     rows = keep_all_but(table, outcomes, (OTHER_STUDY, FAILED, LIMITED))
     asked = asked_otherwise([cast(Asked, row) for row in _records(rows)])
     rows = keep_all_but(rows, asked, (OTHER_ALPHA, OTHER_PROMPTS))
+    rows = keep(rows, rows["skip_ratio"].notna(), FAILED)
     rows = keep(rows, rows["architecture"].isin(DECODERS), "of an encoder or encoder-decoder model")
     rows = keep(rows, rows["quantization"].eq(""), "quantized while loading")
     chosen = _usual(rows, "model", ["revision", "dtype"])

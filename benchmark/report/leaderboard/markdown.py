@@ -60,7 +60,9 @@ def escape(text: str) -> str:
     """A text from anywhere, so that it stands in a table as it is: no markup, no link, no HTML, no line break."""
     text = " ".join(text.split())
     text = re.sub(
-        r"[\\`*\[\]<>|~&$@]|:(?=//)|www\.|(?<!\w)_|_(?!\w)", lambda found: f"&#{ord(found[0][0])};{found[0][1:]}", text
+        r"[\\`*\[\]<>|~&$@]|:(?=//)|www\.|(?<![^\W_])_|_(?![^\W_])",
+        lambda found: f"&#{ord(found[0][0])};{found[0][1:]}",
+        text,
     )
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import row_of
 
@@ -78,6 +78,7 @@ class TestMarkdown:
         assert escape(text) == text
 
     @given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+    @example("__init__")
     def test_a_reader_of_markdown_shows_the_text(self, text: str):
         reader = pytest.importorskip("markdown_it", reason="needs markdown-it-py").MarkdownIt("commonmark")
         reader.enable("table")
