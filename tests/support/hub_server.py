@@ -92,6 +92,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         commit = {"X-Repo-Commit": repo.commit}
         if repo.gated:
             return self._answer(403, {"X-Error-Code": "GatedRepo"})
+        if revision not in ("main", repo.commit):
+            return self._answer(404, {"X-Error-Code": "RevisionNotFound"})
         if name not in repo.files:
             return self._answer(404, {"X-Error-Code": "EntryNotFound", **commit})
         return self._answer(200, {"ETag": f'"{_sha1(repo.files[name])}"', **commit}, repo.files[name])
