@@ -11,10 +11,9 @@ import numpy as np
 import torch
 
 from benchmark.cases.identity import Asked
-from benchmark.decoding.buffer import Capture, Progress, capture
-from benchmark.decoding.engine import Engine, Limits
-from benchmark.decoding.fill_masks import FillMasks
-from benchmark.decoding.generate import Generate
+from benchmark.decoding.buffer import Capture, Progress
+from benchmark.decoding.engine import Limits
+from benchmark.decoding.proof import Again, capture_proven
 from benchmark.decoding.tokenize import encode
 from benchmark.errors import MeasurementError
 from benchmark.models import hardware
@@ -34,6 +33,9 @@ class Measurement:
     prompt_ids_sha256: str
     """Of the token ids of the prompts that were measured."""
     chat_template: bool
+    with_cache: bool
+    again: Again
+    """What came of reading some of the texts again."""
     peak_memory_bytes: int
 
 
@@ -55,14 +57,14 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
     fitting = [encoded[number] for number in kept]
     progress(0, len(encoded) - len(fitting))
     hardware.reset_peak_memory(loaded.device)
-    engine: Engine = FillMasks(asked.sampling.seed) if loaded.task == "masked" else Generate()
     limits = Limits(asked.max_new_tokens, asked.batch_size)
     try:
-        captured = capture(engine, loaded, fitting, limits, asked.sampling, progress)
+        proven = capture_proven(loaded, fitting, limits, asked.sampling, progress)
     except torch.OutOfMemoryError:
         raise MeasurementError(
             f"memory ran out at batch size {asked.batch_size}; use a smaller one", "batch_size"
         ) from None
+    captured = proven.capture
     in_workload = replace(captured.trace, prompt=np.array(kept)[captured.trace.prompt])
     return Measurement(
         capture=replace(captured, trace=in_workload),
@@ -70,6 +72,8 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
         prompts_left_out=len(encoded) - len(fitting),
         prompt_ids_sha256=hashlib.sha256(json.dumps(fitting).encode()).hexdigest(),
         chat_template=chat,
+        again=proven.again,
+        with_cache=proven.model.with_cache and loaded.task != "masked",
         peak_memory_bytes=hardware.peak_memory(loaded.device),
     )
 
@@ -90,6 +94,9 @@ def measured_columns(measurement: Measurement, loaded: LoadedModel) -> dict[str,
         "prompt_ids_sha256": measurement.prompt_ids_sha256,
         "tokens": capture.trace.num_tokens,
         "sampled_tokens": int(capture.trace.sampled.sum()),
+        "with_cache": measurement.with_cache,
+        "reread_tokens": measurement.again.tokens,
+        "reread_differing": measurement.again.differing,
         "chat_template": measurement.chat_template,
         "generate_seconds": capture.generate_seconds,
         "oracle_seconds": capture.oracle_seconds,

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.anatomy.unchanged import unchanged
 from benchmark.decoding.assemble import Places, assemble
 from benchmark.decoding.engine import Engine, Limits, Step
 from benchmark.models import hardware
@@ -129,7 +130,8 @@ class ReadingBuffer:
         start = hardware.now(self._model.device)
         steps, self._steps, self._tokens = self._steps, [], 0
         if steps:
-            self._read(steps)
+            with unchanged(self._model.model, self._model.rewritten):
+                self._read(steps)
         self.seconds += hardware.now(self._model.device) - start
 
     def _read(self, steps: list["_Kept"]) -> None:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from benchmark.anatomy.watch import Watch
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.engine import Limits, Sink, Step
+from benchmark.decoding.one_pass import OnePass
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Chosen
@@ -35,24 +34,8 @@ class FillMasks:
         Raises:
             MeasurementError: the tokenizer has no mask token, or no text can be masked.
         """
-        mask_id = model.tokenizer.mask_token_id
-        if mask_id is None:
-            raise MeasurementError("the tokenizer has no mask token")
-        masked = [self._positions(text, number, model, limits.max_new_tokens) for number, text in enumerate(prompts)]
-        if not sum(map(len, masked)):
-            raise MeasurementError("no text is long enough to be masked")
-        sink.begin(len(prompts), max(map(len, masked)))
-        for members in batches(model, prompts, limits.batch_size):
-            places = [masked[member] for member in members]
-            rows = np.concatenate([np.full(len(some), row) for row, some in enumerate(places)])
-            if len(rows):
-                seen = _Seen(model, rows, np.concatenate(places))
-                chosen = seen.run([prompts[member] for member in members], mask_id)
-                numbers = np.concatenate([np.arange(len(some)) for some in places])
-                going = torch.ones(len(rows), dtype=torch.bool, device=model.device)
-                which = np.array(members)[rows], numbers, np.concatenate(places)
-                sink.take(Step(*which, going, chosen, seen.states, seen.midlayer_states))
-            sink.progress(len(rows), len(members))
+        positions = [self._positions(text, number, model, limits.max_new_tokens) for number, text in enumerate(prompts)]
+        Masked(positions).decode(model, prompts, limits, sink)
 
     def _positions(self, text: Sequence[int], number: int, model: LoadedModel, most: int) -> NDArray[np.int64]:
         """Return the positions of one text that are masked; special tokens never are."""
@@ -63,32 +46,38 @@ class FillMasks:
         return np.sort(rng.choice(np.array(ordinary, dtype=np.int64), size=count, replace=False))
 
 
-class _Seen:
-    """What one pass over some texts shows at their masked positions, in the layout of as many texts of one position."""
+@dataclass(frozen=True)
+class Masked:
+    """Encoders with a masked-token head, and the positions that are masked."""
 
-    def __init__(self, model: LoadedModel, rows: NDArray[np.int64], positions: NDArray[np.int64]) -> None:
-        self._model = model
-        self._rows = torch.tensor(rows, device=model.device)
-        self._positions = torch.tensor(positions, device=model.device)
-        self.states: list[Tensor] = []
-        self.midlayer_states: list[Tensor | None] = [None] * model.anatomy.num_layers
+    positions: Sequence[NDArray[np.int64]]
+    """Of each text."""
 
-    def run(self, texts: list[Sequence[int]], mask_id: int) -> Chosen:
-        """Run the model on the texts with the positions masked; returns what it fills in."""
-        model = self._model
-        ids, attended = padded(texts, model.pad_id, model.device, on_the_left=False)
-        ids[self._rows, self._positions] = mask_id
-        watch = Watch(model.anatomy, self._keep, model.halves, self._keep_midlayer, len(texts))
-        with watch.hooks(), torch.inference_mode():
-            logits = model.model(input_ids=ids, attention_mask=attended).logits
-            return Chosen.of(logits[self._rows, self._positions])
+    def decode(self, model: LoadedModel, prompts: Sequence[Sequence[int]], limits: Limits, sink: Sink) -> None:
+        """Hand over all masked positions of a batch of texts in one step.
 
-    def _keep(self, _: int, state: Tensor) -> None:
-        self.states.append(self._pick(state))
-
-    def _keep_midlayer(self, layer: int, state: Tensor) -> None:
-        self.midlayer_states[layer] = self._pick(state)
-
-    def _pick(self, state: Tensor) -> Tensor:
-        at_rows, at_positions = self._rows.to(state.device), self._positions.to(state.device)
-        return self._model.anatomy.select(state, at_rows, at_positions).to(self._model.device)
+        Raises:
+            MeasurementError: the tokenizer has no mask token, or no position is masked.
+        """
+        mask_id = model.tokenizer.mask_token_id
+        if mask_id is None:
+            raise MeasurementError("the tokenizer has no mask token")
+        if not sum(map(len, self.positions)):
+            raise MeasurementError("no text is long enough to be masked")
+        sink.begin(len(prompts), max(map(len, self.positions)))
+        for members in batches(model, prompts, limits.batch_size):
+            places = [self.positions[member] for member in members]
+            rows = np.concatenate([np.full(len(some), row) for row, some in enumerate(places)])
+            if len(rows):
+                seen = OnePass(model, rows, np.concatenate(places))
+                texts = [prompts[member] for member in members]
+                ids, attended = padded(texts, model.pad_id, model.device, on_the_left=False)
+                ids[seen.rows, seen.positions] = mask_id
+                with seen.watching(len(texts)):
+                    logits = model.model(input_ids=ids, attention_mask=attended).logits
+                    chosen = Chosen.of(logits[seen.rows, seen.positions])
+                numbers = np.concatenate([np.arange(len(some)) for some in places])
+                going = torch.ones(len(rows), dtype=torch.bool, device=model.device)
+                which = np.array(members)[rows], numbers, np.concatenate(places)
+                sink.take(Step(*which, going, chosen, seen.states, seen.midlayer_states))
+            sink.progress(len(rows), len(members))

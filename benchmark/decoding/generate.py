@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from benchmark.anatomy.unchanged import unchanged
 from benchmark.anatomy.watch import Watch
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.engine import Limits, Sink, Step
@@ -24,7 +25,7 @@ class Generate:
     def decode(self, model: LoadedModel, prompts: Sequence[Sequence[int]], limits: Limits, sink: Sink) -> None:
         """Decode every prompt greedily. Recurrent models share a batch only at equal length."""
         sink.begin(len(prompts), limits.max_new_tokens)
-        for members in batches(model, prompts, limits.batch_size):
+        for members in batches(model, prompts, limits.batch_size, limits.max_new_tokens):
             _Watcher(model, sink, np.array(members)).decode([prompts[member] for member in members], limits)
 
 
@@ -57,7 +58,7 @@ class _Watcher(LogitsProcessor):
         # What an encoder reads starts at position 0, what a decoder continues ends at the last.
         continued = self._model.task != "encoder-decoder"
         ids, mask = padded(prompts, self._model.pad_id, self._model.device, on_the_left=continued)
-        with self._watch.hooks(), torch.inference_mode():
+        with unchanged(self._model.model, self._model.rewritten), self._watch.hooks(), torch.inference_mode():
             self._model.model.generate(
                 ids,
                 attention_mask=mask,

@@ -9,6 +9,8 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from benchmark.anatomy.layers import Anatomy
 from benchmark.anatomy.midlayer import find_halves
 from benchmark.anatomy.token_costs import read_costs
+from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
+from benchmark.decoding.batching import length_thresholds
 from benchmark.decoding.proof import prove_decoding, prove_masking
 from benchmark.errors import MeasurementError
 from benchmark.inputs.model_entry import ModelEntry
@@ -76,21 +78,25 @@ def prepare(
             decoder_start_token_id=model.generation_config.decoder_start_token_id,
         )
     probe = _probe_ids(tokenizer, model)
-    anatomy, readout, _ = dissect(model, task, probe, stack, seam)
-    costs = _costs(model, anatomy, task)
-    loaded = LoadedModel(
-        model=model,
-        tokenizer=tokenizer,
-        task=task,
-        anatomy=anatomy,
-        readout=readout,
-        halves=find_halves(model, task, probe, anatomy),
-        costs=costs,
-        end_ids=end_ids,
-        pad_id=pad_id,
-        context=_context(model, costs),
-    )
-    return prove_masking(loaded, probe) if task == "masked" else prove_decoding(loaded, probe)
+    rewritten = rewritten_tensors(model, task, probe)
+    with unchanged(model, rewritten):
+        anatomy, readout, _ = dissect(model, task, probe, stack, seam)
+        costs = _costs(model, anatomy, task)
+        loaded = LoadedModel(
+            model=model,
+            tokenizer=tokenizer,
+            task=task,
+            anatomy=anatomy,
+            readout=readout,
+            halves=find_halves(model, task, probe, anatomy),
+            costs=costs,
+            end_ids=end_ids,
+            pad_id=pad_id,
+            context=_context(model, costs),
+            thresholds=length_thresholds(model.config.to_dict()),
+            rewritten=rewritten,
+        )
+        return prove_masking(loaded, probe) if task == "masked" else prove_decoding(loaded, probe)
 
 
 def free_memory() -> None:

@@ -1,23 +1,36 @@
-"""At load, the oracle's decoding is held against `generate`, and decoding in batches against decoding alone."""
+"""No decoding without proof: it is held against the model's own forward pass over the same text, without a cache.
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+At load that is done with short texts, and with texts around every length up to some hundred tokens at which the model
+may begin to work in another way; decoding in batches is held against decoding alone. After a case, some of its own
+prompts are read again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.decoding.buffer import capture
+from benchmark.decoding.batching import batches, passes
+from benchmark.decoding.buffer import Capture, Progress, capture
 from benchmark.decoding.engine import Engine, Limits
-from benchmark.decoding.fill_masks import FillMasks
+from benchmark.decoding.fill_masks import FillMasks, Masked
 from benchmark.decoding.generate import Generate
+from benchmark.decoding.without_cache import GivenText, Greedy
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.record import Trace
+from benchmark.trace.sample import Sampling
 
 NEW_TOKENS = 8
-# Of cosines. A text that leaks into another moves them by far more.
+LONGEST = 256
+"""The longest threshold that is passed at load; beyond it that would take longer than all the rest of loading."""
+# Of cosines. A text that leaks into another, or another way of working, moves them by far more.
 _ROUNDING, _ROUNDING_16_BIT = 1e-4, 0.02
+_STRAY = 0.02
+"""Share of tokens that may differ by more: a router that falls the other way at a tie moves a token by much."""
 
 
 def prove_decoding(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
@@ -28,22 +41,20 @@ def prove_decoding(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
         ids: 1 × positions, a short text.
 
     Returns:
-        The model; no longer `batchable` when a prompt's exits depend on the prompts beside it.
+        The model; no longer `batchable` when a prompt's exits depend on the prompts beside it, and no longer
+        `with_cache` when they are not those of the model's own forward pass.
 
     Raises:
-        MeasurementError: the oracle writes another text than `generate`.
+        MeasurementError: what is decoded is not what `generate` writes.
     """
-    prompt = ids[0].tolist()
-    # Recurrent models only ever see prompts of equal length together; others are padded.
-    beside = prompt[::-1] if loaded.recurrent else prompt[len(prompt) // 3 :]
-    alone = _trace(Generate(), loaded, [prompt, beside], batch_size=1)
-    generated = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW_TOKENS)[0].tolist()
-    text = generated[1:] if loaded.task == "encoder-decoder" else generated[len(prompt) :]
-    found = alone.target[alone.prompt == 0].tolist()
-    # In 16 bit, logits that are equal within rounding may fall either way; there the check of every step must do.
-    if found != text[: len(found)] and loaded.model.dtype == torch.float32:
-        raise MeasurementError(f"the oracle writes the tokens {found}, generate {text}; report this model")
-    return _batchable(loaded, alone, lambda: _trace(Generate(), loaded, [prompt, beside], batch_size=2))
+    text = ids[0].tolist()
+    pair = _pair(text, loaded)
+    alone = _trace(Generate(), loaded, pair, batch_size=1)
+    _refuse_other_than_generated(loaded, ids, alone)
+    if not _is_own_forward(loaded, pair, alone):
+        return replace(loaded, batchable=False, with_cache=False)
+    loaded = replace(loaded, batchable=_together(Generate(), loaded, pair, alone))
+    return _beyond(Generate(), loaded, text)
 
 
 def prove_masking(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
@@ -51,26 +62,184 @@ def prove_masking(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
     if loaded.tokenizer.mask_token_id is None:
         return loaded
     text = ids[0].tolist()
-    texts = [text, text[: 2 * len(text) // 3]]
-    alone = _trace(FillMasks(), loaded, texts, batch_size=1)
-    return _batchable(loaded, alone, lambda: _trace(FillMasks(), loaded, texts, batch_size=2))
+    pair = _pair(text, loaded)
+    alone = _trace(FillMasks(), loaded, pair, batch_size=1)
+    return _beyond(FillMasks(), replace(loaded, batchable=_together(FillMasks(), loaded, pair, alone)), text)
 
 
-def _trace(engine: Engine, loaded: LoadedModel, texts: Sequence[Sequence[int]], batch_size: int) -> Trace:
-    return capture(engine, loaded, texts, Limits(NEW_TOKENS, batch_size)).trace
+@dataclass(frozen=True)
+class Again:
+    """Tokens of a trace that were read again, each text alone and in one pass without a cache."""
+
+    tokens: int
+    """How many."""
+    differing: int
+    """How many of them have another token or another exit then."""
+    same_model: bool
+    """Whether no more than rounding lies between the two readings."""
+    worst: int
+    """Number of the prompt with most tokens that differ by more than rounding."""
 
 
-def _batchable(loaded: LoadedModel, alone: Trace, together: Callable[[], Trace]) -> LoadedModel:
+@dataclass(frozen=True)
+class Proven:
+    """A capture, the way the model was run for it, and what came of reading some of it again."""
+
+    capture: Capture
+    model: LoadedModel
+    again: Again
+
+
+def capture_proven(
+    loaded: LoadedModel,
+    prompts: Sequence[Sequence[int]],
+    limits: Limits,
+    sampling: Sampling = Sampling(),  # noqa: B008 - frozen
+    progress: Progress = lambda tokens, prompts: None,
+) -> Proven:
+    """Run a model over prompts in the fastest way that holds: in batches, alone, without a cache.
+
+    Args:
+        loaded: the model.
+        prompts: token ids of each prompt.
+        limits: how much to run.
+        sampling: which tokens are looked at with all their logits.
+        progress: told after every step.
+
+    Raises:
+        MeasurementError: as `capture` does, or no way holds.
+    """
+    for model in _ways(loaded):
+        engine: Engine = Generate() if model.with_cache else Greedy()
+        if model.task == "masked":
+            engine = FillMasks(sampling.seed)
+        captured = capture(engine, model, prompts, limits, sampling, progress)
+        again = read_again(model, prompts, captured.trace, limits)
+        if again.same_model:
+            return Proven(captured, model, again)
+    raise MeasurementError(
+        f"a text of {len(prompts[again.worst])} tokens has other exits when it is run again, so none is certain; "
+        "report this model"
+    )
+
+
+def _ways(loaded: LoadedModel) -> list[LoadedModel]:
+    alone = replace(loaded, batchable=False)
+    found = [loaded, alone] if loaded.batchable else [loaded]
+    return [*found, replace(alone, with_cache=False)] if loaded.with_cache and loaded.task != "masked" else found
+
+
+def read_again(loaded: LoadedModel, prompts: Sequence[Sequence[int]], trace: Trace, limits: Limits) -> Again:
+    """Read some texts again, each alone: the shortest of every batch, the longest of all, what passes a threshold.
+
+    What depends on the prompts beside, on padding or on the length of a batch shows at the shortest. What depends on
+    the cache shows at the longest.
+
+    Args:
+        loaded: the model.
+        prompts: token ids of each prompt.
+        trace: of these prompts.
+        limits: what it was made with.
+    """
+    new_tokens = 0 if loaded.task == "masked" else limits.max_new_tokens
+    parts = list(batches(loaded, prompts, limits.batch_size, new_tokens))
+    beside = {part[0] for part in parts if len(part) > 1}
+    passing = {number for number, ids in enumerate(prompts) if passes(len(ids), new_tokens, loaded.thresholds)}
+    # Without a cache no text has to do with another, and each of its tokens takes a pass of its own: one text will do.
+    chosen = {parts[-1][-1], *beside, *passing} if loaded.with_cache else {parts[0][0]}
+    numbers = sorted(chosen & {*trace.prompt.tolist()})
+    some = [prompts[number] for number in numbers]
+    engine: Engine
+    if loaded.task == "masked":
+        engine = Masked([trace.position[trace.prompt == number] for number in numbers])
+    else:
+        texts = [trace.target[trace.prompt == number].tolist() for number in numbers]
+        engine = GivenText(texts, each_token=not loaded.with_cache)
+    again = _trace(engine, loaded, some, batch_size=1, new_tokens=limits.max_new_tokens)
+    before = np.isin(trace.prompt, numbers)
+    beyond = _beyond_rounding(loaded, trace.similarity_logit[before], again.similarity_logit)
+    other = (trace.target[before] != again.target) | (trace.matches[before] != again.matches).any(axis=1)
+    counts = np.bincount(again.prompt[beyond], minlength=len(numbers))
+    return Again(
+        tokens=again.num_tokens,
+        differing=int(other.sum()),
+        same_model=bool(beyond.sum() <= _STRAY * again.num_tokens),
+        worst=numbers[int(counts.argmax())],
+    )
+
+
+def _refuse_other_than_generated(loaded: LoadedModel, ids: Tensor, alone: Trace) -> None:
+    """Hold the first text of a trace against what `generate` writes when nobody watches."""
+    generated = loaded.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=NEW_TOKENS)[0].tolist()
+    text = generated[1:] if loaded.task == "encoder-decoder" else generated[ids.shape[1] :]
+    found = alone.target[alone.prompt == 0].tolist()
+    # In 16 bit, logits that are equal within rounding may fall either way; there the check of every step must do.
+    if found != text[: len(found)] and loaded.model.dtype == torch.float32:
+        raise MeasurementError(f"the oracle writes the tokens {found}, generate {text}; report this model")
+
+
+def _is_own_forward(loaded: LoadedModel, prompts: Sequence[Sequence[int]], alone: Trace) -> bool:
+    """Whether what was decoded is what the model's own forward pass gives over the same texts."""
+    texts = [alone.target[alone.prompt == number].tolist() for number in range(len(prompts))]
+    return _same(loaded, alone, _trace(GivenText(texts), loaded, prompts, batch_size=1))
+
+
+def _together(engine: Engine, loaded: LoadedModel, texts: Sequence[Sequence[int]], alone: Trace) -> bool:
+    """Whether texts give the same in one batch as alone, whatever `loaded` says about batches and thresholds."""
     try:
-        trace = together()
+        free = replace(loaded, batchable=True, thresholds=())
+        return _same(loaded, alone, _trace(engine, free, texts, batch_size=len(texts)))
     except torch.OutOfMemoryError:
         raise
     except (MeasurementError, RuntimeError, ValueError, IndexError):
-        return replace(loaded, batchable=False)
-    exact = loaded.model.dtype == torch.float32
-    same = alone.matches.shape == trace.matches.shape and np.allclose(
-        alone.similarity_logit, trace.similarity_logit, atol=_ROUNDING if exact else _ROUNDING_16_BIT
-    )
-    if exact:
-        same = same and np.array_equal(alone.target, trace.target) and np.array_equal(alone.matches, trace.matches)
-    return replace(loaded, batchable=same)
+        return False
+
+
+def _beyond(engine: Engine, loaded: LoadedModel, text: list[int]) -> LoadedModel:
+    """Check the same around every threshold that is not too far away; one that changes nothing is let go."""
+    most = min(LONGEST, (loaded.context or LONGEST) - 2 * NEW_TOKENS)
+    for threshold in loaded.thresholds:
+        if threshold <= NEW_TOKENS // 2 or threshold > most:
+            continue
+        passing, *beyond = ((text * threshold)[: threshold + more] for more in (-NEW_TOKENS // 2, 2, NEW_TOKENS // 2))
+        texts = [passing, passing[::-1]] if loaded.recurrent else [passing, *beyond]
+        alone = _trace(engine, loaded, texts, batch_size=1)
+        if loaded.task != "masked" and not _is_own_forward(loaded, texts, alone):
+            return replace(loaded, batchable=False, with_cache=False)
+        if _together(engine, loaded, texts, alone):
+            loaded = replace(loaded, thresholds=tuple(other for other in loaded.thresholds if other != threshold))
+        elif loaded.recurrent or not _together(engine, loaded, beyond, _trace(engine, loaded, beyond, batch_size=1)):
+            loaded = replace(loaded, batchable=False)
+    return loaded
+
+
+def _same(loaded: LoadedModel, one: Trace, other: Trace) -> bool:
+    """Whether two traces of the same texts agree: in float32 in every token and exit, in 16 bit within rounding."""
+    if one.matches.shape != other.matches.shape:
+        return False
+    same = not _beyond_rounding(loaded, one.similarity_logit, other.similarity_logit).any()
+    if loaded.model.dtype == torch.float32:
+        same = same and np.array_equal(one.target, other.target) and np.array_equal(one.matches, other.matches)
+    return same
+
+
+def _beyond_rounding(loaded: LoadedModel, one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether each token's similarities to the last layer differ by more than rounding."""
+    limit = _ROUNDING if loaded.model.dtype == torch.float32 else _ROUNDING_16_BIT
+    differing: NDArray[np.bool_] = (np.abs(one - other) > limit).any(axis=1)
+    return differing
+
+
+def _pair(text: list[int], loaded: LoadedModel) -> list[list[int]]:
+    """Return two texts of different lengths, of equal length for a recurrent model, which never sees padding."""
+    return [text, text[::-1] if loaded.recurrent else text[len(text) // 3 :]]
+
+
+def _trace(
+    engine: Engine,
+    loaded: LoadedModel,
+    texts: Sequence[Sequence[int]],
+    batch_size: int,
+    new_tokens: int = NEW_TOKENS,
+) -> Trace:
+    return capture(engine, loaded, texts, Limits(new_tokens, batch_size)).trace

@@ -5,6 +5,7 @@ fills in masked positions.
 """
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import torch
@@ -70,7 +71,9 @@ def run_encoder(model: PreTrainedModel, task: Task, ids: Tensor) -> ModelOutput 
         return model.get_encoder()(input_ids=ids, return_dict=True)
 
 
-def forward_logits(model: PreTrainedModel, task: Task, ids: Tensor, encoded: ModelOutput | None) -> Tensor:
+def forward_logits(
+    model: PreTrainedModel, task: Task, ids: Tensor, encoded: ModelOutput | None, last: int | None = None
+) -> Tensor:
     """Logits of one forward pass without a cache: batch × positions × vocabulary.
 
     Args:
@@ -78,12 +81,18 @@ def forward_logits(model: PreTrainedModel, task: Task, ids: Tensor, encoded: Mod
         task: which.
         ids: batch × positions, what the layer stack runs on; the decoder's input of an encoder-decoder.
         encoded: what `run_encoder` returned, for one text or for as many as there are in the batch.
+        last: return the logits of the last so many positions only; a long text has many.
     """
+    few = (
+        {} if last is None or "logits_to_keep" not in signature(model.forward).parameters else {"logits_to_keep": last}
+    )
     with torch.inference_mode():
         if encoded is not None:
             states = encoded.last_hidden_state.expand(len(ids), -1, -1)
             encoded = type(encoded)(**{**encoded, "last_hidden_state": states})
-            return model(decoder_input_ids=ids, encoder_outputs=encoded, use_cache=False).logits
-        if task == "masked":
-            return model(input_ids=ids).logits
-        return model(input_ids=ids, use_cache=False).logits
+            logits = model(decoder_input_ids=ids, encoder_outputs=encoded, use_cache=False).logits
+        elif task == "masked":
+            logits = model(input_ids=ids).logits
+        else:
+            logits = model(input_ids=ids, use_cache=False, **few).logits
+    return logits if last is None else logits[:, -last:]

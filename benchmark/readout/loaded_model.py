@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmark.anatomy.layers import Anatomy
@@ -31,7 +32,13 @@ class LoadedModel:
     context: int | None
     """Positions the model was made for; None when it names no limit."""
     batchable: bool = True
-    """Whether prompts may be decoded together; not when, at load, one changed what was read of the other."""
+    """Whether prompts may be decoded together; not when one was seen to change what was read of another."""
+    with_cache: bool = True
+    """Whether decoding may use a cache; not when it was seen to give other exits than the model's own forward pass."""
+    thresholds: tuple[int, ...] = ()
+    """Lengths of a text at which the model may begin to work in another way, in rising order."""
+    rewritten: tuple[Tensor, ...] = ()
+    """Parameters and buffers that the model itself writes into while it runs."""
 
     @property
     def device(self) -> torch.device:

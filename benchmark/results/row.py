@@ -144,6 +144,15 @@ class Measured(Columns):
     """Tokens of the fixed random sample: all of a small case. What takes the logits of the whole vocabulary is known of
     these: `similarity_topk`, `entropy_nats`, `kl_nats`, `target_rank`, `margin`, `skip_ratio_chance`, and the
     exits between the halves of layers."""
+    with_cache: bool | None = None
+    """Whether decoding used a cache, as `generate` does. Where that gives other exits than the model's own forward pass
+    does, every token takes a pass over its whole text."""
+    reread_tokens: Annotated[int | None, Column(low=1)] = None
+    """Tokens that were read a second time, each text alone and in one pass: of the shortest prompt of every batch, of
+    the longest of all, and of those that pass a length at which the model may begin to work in another way. Where more
+    than rounding lies between the two, prompts are run one by one, and if that does not help, without a cache."""
+    reread_differing: Annotated[int | None, Column(low=0)] = None
+    """How many of them had another token or another exit then."""
 
 
 class Cost(Columns):

@@ -4,27 +4,50 @@ The outcome is the page `docs/architectures.md`, which is checked against a new 
 """
 
 import re
+import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
+import numpy as np
 import torch
 import transformers
+from transformers import PreTrainedModel
 
+from benchmark.decoding.buffer import capture
+from benchmark.decoding.engine import Limits
+from benchmark.decoding.fill_masks import FillMasks
 from benchmark.decoding.prepare import prepare
+from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.without_cache import Greedy
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import runs_as
+from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.proof import dissect
-from benchmark.tools.tiny_models import CannotBuild, model_types, tiny_model, tiny_tokenizer
+from benchmark.tools.tiny_models import VOCABULARY, CannotBuild, model_types, tiny_model, tiny_tokenizer
 from benchmark.trace.costs import Task, architecture
 
 _IDS = torch.arange(3, 10)[None]
+_USUAL = (1, 20, 200)
+_THOROUGH = (1, 2, 7, 9, 17, 40, 130, 200)
+"""Lengths of prompts; as many tokens are decoded as there are lengths."""
 _TITLES: dict[Task, str] = {
     "causal": "Causal language models",
     "encoder-decoder": "Encoder-decoder models",
     "masked": "Encoder models, at masked positions",
 }
+_INTRODUCTION = f"""
+Every model type that transformers {transformers.__version__} lists, built as a tiny random model, watched for one
+forward pass and put to the proof. `exact` means that at every exit the readout's logits equal, to the last bit, those
+of the model's own forward pass with the later layers passed through; that prompts of {_USUAL[0]} to {_USUAL[-1]}
+tokens, decoded in a batch with every exit read out, have the tokens and exits of the model's own forward pass over each
+text alone; and that the model is left as it was. Windows, sparse indices and stretched contexts are made so small that
+the longer texts are beyond them. What cannot be proven is refused, and so is a real model of that type. `batches` says
+how prompts may be decoded together without one changing what is read of another, and where decoding with a cache gives
+other exits than the model's own forward pass, so that each token takes a pass over its whole text. Made by `exitbench
+architectures`; do not edit.
+"""
 
 
 @dataclass(frozen=True)
@@ -38,7 +61,8 @@ class SurveyedType:
     stack: str = ""
     seam: str = ""
     batches: str = ""
-    """How prompts may share a batch: `padded`, at `equal length` only, or not at all, `one by one`."""
+    """How prompts may share a batch: `padded`, at `equal length` only, or `one by one`; and whether decoding
+    uses no cache, because with one it gives other exits than the model's own forward pass."""
     verdict: str = "exact"
     """`exact` when every exit's logits equal the model's with the later layers passed through, to the last bit;
     `within …` when they equal it within rounding; else why the type is refused or was not tried."""
@@ -49,24 +73,32 @@ class SurveyedType:
         return self.verdict.startswith(("exact", "within"))
 
 
-def survey(tasks: Iterable[Task] = get_args(Task)) -> Iterator[SurveyedType]:
-    """Build a tiny random model of every type, find its layers, and prove the readout of every exit."""
+def survey(tasks: Iterable[Task] = get_args(Task), thorough: bool = False) -> Iterator[SurveyedType]:
+    """Build a tiny random model of every type, find its layers, prove the readout of every exit, and decode.
+
+    Args:
+        tasks: which kinds of models.
+        thorough: decode prompts of more lengths, and longer texts.
+    """
     transformers.logging.set_verbosity_error()
     for task in tasks:
         for model_type in model_types(task):
             with warnings.catch_warnings(action="ignore"):
-                yield _examine(task, model_type)
+                yield _examine(task, model_type, _THOROUGH if thorough else _USUAL)
 
 
-def _examine(task: Task, model_type: str) -> SurveyedType:
+def _examine(task: Task, model_type: str, lengths: Sequence[int]) -> SurveyedType:
     try:
         model = tiny_model(model_type, task)
     except CannotBuild as error:
         return SurveyedType(task, model_type, verdict=f"not tried: {_plain(error)}")
-    mode = runs_as(task, model)
+    mode, before = runs_as(task, model), portrait(model)
     try:
         anatomy, _, worst = dissect(model, mode, _IDS, every_layer=True)
         loaded = prepare(model, tiny_tokenizer(), mode)
+        used = _decode(loaded, lengths)
+        if changed := [name for name, value in portrait(model).items() if before.get(name) != value]:
+            raise MeasurementError(f"being measured changed the model itself: {changed[0]}")
     except MeasurementError as error:
         return SurveyedType(task, model_type, verdict=f"refused: {_plain(error)}")
     return SurveyedType(
@@ -74,25 +106,55 @@ def _examine(task: Task, model_type: str) -> SurveyedType:
         model_type,
         kind=architecture(mode, loaded.costs) if loaded.costs else "",
         layers=anatomy.num_layers,
-        batches="one by one" if not loaded.batchable else "equal length" if loaded.recurrent else "padded",
+        batches=_batches(used),
         stack=anatomy.stack_path,
         seam=anatomy.seam_path,
         verdict="exact" if worst == 0 else f"within {worst:.0e}",
     )
 
 
+def portrait(model: PreTrainedModel) -> dict[str, Any]:
+    """Return all of a model that must not change while it is measured: weights, buffers, modules, switches, config."""
+    seen: dict[str, Any] = {f"config.{name}": repr(value) for name, value in model.config.to_dict().items()}
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        seen[name] = tensor.dtype, tensor.tolist()
+    for path, module in model.named_modules():
+        seen[f"type of {path}"] = type(module)
+        switches = {name: value for name, value in vars(module).items() if isinstance(value, str | int | float | None)}
+        seen |= {f"{path}.{name}": value for name, value in switches.items()}
+    return seen
+
+
+def _decode(loaded: LoadedModel, lengths: Sequence[int]) -> LoadedModel:
+    """Hold prompts in a batch against each alone, with a pass over the whole text for every token.
+
+    Returns:
+        The model in the way in which it was run.
+
+    Raises:
+        MeasurementError: a token or an exit differs.
+    """
+    masked = loaded.task == "masked"
+    longest = (loaded.context or max(lengths)) - (0 if masked else len(lengths))
+    rng = np.random.default_rng(0)
+    prompts = [rng.integers(4, VOCABULARY // 2, min(length, longest)).tolist() for length in lengths]
+    proven = capture_proven(loaded, prompts, Limits(len(lengths), 16))
+    engine, alone = FillMasks() if masked else Greedy(), replace(proven.model, batchable=False)
+    found, truth = proven.capture.trace, capture(engine, alone, prompts, Limits(len(lengths), 1)).trace
+    if found.target.tolist() != truth.target.tolist() or found.matches.tolist() != truth.matches.tolist():
+        raise MeasurementError("in a batch, its exits are not those of the model's own forward pass over each text")
+    return proven.model
+
+
+def _batches(loaded: LoadedModel) -> str:
+    if not loaded.with_cache:
+        return "one by one, without a cache"
+    return "one by one" if not loaded.batchable else "equal length" if loaded.recurrent else "padded"
+
+
 def page(surveyed: Sequence[SurveyedType]) -> str:
     """Return what was surveyed, as Markdown."""
-    lines = [
-        "# Which architectures can be measured",
-        "",
-        f"Every model type that transformers {transformers.__version__} lists, built as a tiny random model, watched",
-        "for one forward pass and put to the proof: `exact` means that at every exit the readout's logits equal, to",
-        "the last bit, those of the model's own forward pass with the later layers passed through, and that decoding",
-        "with every exit read out writes what `generate` writes. What cannot be proven is refused, and so is a real",
-        "model of that type. `batches` says how prompts may be decoded together without one changing what is read of",
-        "another. Made by `exitbench architectures`; do not edit.",
-    ]
+    lines = ["# Which architectures can be measured", "", *textwrap.wrap(_INTRODUCTION, 118)]
     for task, title in _TITLES.items():
         rows = [one for one in surveyed if one.task == task]
         passed = sum(one.passed for one in rows)

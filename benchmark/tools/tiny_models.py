@@ -50,10 +50,10 @@ _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 _SIZES: dict[str, int] = {
     name: size
     for size, names in {
-        128: """max_position_embeddings n_positions n_ctx max_seq_len model_max_length context_length
+        256: """max_position_embeddings n_positions n_ctx max_seq_len model_max_length context_length
             max_encoder_position_embeddings max_decoder_position_embeddings max_source_positions max_target_positions
-            original_max_position_embeddings max_2d_position_embeddings t2u_max_position_embeddings
-            num_position_embeddings image_size crop_size rel_extent codebook_size vocab_size_per_layer_input""",
+            max_2d_position_embeddings t2u_max_position_embeddings num_position_embeddings""",
+        128: """image_size crop_size rel_extent codebook_size vocab_size_per_layer_input""",
         64: """intermediate_size ffn_dim encoder_ffn_dim decoder_ffn_dim d_ff dff dim_ff ffn_hidden_size d_inner
             intermediate_size_mlp dense_intermediate_size feed_forward_size mlp_dim mamba_d_ssm vision_output_dim
             speech_encoder_intermediate_size t2u_encoder_ffn_dim t2u_decoder_ffn_dim""",
@@ -65,6 +65,7 @@ _SIZES: dict[str, int] = {
             intra_bottleneck_size backbone_hidden_size encoder_hidden_size audio_hidden_size out_hidden_size output_dim
             output_channels base_channels adapter_in_dim adapter_input_size adapter_out_dim ext_pw_out_channel
             nemo_conv_channels depthwise_separable_out_channel downsample_hidden_size""",
+        24: "original_max_position_embeddings index_topk keep_window_size",
         16: """q_lora_rank kv_lora_rank o_lora_rank laurel_rank adapter_rank hc_lowrank index_head_dim
             router_hidden_size""",
         8: """head_dim d_kv d_head dim_head attention_head_size kv_channels qk_nope_head_dim qk_rope_head_dim v_head_dim
@@ -206,6 +207,8 @@ def _shrink(kind: type[PretrainedConfig], overrides: Mapping[str, Any]) -> Pretr
     for name, value in fields.items():
         if isinstance(value, PretrainedConfig):
             small[name] = _shrink(type(value), chosen.pop(name, {}))
+        elif name == "rope_parameters" and isinstance(value, dict):
+            small[name] = {key: _smaller(key, item, layers) for key, item in value.items()}
         elif name in patterns:
             small[name] = [_smaller(name, patterns[name][i % len(patterns[name])], layers) for i in range(layers)]
         elif name in ("num_key_value_heads", "num_kv_heads") and any(value == fields.get(heads) for heads in _HEADS):

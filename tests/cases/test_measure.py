@@ -141,6 +141,6 @@ def test_memory_that_runs_out_is_one_line_with_a_remedy(llama, monkeypatch: pyte
     def exhausted(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has …")
 
-    monkeypatch.setattr(measuring, "capture", exhausted)
+    monkeypatch.setattr(measuring, "capture_proven", exhausted)
     with pytest.raises(MeasurementError, match="memory ran out at batch size 2; use a smaller one"):
         run(llama)

@@ -100,8 +100,8 @@ def test_progress_counts_every_token_and_every_prompt():
 
 
 def test_recurrent_models_are_never_padded():
-    assert list(groups([5, 3, 5, 4, 3], 2, equal_length=True)) == [[1, 4], [3], [0, 2]]
-    assert list(groups([5, 3, 5, 4, 3], 2, equal_length=False)) == [[1, 4], [3, 0], [2]]
+    assert list(groups([3, 3, 4, 5, 5], [1, 4, 3, 0, 2], 2)) == [[1, 4], [3], [0, 2]]
+    assert list(groups([0] * 5, [1, 4, 3, 0, 2], 2)) == [[1, 4], [3, 0], [2]]
     model = loaded("mamba")
     assert model.recurrent
     assert decode(model, encoded(model), 2, batch_size=4).batch_size == 2  # two of the prompts have eleven letters

@@ -74,11 +74,14 @@ def add(commands: Any) -> None:
         "architectures",
         help="try every model type of the installed transformers and write docs/architectures.md",
         description="Build a tiny random model of every type that the installed transformers knows, find its layers, "
-        "prove its readout, and write which types can be measured. Takes minutes.",
+        "prove its readout, decode, and write which types can be measured. Takes minutes.",
         allow_abbrev=False,
     )
     architectures.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 when the page is not what this run gives"
+    )
+    architectures.add_argument(
+        "--thorough", action="store_true", help="decode prompts of more lengths, and longer texts; takes twice as long"
     )
     architectures.set_defaults(run=_architectures)
 
@@ -146,7 +149,7 @@ def _architectures(options: argparse.Namespace) -> int:
     from benchmark.tools.architectures import page, passed_on, same, survey
 
     torch.set_num_threads(1)  # the models are too small to share
-    new = page(list(tqdm(survey(), unit=" types", disable=None)))
+    new = page(list(tqdm(survey(thorough=options.thorough), unit=" types", disable=None)))
     if not options.check:
         _PAGE.write_text(new, encoding="utf-8")
         print(f"wrote {_PAGE}: {len(passed_on(new))} types can be measured")
