@@ -62,6 +62,9 @@ class ModelEntry(Strict):
     trust_remote_code: bool = False
     """Let the repository's own Python code run; needs `--trust-remote-code` on the command line as well."""
 
+    unused_weights: list[Annotated[str, Field(min_length=1)]] | None = None
+    """Names of tensors in the checkpoint that are no part of the language model and are left aside; `*` stands for any
+    part of a name. Others that the model does not take are refused."""
     layer_stack: Annotated[str, Field(min_length=1)] | None = None
     """Module path of the list of layers, for a model whose layers are not found by watching it run."""
     seam: Annotated[str, Field(min_length=1)] | None = None

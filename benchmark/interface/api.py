@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
 from pydantic import ValidationError
+from torch._dynamo.eval_frame import OptimizedModule
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -191,11 +193,15 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str |
         InputError: they are not a model and a tokenizer of transformers.
         MeasurementError: its readout could not be proven.
     """
+    # Of a compiled module nothing more is seen than that it runs.
+    model = getattr(model, "_orig_mod", model)
     kind = type(model).__name__
     if not isinstance(model, PreTrainedModel):
         raise InputError(f"wrap: a {kind} is not a transformers model; give the PreTrainedModel itself")
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise InputError(f"wrap: a {type(tokenizer).__name__} is not a transformers tokenizer; give that of the model")
+    if (path := _compiled(model)) is not None:
+        raise InputError(f"wrap: {path or 'the model'} is compiled, so its layers cannot be seen; wrap it uncompiled")
     # In memory the class is the truth, whatever the config says that it was saved as.
     task = runs_as(task_of({**model.config.to_dict(), "architectures": [kind]}) or "causal", model)
     if task != "masked" and not model.can_generate():
@@ -203,6 +209,16 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str |
     title = name or Path(model.name_or_path).name or kind
     source = Source(Path(model.name_or_path), revision="in-memory", label=f"memory:{kind}", in_memory=task)
     return TraceableModel(_made_up(title, {"path": title}), prepare(model, tokenizer, task), source)
+
+
+def _compiled(model: PreTrainedModel) -> str | None:
+    """Return the path of a module that is compiled or scripted, the empty one of the model itself; None if none is."""
+    for path, module in model.named_modules():
+        forward = vars(module).get("forward", type(module).forward)
+        scripted = isinstance(module, torch.jit.ScriptModule | OptimizedModule)
+        if scripted or module._compiled_call_impl is not None or hasattr(forward, "_torchdynamo_orig_callable"):
+            return path
+    return None
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from transformers import __version__ as transformers_version
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import hardware
+from benchmark.models.checkpoint import refuse_adapter, refuse_no_language_model
 from benchmark.models.footprint import BYTES, loaded_bytes, refuse_large, refuse_unfit_weights
 from benchmark.models.gguf_convert import file_sha256
 from benchmark.models.gguf_header import num_weights
@@ -86,6 +87,7 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
     where = spec.where("path" if spec.checkpoint is None else "revisions")
     if not path.is_dir():
         raise InputError(f"{where}: no such {'file or folder' if spec.checkpoint is None else 'folder'}: {path}")
+    refuse_adapter(path, where)
     if not (path / "config.json").is_file():
         raise InputError(f"{where}: {path} has no config.json, so it is not a transformers model")
     if not weight_files(path):
@@ -139,6 +141,7 @@ def _refuse_unfit(spec: ModelEntry, config_file: Path, weight_bytes: int, machin
         raise InputError(f"{where}: {config_file} is not JSON: {error}") from None
     if not isinstance(config, dict):
         raise InputError(f"{where}: {config_file} is not a JSON object")
+    refuse_no_language_model(config, where)
     if task_of(config) is None and not spec.trust_remote_code:
         what = "has custom code" if "auto_map" in config else f"is of type '{config.get('model_type')}'"
         remedy = (

@@ -40,7 +40,8 @@ TYPES: dict[Task, Mapping[str, Any]] = {
 def task_of(config: Mapping[str, Any]) -> Task | None:
     """How a checkpoint is run, from its parsed `config.json`; None when transformers has no language model of its type.
 
-    Many types come as more than one kind; the class the checkpoint was saved as decides.
+    Many types come as more than one kind; the class the checkpoint was saved as decides. Where it does not say, what
+    comes as encoder and as decoder is a decoder only if the config says that too.
     """
     kind = str(config.get("model_type"))
     architectures = config.get("architectures")
@@ -48,6 +49,8 @@ def task_of(config: Mapping[str, Any]) -> Task | None:
     order: list[Task] = ["causal", "encoder-decoder", "masked"]
     if config.get("is_encoder_decoder"):
         order = ["encoder-decoder", "causal", "masked"]
+    elif not config.get("is_decoder") and kind in TYPES["masked"]:
+        order = ["masked", "causal", "encoder-decoder"]
     having = [task for task in order if kind in TYPES[task]]
     exact = [task for task in having if TYPES[task][kind] in saved_as]
     return next(iter(exact or having), None)

@@ -6,9 +6,11 @@ import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from benchmark.errors import CannotRun, InputError
+from benchmark.errors import CannotRun, ExitBenchError, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import gguf_convert, hardware
+from benchmark.models.checkpoint import read_shapes, refuse_another_model, refuse_packed
+from benchmark.models.hub import weight_files
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import AUTO_CLASS, runs_as, task_of
 from benchmark.trace.costs import Task
@@ -39,15 +41,18 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
         folder = gguf_convert.converted(source.path, source.revision.removeprefix("sha256:"), spec.where(field))
     custom_code = spec.trust_remote_code and machine.trust_remote_code
     options: dict[str, object] = {}
+    where, allowed = spec.where(field), spec.unused_weights or []
     if spec.device_map is not None:
         options["device_map"] = spec.device_map
     if spec.quantization is not None:
         bits = {"load_in_8bit": True} if spec.quantization == "8bit" else {"load_in_4bit": True}
         options["quantization_config"] = BitsAndBytesConfig(**bits)
         options.setdefault("device_map", {"": machine.device})
+    shapes = read_shapes(weight_files(folder))
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
         task = task_of(config.to_dict()) or "causal"
+        refuse_packed(shapes, config.to_dict(), where)
         model, info = AUTO_CLASS[task].from_pretrained(
             folder,
             dtype=machine.dtype or spec.dtype,
@@ -56,11 +61,15 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
             weights_only=True,
             local_files_only=True,
             output_loading_info=True,
+            # Else its error points at a report that is not shown.
+            ignore_mismatched_sizes=True,
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
         if "device_map" not in options and not getattr(model, "is_quantized", False):
             model = model.to(machine.device)
+    except ExitBenchError:
+        raise
     except ImportError as error:
         raise CannotRun(f"a library is missing: {_first_line(error)}", "install it and run again") from None
     except (torch.OutOfMemoryError, MemoryError):
@@ -70,11 +79,7 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
         raise InputError(
             f"{spec.where(field)}: cannot be loaded: {type(error).__name__}: {_first_line(error)}"
         ) from None
-    if info["missing_keys"]:
-        # transformers would fill them with random numbers.
-        raise InputError(
-            f"{spec.where(field)}: the checkpoint lacks weights: {', '.join(sorted(info['missing_keys'])[:5])}"
-        )
+    refuse_another_model(model, info, shapes, allowed, where)
     return Weights(model, tokenizer, runs_as(task, model))
 
 

@@ -97,6 +97,8 @@ def prove_readout(
         what = f"layer {layer} of {last} against the model with the later layers passed through"
         worst = max(worst, _compare(readout.logits(states[layer - 1]), truth, what))
     _refuse_mixing_in_front(model, anatomy, task, ids, encoded)
+    if task == "causal":
+        _refuse_looking_ahead(model, ids, logits)
     return worst
 
 
@@ -132,6 +134,19 @@ def _refuse_mixing_in_front(
         raise MeasurementError(
             f"what enters '{first.path}' already mixes positions, so layers in front of '{anatomy.stack_path}' "
             f"would be missed; {REMEDY}"
+        )
+
+
+def _refuse_looking_ahead(model: PreTrainedModel, ids: Tensor, logits: Tensor) -> None:
+    """What a model that writes says of a text must not change with the tokens that follow."""
+    other = ids.clone()
+    other[:, -1] = ids[:, 0]
+    after = forward_logits(model, "causal", other, None)[:, :-1].float()
+    before = logits[:, :-1].float()
+    if (after - before).abs().max() > TOLERANCE.get(logits.dtype, 1e-5) * before.abs().max():
+        raise MeasurementError(
+            f"{type(model).__name__} looks ahead: what it says of a text changes with the tokens that follow; load an "
+            "encoder as one, and give a decoder a config.json with is_decoder: true"
         )
 
 

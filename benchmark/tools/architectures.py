@@ -15,6 +15,7 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
+from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.fill_masks import FillMasks
@@ -94,7 +95,8 @@ def _examine(task: Task, model_type: str, lengths: Sequence[int]) -> SurveyedTyp
         return SurveyedType(task, model_type, verdict=f"not tried: {_plain(error)}")
     mode, before = runs_as(task, model), portrait(model)
     try:
-        anatomy, _, worst = dissect(model, mode, _IDS, every_layer=True)
+        with unchanged(model, rewritten_tensors(model, mode, _IDS)):
+            anatomy, _, worst = dissect(model, mode, _IDS, every_layer=True)
         loaded = prepare(model, tiny_tokenizer(), mode)
         used = _decode(loaded, lengths)
         if changed := [name for name, value in portrait(model).items() if before.get(name) != value]:
