@@ -14,7 +14,7 @@ from benchmark.cases.identity import Asked
 from benchmark.decoding.buffer import Capture, Progress
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.proof import Again, capture_proven
-from benchmark.decoding.tokenize import encode
+from benchmark.decoding.tokenize import TODAY, asks_for_date, encode
 from benchmark.errors import MeasurementError
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
@@ -33,6 +33,8 @@ class Measurement:
     prompt_ids_sha256: str
     """Of the token ids of the prompts that were measured."""
     chat_template: bool
+    template_date: str | None
+    """The date that the chat template was told is today; None if it asks for none."""
     with_cache: bool
     again: Again
     """What came of reading some of the texts again."""
@@ -52,7 +54,9 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
             out.
     """
     chat = asked.chat and loaded.tokenizer.chat_template is not None
-    encoded = encode(loaded.tokenizer, asked.prompts, chat)
+    ends = loaded.end_ids if loaded.task == "causal" else frozenset[int]()
+    encoded = encode(loaded.tokenizer, asked.prompts, chat, ends)
+    _refuse_unembedded(loaded, asked, encoded)
     kept = _fitting(loaded, encoded, asked.max_new_tokens)
     fitting = [encoded[number] for number in kept]
     progress(0, len(encoded) - len(fitting))
@@ -64,6 +68,12 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
         raise MeasurementError(
             f"memory ran out at batch size {asked.batch_size}; use a smaller one", "batch_size"
         ) from None
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        longest = max(kept, key=lambda number: len(encoded[number]))
+        raise MeasurementError(
+            f"the model fails on the prompts, of which {asked.prompts[longest].id} is the longest with "
+            f"{len(encoded[longest])} tokens: {type(error).__name__}: {' '.join(str(error).split())[:150]}"
+        ) from error
     captured = proven.capture
     in_workload = replace(captured.trace, prompt=np.array(kept)[captured.trace.prompt])
     return Measurement(
@@ -72,6 +82,7 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
         prompts_left_out=len(encoded) - len(fitting),
         prompt_ids_sha256=hashlib.sha256(json.dumps(fitting).encode()).hexdigest(),
         chat_template=chat,
+        template_date=TODAY.isoformat() if chat and asks_for_date(loaded.tokenizer) else None,
         again=proven.again,
         with_cache=proven.model.with_cache and loaded.task != "masked",
         peak_memory_bytes=hardware.peak_memory(loaded.device),
@@ -98,6 +109,7 @@ def measured_columns(measurement: Measurement, loaded: LoadedModel) -> dict[str,
         "reread_tokens": measurement.again.tokens,
         "reread_differing": measurement.again.differing,
         "chat_template": measurement.chat_template,
+        "template_date": measurement.template_date,
         "generate_seconds": capture.generate_seconds,
         "oracle_seconds": capture.oracle_seconds,
         "peak_memory_bytes": measurement.peak_memory_bytes,
@@ -105,11 +117,24 @@ def measured_columns(measurement: Measurement, loaded: LoadedModel) -> dict[str,
     }
 
 
+def _refuse_unembedded(loaded: LoadedModel, asked: Asked, encoded: Sequence[Sequence[int]]) -> None:
+    """Make sure that the model has an embedding for every token of the prompts."""
+    embedded = loaded.model.get_input_embeddings()
+    rows = getattr(embedded, "num_embeddings", math.inf)
+    for prompt, ids in zip(asked.prompts, encoded, strict=True):
+        if ids and max(ids) >= rows:
+            raise MeasurementError(
+                f"prompt {prompt.id}: token {max(ids)} is beyond the {rows} embeddings of the model; the tokenizer "
+                "belongs to another model"
+            )
+
+
 def _fitting(loaded: LoadedModel, encoded: Sequence[Sequence[int]], max_new_tokens: int) -> list[int]:
     """Numbers of the prompts that fit the model's context together with what is generated."""
     context = loaded.context or math.inf
     # What an encoder reads and what a decoder then writes do not share a context.
     new_tokens = max_new_tokens if loaded.task == "causal" else 0
+    room = (loaded.encoder_context or math.inf) if loaded.task == "encoder-decoder" else context
     if loaded.task == "encoder-decoder" and max_new_tokens > context:
         raise MeasurementError(
             f"the decoder has {loaded.context} positions, fewer than the {max_new_tokens} new tokens; "
@@ -117,11 +142,11 @@ def _fitting(loaded: LoadedModel, encoded: Sequence[Sequence[int]], max_new_toke
             "max_new_tokens",
         )
     # The last new token is never fed back.
-    kept = [number for number, ids in enumerate(encoded) if ids and len(ids) + max(new_tokens - 1, 0) <= context]
+    kept = [number for number, ids in enumerate(encoded) if ids and len(ids) + max(new_tokens - 1, 0) <= room]
     if not kept:
         raise MeasurementError(
             f"none of the {len(encoded)} prompts, with {new_tokens} new tokens, fits the model's context "
-            f"of {loaded.context} tokens; use fewer new tokens or a model with a longer context",
+            f"of {room} tokens; use fewer new tokens or a model with a longer context",
             "max_new_tokens",
         )
     return kept

@@ -1,6 +1,7 @@
 """From a model in memory to one that is ready to be measured: anatomy found, readout and decoding proven."""
 
 import gc
+import re
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from benchmark.anatomy.token_costs import read_costs
 from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
 from benchmark.decoding.batching import length_thresholds
 from benchmark.decoding.proof import prove_decoding, prove_masking
+from benchmark.decoding.tokenize import leaving_open, refuse_unusable
 from benchmark.errors import MeasurementError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models.source import Machine, Source
@@ -57,13 +59,17 @@ def prepare(
         seam: module path of the seam, likewise.
 
     Raises:
+        InputError: the tokenizer knows no words, or loses text.
         MeasurementError: the layers were not found, or the readout does not reproduce the model.
     """
+    refuse_unusable(tokenizer, PROOF_TEXT)
     model.eval().requires_grad_(False)
     # Parts of a sum are not to be rounded to 16 bit on the way; the bounds of `benchmark.readout.screen` count on it.
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     end_ids = _end_ids(model, tokenizer)
+    if task == "causal":
+        tokenizer = leaving_open(tokenizer, end_ids)
     ids = (tokenizer.pad_token_id, getattr(model.config.get_text_config(), "pad_token_id", None), *end_ids)
     embedded = len(model.get_input_embeddings().weight)
     pad_id = next((token for token in ids if isinstance(token, int) and 0 <= token < embedded), 0)
@@ -93,6 +99,7 @@ def prepare(
             end_ids=end_ids,
             pad_id=pad_id,
             context=_context(model, costs),
+            encoder_context=_positions(model.get_encoder()) if task == "encoder-decoder" else None,
             thresholds=length_thresholds(model.config.to_dict()),
             rewritten=rewritten,
         )
@@ -124,10 +131,24 @@ def _context(model: PreTrainedModel, costs: Costs | None) -> int | None:
     limit = getattr(config, "max_position_embeddings", None) or getattr(config, "max_seq_len", None)
     if not isinstance(limit, int):
         return None
-    # RoBERTa and its kin keep the rows of their position table up to the one for padding to themselves.
     tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
-    kept = [table.padding_idx + 1 for table in tables if table.num_embeddings == limit and table.padding_idx]
-    return limit - max(kept, default=0)
+    return limit - max((_kept(table) for table in tables if table.num_embeddings == limit), default=0)
+
+
+def _positions(encoder: nn.Module) -> int | None:
+    """Return the rows of the shortest position table of an encoder that a text can use; None if it has none."""
+    tables = {path: module for path, module in encoder.named_modules() if isinstance(module, nn.Embedding)}
+    rows = [
+        table.num_embeddings - max(getattr(table, "offset", 0), _kept(table))
+        for path, table in tables.items()
+        if re.search("position|wpe", path) and "relative" not in path
+    ]
+    return min(rows, default=None)
+
+
+def _kept(table: nn.Embedding) -> int:
+    """Return the rows up to the one for padding, which RoBERTa and its kin keep to themselves."""
+    return table.padding_idx + 1 if table.padding_idx else 0
 
 
 def _costs(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> Costs | None:

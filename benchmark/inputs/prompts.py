@@ -20,6 +20,8 @@ from benchmark.inputs.workload_entry import WorkloadEntry
 
 _ROWS = 64
 """Rows of a Parquet file that are read at once."""
+_UTF_8 = "utf-8-sig"
+"""UTF-8, with or without the mark that some editors put in front."""
 
 
 class DataFiles(Protocol):
@@ -116,7 +118,7 @@ def _records(entry: WorkloadEntry, files: DataFiles) -> Iterable[Any]:
 def _json_lines(path: Path, entry: WorkloadEntry) -> Iterator[Any]:
     where = entry.where("source.file")
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding=_UTF_8) if path.suffix == ".gz" else path.open(encoding=_UTF_8) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     try:

@@ -31,6 +31,8 @@ class LoadedModel:
     pad_id: int
     context: int | None
     """Positions the model was made for; None when it names no limit."""
+    encoder_context: int | None = None
+    """The same of the encoder of an encoder-decoder; `context` is its decoder's."""
     batchable: bool = True
     """Whether prompts may be decoded together; not when one was seen to change what was read of another."""
     with_cache: bool = True

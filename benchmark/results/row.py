@@ -138,6 +138,8 @@ class Measured(Columns):
     """SHA-256 of the prompts' token ids, chat template included: what the model was really fed."""
     chat_template: bool | None = None
     """Whether prompts went through the model's chat template."""
+    template_date: Annotated[str | None, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = None
+    """The date that the chat template was told is today, the same for all rows; null where it asks for none."""
     tokens: Count = None
     """Generated tokens, up to and including the first end of text of each prompt."""
     sampled_tokens: Annotated[int | None, Column(low=0)] = None

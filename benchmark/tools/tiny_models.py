@@ -248,10 +248,9 @@ def _perturb(model: nn.Module, matrices: float = 0.15, vectors: float = 0.05) ->
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a letter: pad, end of text, mask, unknown, then letters, digits and punctuation. Fits `VOCABULARY`."""
-    vocabulary = {
-        token: number for number, token in enumerate((*_SPECIAL, *string.ascii_letters, *string.digits, *" .,:;?!"))
-    }
+    """One token a letter: pad, end of text, mask, unknown, then what is printable in ASCII. Fits `VOCABULARY`."""
+    letters = dict.fromkeys(f"{string.ascii_letters}{string.digits} .,:;?!{string.printable}")
+    vocabulary = {token: number for number, token in enumerate((*_SPECIAL, *letters))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
     tokenizer.decoder = decoders.Fuse()
