@@ -6,6 +6,8 @@ Everything in this module is cheap: no weights are read, and nothing is download
 import hashlib
 import importlib.util
 import json
+import re
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,27 +18,16 @@ from transformers import __version__ as transformers_version
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import hardware
-from benchmark.models.footprint import BYTES, loaded_bytes, refuse_large, refuse_unfit_weights
-from benchmark.models.gguf_convert import file_sha256
-from benchmark.models.gguf_header import num_weights
+from benchmark.models.footprint import gguf_bytes, loaded_bytes, refuse_large, refuse_unfit_weights
+from benchmark.models.gguf_convert import file_sha256, is_converted
 from benchmark.models.hub import Hub, weight_files
+from benchmark.models.packed import packing
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import task_of
 
-# Libraries that checkpoints saved in a quantized form need; methods that are missing here need none of their own.
-_QUANTIZERS = {
-    "bitsandbytes": "bitsandbytes",
-    "gptq": "gptqmodel",
-    "awq": "gptqmodel",
-    "aqlm": "aqlm",
-    "hqq": "hqq",
-    "compressed-tensors": "compressed_tensors",
-    "quanto": "optimum.quanto",
-    "torchao": "torchao",
-    "eetq": "eetq",
-    "higgs": "flute",
-}
 _SMALL_FILE = 50_000_000
+_PART = re.compile(r"-\d{5}(-of-(\d{5})\.gguf)$", re.IGNORECASE)
+"""How the parts of a model that was split are named."""
 _CPU = torch.device("cpu")
 
 
@@ -108,15 +99,23 @@ def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
             raise InputError(f"{where}: {path} is not a GGUF file")
+    if part := _PART.search(path.name):
+        first, whole = _PART.sub(r"-00001\1", path.name), _PART.sub(".gguf", path.name)
+        raise InputError(
+            f"{where}: {path} is one of {int(part[2])} parts of a model; put them together with "
+            f"'llama-gguf-split --merge {first} {whole}' of llama.cpp, and name the whole"
+        )
     try:
-        weights = num_weights(path)
+        loaded, converted = gguf_bytes(spec, machine, path)
     except ValueError as error:
         raise InputError(f"{where}: {path} is not a complete GGUF file ({error}); fetch it again") from None
-    # Converted once, in main memory and float32, and then loaded in the type that is asked for.
-    refuse_large(weights * BYTES["float32"], hardware.free_memory(_CPU), _CPU, "use a larger machine")
-    refuse_unfit_weights(int(weights * loaded_bytes(spec, machine, BYTES["float32"])), spec, machine)
+    refuse_unfit_weights(loaded, spec, machine)
     stat = path.stat()
-    return Source(path, revision=f"sha256:{_sha256(path, stat.st_size, stat.st_mtime_ns)}", label=label)
+    sha256 = _sha256(path, stat.st_size, stat.st_mtime_ns)
+    # Converted once, in main memory and float32, and then loaded in the type that is asked for.
+    if not is_converted(sha256):
+        refuse_large(converted, hardware.free_memory(_CPU), _CPU, "use a larger machine")
+    return Source(path, revision=f"sha256:{sha256}", label=label)
 
 
 @cache
@@ -126,12 +125,11 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def _refuse_unfit_folder(spec: ModelEntry, folder: Path, machine: Machine) -> None:
-    weight_bytes = sum(file.stat().st_size for file in weight_files(folder))
-    _refuse_unfit(spec, folder / "config.json", weight_bytes, machine)
+    _refuse_unfit(spec, folder / "config.json", weight_files(folder), machine)
 
 
-def _refuse_unfit(spec: ModelEntry, config_file: Path, weight_bytes: int, machine: Machine) -> None:
-    """Hold a model's `config.json` and the size of its weights against this machine."""
+def _refuse_unfit(spec: ModelEntry, config_file: Path, weights: Sequence[Path] | int, machine: Machine) -> None:
+    """Hold a model's `config.json` and its weights, or their size in bytes, against this machine."""
     where = spec.where("path" if spec.path else "id")
     try:
         config = json.loads(config_file.read_bytes())
@@ -147,15 +145,7 @@ def _refuse_unfit(spec: ModelEntry, config_file: Path, weight_bytes: int, machin
             else "use a release of transformers that has a language model of this type"
         )
         raise CannotRun(f"{what}, unknown to transformers {transformers_version}", remedy)
-    quantized = config.get("quantization_config")
-    method = quantized.get("quant_method") if isinstance(quantized, dict) else None
-    library = _QUANTIZERS.get(str(method))
-    if library is not None and importlib.util.find_spec(library.partition(".")[0]) is None:
-        raise CannotRun(
-            f"the checkpoint is quantized with {method}, which is not installed",
-            f"python -m pip install {library}",
-        )
-    stored = BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
-    converted = method is None or spec.quantization is not None
-    factor = loaded_bytes(spec, machine, stored) / stored if converted else 1.0
-    refuse_unfit_weights(int(weight_bytes * factor), spec, machine)
+    packed = packing(config, machine) is not None
+    if packed and spec.quantization is not None:
+        raise InputError(f"{spec.where('quantization')}: the checkpoint is quantized already; remove the field")
+    refuse_unfit_weights(loaded_bytes(spec, machine, config, weights), spec, machine, packed)

@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import load_models
 from benchmark.models import hardware
+from benchmark.models.gguf_convert import conversion, file_sha256
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate
 from benchmark.models.source import Machine, Source
@@ -187,6 +188,23 @@ def test_a_checkpoint_quantized_with_a_library_that_is_missing_is_skipped(find, 
         find(path="model")
 
 
+def test_a_packed_checkpoint_is_not_packed_again(find, folder, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    configure(folder, quantization_config={"quant_method": "mxfp4"})
+    with pytest.raises(InputError) as error:
+        find(path="model", quantization="4bit")
+    assert str(error.value) == f"{at(folder, 'quantization')}the checkpoint is quantized already; remove the field"
+
+
+@pytest.mark.parametrize("name", ["m-00001-of-00003.gguf", "m-00002-of-00002.gguf"])
+def test_a_part_of_a_gguf_says_how_to_merge_them(find, folder, name):
+    write_gguf(folder / name, np.ones((8, 8), np.float32), gguf.GGMLQuantizationType.F32)
+    with pytest.raises(
+        InputError, match=r"one of [23] parts of .*'llama-gguf-split --merge m-00001-of-.* m.gguf' of ll"
+    ):
+        find(path=f"model/{name}")
+
+
 def inflate(file: Path, share_of_memory: float) -> None:
     """Make a file as large as a share of this machine's memory; it takes no room on the disk."""
     os.truncate(file, int(psutil.virtual_memory().total * share_of_memory))
@@ -247,6 +265,14 @@ class TestMemoryOfAGguf:
         free(self.NEEDED - 1)
         with pytest.raises(CannotRun, match=r"free on cpu; use a larger machine$"):
             find(Machine(CPU.device, "bfloat16", False), path="model/model.gguf")
+
+    def test_once_it_is_converted_another_dtype_does_help(self, find, free, folder, monkeypatch, tmp_path):
+        monkeypatch.setenv("EXITBENCH_CACHE", str(tmp_path / "cache"))
+        kept = conversion(file_sha256(folder / "model.gguf"))
+        kept.mkdir(parents=True)
+        (kept / "manifest.json").write_text("{}")
+        free(self.NEEDED - 1)
+        assert find(Machine(CPU.device, "bfloat16", False), path="model/model.gguf").is_gguf
 
     def test_on_another_device_it_is_loaded_in_the_type_that_is_asked_for(self, find, monkeypatch):
         gpu = torch.device("cuda")
