@@ -95,7 +95,7 @@ def _without_files(entry: ModelEntry, machine: Machine, error: ExitBenchError) -
     if planned.waits_for_download and memory > free:
         planned.missing = CannotRun(
             f"needs about {memory / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {machine.device.type}",
-            remedy_for(entry, machine),
+            remedy_for(entry, machine, {}),
         )
     return planned
 

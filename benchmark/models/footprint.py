@@ -186,19 +186,21 @@ def _average(entry: ModelEntry, weights: float, plain: float) -> float:
     return left * plain + (1 - left) * _QUANTIZED_BYTES[entry.quantization]
 
 
-def refuse_unfit_weights(weight_bytes: float, entry: ModelEntry, machine: Machine, packed: bool = False) -> None:
+def refuse_unfit_weights(
+    weight_bytes: float, entry: ModelEntry, machine: Machine, config: Mapping[str, Any] | None = None
+) -> None:
     """Make sure that the weights of a model fit into memory.
 
     Args:
         weight_bytes: once they are loaded.
         entry: of the model.
         machine: where they go to.
-        packed: whether the checkpoint is quantized already.
+        config: the checkpoint's parsed `config.json`; None for a GGUF file.
 
     Raises:
         CannotRun: they do not.
     """
-    refuse_large(weight_bytes, free_for(entry, machine), machine.device, remedy_for(entry, machine, packed))
+    refuse_large(weight_bytes, free_for(entry, machine), machine.device, remedy_for(entry, machine, config))
 
 
 def free_for(entry: ModelEntry, machine: Machine) -> int:
@@ -206,11 +208,13 @@ def free_for(entry: ModelEntry, machine: Machine) -> int:
     return hardware.free_memory_everywhere() if entry.device_map else hardware.free_memory(machine.device)
 
 
-def remedy_for(entry: ModelEntry, machine: Machine, packed: bool = False) -> str:
-    """Return what makes a model fit that does not."""
+def remedy_for(entry: ModelEntry, machine: Machine, config: Mapping[str, Any] | None = None) -> str:
+    """Return what makes a model fit that does not; without its config it is one that is kept in float32."""
+    saved = _CONVERTED_BYTES if config is None else _saved_bytes(config) or _SAVED_BYTES
     remedies = ["a larger machine"]
-    if (_asked_bytes(entry, machine) or 4) > _SAVED_BYTES:
+    if (_asked_bytes(entry, machine) or saved) > _SAVED_BYTES:
         remedies.append("a smaller dtype")
+    packed = "quantization_config" in (config or {})
     fields = [] if packed or entry.quantization else ["'quantization'"]
     fields += ["'device_map'"] if machine.device.type != "cpu" and not entry.device_map else []
     if fields:

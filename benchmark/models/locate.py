@@ -145,7 +145,6 @@ def _refuse_unfit(spec: ModelEntry, config_file: Path, weights: Sequence[Path] |
             else "use a release of transformers that has a language model of this type"
         )
         raise CannotRun(f"{what}, unknown to transformers {transformers_version}", remedy)
-    packed = packing(config, machine) is not None
-    if packed and spec.quantization is not None:
+    if spec.quantization is not None and packing(config, machine) is not None:
         raise InputError(f"{spec.where('quantization')}: the checkpoint is quantized already; remove the field")
-    refuse_unfit_weights(loaded_bytes(spec, machine, config, weights), spec, machine, packed)
+    refuse_unfit_weights(loaded_bytes(spec, machine, config, weights), spec, machine, config)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import transformers
 from transformers.quantizers.auto import AutoHfQuantizer
 
 from benchmark.errors import CannotRun
@@ -65,6 +66,7 @@ def packing(config: Mapping[str, Any], machine: Machine) -> Packing | None:
         )
     if not AutoHfQuantizer.supports_quant_method({"quant_method": "none", **quantized}):
         return None  # transformers loads it as if it were not there
+    transformers.logging.set_verbosity_error()  # what it says of unpacking is no news to whoever counts it
     try:
         quantizer = AutoHfQuantizer.from_config(dict(quantized), pre_quantized=True)
         quantizer.validate_environment(device_map={"": machine.device}, weights_only=True)
