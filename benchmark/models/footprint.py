@@ -42,8 +42,8 @@ _LONGEST_HEADER = 100_000_000
 def footprint(entry: ModelEntry, machine: Machine, source: Source) -> tuple[float, float]:
     """Return the memory that a model takes once it is loaded, and the disk to convert it, in bytes."""
     if source.is_gguf:
-        converted = gguf_convert.is_converted(source.revision.removeprefix("sha256:"))
-        memory, disk = gguf_bytes(entry, machine, source.path)
+        converted = gguf_convert.is_converted(source.sha256 or "")
+        memory, disk = gguf_bytes(entry, machine, num_weights(source.path))
         return memory * MEMORY_MARGIN, 0 if converted else disk
     config = json.loads((source.path / "config.json").read_bytes())
     return loaded_bytes(entry, machine, config, weight_files(source.path)) * MEMORY_MARGIN, 0
@@ -57,13 +57,11 @@ def published_footprint(entry: ModelEntry, machine: Machine) -> tuple[float, flo
     return entry.parameters * each * MEMORY_MARGIN, entry.parameters * _SAVED_BYTES
 
 
-def gguf_bytes(entry: ModelEntry, machine: Machine, path: Path) -> tuple[float, float]:
-    """Return what a GGUF file takes in memory once it is loaded, and what its conversion takes on disk.
+def gguf_bytes(entry: ModelEntry, machine: Machine, weights: int) -> tuple[float, float]:
+    """Return what so many weights of a GGUF file take in memory once they are loaded, and what converting them takes.
 
-    Raises:
-        ValueError: its header makes no sense.
+    They are converted in main memory, and kept on the disk.
     """
-    weights = num_weights(path)
     each = _average(entry, weights, _asked_bytes(entry, machine) or _CONVERTED_BYTES)
     return weights * each, weights * _CONVERTED_BYTES
 

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,7 @@ from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import hardware
 from benchmark.models.footprint import gguf_bytes, loaded_bytes, refuse_large, refuse_unfit_weights
 from benchmark.models.gguf_convert import file_sha256, is_converted
+from benchmark.models.gguf_header import num_weights
 from benchmark.models.hub import Hub, weight_files
 from benchmark.models.packed import packing
 from benchmark.models.source import Machine, Source
@@ -48,12 +50,25 @@ def locate(spec: ModelEntry, hub: Hub, machine: Machine) -> Source:
         return _in_package(spec, machine)
     if spec.path is not None:
         return _on_disk(spec, machine)
+    if spec.file is not None:
+        return _in_repository(spec, spec.file, hub, machine)
     folder = hub.model_on_disk(spec)
     if folder is None:
         folder = hub.fetch_model(spec, lambda config_file, size: _refuse_unfit(spec, config_file, size, machine))
     else:
         _refuse_unfit_folder(spec, folder, machine)
     return Source(folder, revision=folder.name, label=f"hub:{spec.id}")
+
+
+def _in_repository(spec: ModelEntry, name: str, hub: Hub, machine: Machine) -> Source:
+    """A GGUF file of the hub: the commit says which one it is."""
+    _refuse_part(spec.where("file"), name)
+    path = hub.gguf_on_disk(spec)
+    if path is None:
+        path = hub.fetch_gguf(spec, lambda weights: _refuse_unfit_gguf(spec, weights, machine))
+    source = _gguf(spec, path, f"hub:{spec.id}/{name}", machine)
+    commit = path.parents[len(Path(name).parts) - 1].name
+    return replace(source, revision=commit)
 
 
 def _in_package(spec: ModelEntry, machine: Machine) -> Source:
@@ -96,26 +111,38 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
 
 def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
     where = spec.where("path" if spec.path else "file")
+    _refuse_part(where, path.name)
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
             raise InputError(f"{where}: {path} is not a GGUF file")
-    if part := _PART.search(path.name):
-        first, whole = _PART.sub(r"-00001\1", path.name), _PART.sub(".gguf", path.name)
-        raise InputError(
-            f"{where}: {path} is one of {int(part[2])} parts of a model; put them together with "
-            f"'llama-gguf-split --merge {first} {whole}' of llama.cpp, and name the whole"
-        )
     try:
-        loaded, converted = gguf_bytes(spec, machine, path)
+        weights = num_weights(path)
     except ValueError as error:
         raise InputError(f"{where}: {path} is not a complete GGUF file ({error}); fetch it again") from None
+    loaded, _ = gguf_bytes(spec, machine, weights)
     refuse_unfit_weights(loaded, spec, machine)
     stat = path.stat()
     sha256 = _sha256(path, stat.st_size, stat.st_mtime_ns)
-    # Converted once, in main memory and float32, and then loaded in the type that is asked for.
     if not is_converted(sha256):
-        refuse_large(converted, hardware.free_memory(_CPU), _CPU, "use a larger machine")
-    return Source(path, revision=f"sha256:{sha256}", label=label)
+        _refuse_unfit_gguf(spec, weights, machine)
+    return Source(path, revision=f"sha256:{sha256}", label=label, sha256=sha256)
+
+
+def _refuse_unfit_gguf(spec: ModelEntry, weights: int, machine: Machine) -> None:
+    """Refuse a GGUF file that is too large to be converted, once, in main memory, or to be loaded then."""
+    loaded, converted = gguf_bytes(spec, machine, weights)
+    refuse_large(converted, hardware.free_memory(_CPU), _CPU, "use a larger machine")
+    refuse_unfit_weights(loaded, spec, machine)
+
+
+def _refuse_part(where: str, name: str) -> None:
+    """Refuse one of the parts that a GGUF file was split into."""
+    if part := _PART.search(name):
+        first, whole = _PART.sub(r"-00001\1", name), _PART.sub(".gguf", name)
+        raise InputError(
+            f"{where}: {name} is one of {int(part[2])} parts of a model; put them together with "
+            f"'llama-gguf-split --merge {first} {whole}' of llama.cpp, and give the whole as 'path'"
+        )
 
 
 @cache

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import torch
 import yaml
+from huggingface_hub import constants
 from transformers import AutoModelForCausalLM
 
 from benchmark.errors import CannotRun, InputError
@@ -236,6 +237,44 @@ def write_gguf(path: Path, tensor: np.ndarray, kind: gguf.GGMLQuantizationType) 
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+class TestGgufOfARepository:
+    """A file in the cache of the hub, which names it by its commit."""
+
+    COMMIT = "c0ffee" + "0" * 34
+
+    @pytest.fixture
+    def repository(self, monkeypatch, tmp_path) -> Path:
+        """Folder of the commit in the cache."""
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        folder = tmp_path / "hub" / "models--org--ggufs"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text(self.COMMIT)
+        commit = folder / "snapshots" / self.COMMIT
+        (commit / "quantized").mkdir(parents=True)
+        return commit
+
+    @pytest.mark.parametrize("name", ["m.gguf", "quantized/m.gguf"])
+    def test_is_labelled_with_its_name_and_the_commit_and_known_by_its_content(self, find, repository, name):
+        file = write_gguf(repository / name, np.ones((8, 8), np.float32), gguf.GGMLQuantizationType.F32)
+        source = find(id="org/ggufs", file=name)
+        assert (source.path, source.is_gguf) == (file, True)
+        assert (source.label, source.revision) == (f"hub:org/ggufs/{name}", self.COMMIT)
+        assert source.sha256 == file_sha256(file)
+
+    def test_that_is_a_part_is_refused_before_it_is_looked_for(self, find, folder):
+        with pytest.raises(
+            InputError, match=r"file: m-00002-of-00003.gguf is one of 3 parts of a model; put them"
+        ) as e:
+            find(id="org/ggufs", file="m-00002-of-00003.gguf")
+        assert str(e.value).startswith(at(folder, "file"))
+
+    def test_that_is_damaged_names_the_field(self, find, folder, repository):
+        (repository / "m.gguf").write_bytes(b"GGUF")
+        with pytest.raises(InputError, match="is not a complete GGUF file") as error:
+            find(id="org/ggufs", file="m.gguf")
+        assert str(error.value).startswith(at(folder, "file"))
 
 
 class TestMemoryOfAGguf:
