@@ -17,7 +17,7 @@ from benchmark.inputs.settings import CaptureSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
-from benchmark.models.footprint import footprint, published_footprint
+from benchmark.models.footprint import footprint, free_for, published_footprint, remedy_for
 from benchmark.models.source import Machine
 from benchmark.results.row import Row
 from benchmark.results.store import Store
@@ -91,11 +91,11 @@ def _without_files(entry: ModelEntry, machine: Machine, error: ExitBenchError) -
         return ModelPlan(entry.name, None, None, error)
     memory, disk = size
     planned = ModelPlan(entry.name, memory, disk, error)
-    free = hardware.free_memory_everywhere() if entry.device_map else hardware.free_memory(machine.device)
+    free = free_for(entry, machine)
     if planned.waits_for_download and memory > free:
         planned.missing = CannotRun(
             f"needs about {memory / 1e9:.3g} GB of memory, {free / 1e9:.3g} GB are free on {machine.device.type}",
-            "use a larger machine, a smaller dtype, or 'quantization' or 'device_map' in the entry",
+            remedy_for(entry, machine, {}),
         )
     return planned
 

@@ -10,6 +10,8 @@ from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.models.footprint import footprint
+from benchmark.models.gguf_convert import cache_folder
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate
 from benchmark.models.source import Machine, Source
@@ -64,6 +66,10 @@ class Resources:
             source = self.source(entry, machine)
             self.release()
             with self._remembered(key):
+                _, disk = footprint(entry, machine, source)
+                if disk:
+                    cache = f"{disk / 1e9:.2g} GB in {cache_folder()}"
+                    self._announce(f"{entry.name}: converting {source.path.name} once ({cache})")
                 self._announce(f"{entry.name}: loading from {source.label}")
                 self._model = key, load(entry, source, machine)
         assert self._model is not None

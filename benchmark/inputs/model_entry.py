@@ -33,7 +33,7 @@ class ModelEntry(Strict):
     package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
     """Installed Python distribution that carries a GGUF file. It is read as data and never imported."""
     file: InnerPath | None = None
-    """The GGUF file inside `package`."""
+    """The GGUF file inside `package`, or inside the hub repository `id`, of which nothing else is fetched then."""
 
     name: Name = ""
     """Unique name of the entry; by default the last part of `id` (with `@revision`), or the name of the file. Each of
@@ -77,7 +77,8 @@ class ModelEntry(Strict):
     @classmethod
     def _default_name(cls, data: Any) -> Any:
         if isinstance(data, dict) and "name" not in data:
-            source = data.get("id") or data.get("path") or data.get("file")
+            # A repository of GGUF files has one for each way to quantize, so there the file names the model.
+            source = data.get("file") or data.get("id") or data.get("path")
             if isinstance(source, str) and source:
                 name = re.sub(r"\.gguf$", "", Path(source).name, flags=re.IGNORECASE)
                 revision = data.get("revision", "main")
@@ -92,8 +93,12 @@ class ModelEntry(Strict):
         if len(sources) != 1:
             given = " and ".join(f"'{field}'" for field in sources) or "none of them"
             raise ValueError(f"give exactly one of 'id', 'path' or 'package' as the source, not {given}")
-        if (self.package is None) != (self.file is None):
+        if self.package is not None and self.file is None:
             raise ValueError("'package' and 'file' belong together")
+        if self.file is not None and self.path is not None:
+            raise ValueError("'file' needs 'package' or 'id'; 'path' names the file itself")
+        if self.file is not None and self.id is not None and not self.file.lower().endswith(".gguf"):
+            raise ValueError("'file' names a GGUF file of the repository; leave it out for a model of transformers")
         if self.revision is not None and self.id is None:
             raise ValueError("'revision' needs 'id'; local files have no revisions")
         if not self.name:
@@ -106,7 +111,7 @@ class ModelEntry(Strict):
             return self
         if self.revision is not None:
             raise ValueError("'revision' and 'revisions' do not go together; list all of them under 'revisions'")
-        if self.package is not None or (self.path or "").lower().endswith(".gguf"):
+        if self.file is not None or (self.path or "").lower().endswith(".gguf"):
             raise ValueError("'revisions' needs 'id' or a folder as 'path'; a GGUF file has none")
         refuse_clashes(self.revisions, self.name, NAME_LENGTH)
         return self

@@ -18,6 +18,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from benchmark.errors import InputError
+from benchmark.models.hub import missing_weights, weight_files
 
 Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
 """Type, as safetensors writes it, and shape of every tensor of a checkpoint."""
@@ -85,24 +86,42 @@ def refuse_no_language_model(config: Mapping[str, Any], where: str) -> None:
             )
 
 
-def refuse_adapter(folder: Path, where: str) -> None:
-    """Make sure that no adapter lies in a model folder: whether it is applied would depend on what is installed.
+def refuse_no_model(folder: Path, where: str) -> None:
+    """Make sure that a folder is a whole model in the transformers layout, with nothing that would change it.
 
     Raises:
-        InputError: one does.
+        InputError: it is something else, or not complete. Whether an adapter that lies in it is applied would depend on
+            what is installed.
     """
-    file = folder / "adapter_config.json"
-    if not file.is_file():
-        return
+    names = sorted(file.name for file in folder.iterdir())
+    has_config = "config.json" in names
+    if "adapter_config.json" in names:
+        of = _base_model(folder / "adapter_config.json")
+        merge = "load it with peft, call merge_and_unload() and save_pretrained(), and name that folder"
+        if has_config:
+            raise InputError(f"{where}: {folder} holds whole weights and an adapter{of}; move that away, or {merge}")
+        raise InputError(f"{where}: {folder} is an adapter{of} and no whole model; {merge}")
+    if not has_config:
+        inner = [name for name in names if (folder / name / "config.json").is_file()]
+        gguf = [name for name in names if name.lower().endswith(".gguf")]
+        remedy = f"; name one of its GGUF files, such as {gguf[0]}" if gguf else ""
+        remedy = f"; the folders in it that have one: {_some(inner)}" if inner else remedy
+        raise InputError(f"{where}: {folder} has no config.json, so it is not a transformers model{remedy}")
+    if not weight_files(folder):
+        missing = missing_weights(folder)
+        others = [name for name in names if name.endswith((".onnx", ".h5", ".msgpack", ".gguf", ".ckpt", ".pth"))]
+        remedy = f"; name a model that has them, or a conversion of {_some(others)}" if others else ""
+        remedy = f"; {len(missing)} that its index names are not there: {_some(missing)}" if missing else remedy
+        raise InputError(f"{where}: {folder} has no complete set of safetensors or PyTorch weights{remedy}")
+
+
+def _base_model(file: Path) -> str:
+    """Return which model an adapter is of, as ` of NAME`; nothing where it does not say."""
     try:
         base = json.loads(file.read_bytes()).get("base_model_name_or_path")
     except (OSError, ValueError, AttributeError):
-        base = None
-    of = f" of {base}" if isinstance(base, str) and base.isprintable() else ""
-    merge = "load it with peft, call merge_and_unload() and save_pretrained(), and name that folder"
-    if (folder / "config.json").is_file():
-        raise InputError(f"{where}: {folder} holds whole weights and an adapter{of}; move the adapter away, or {merge}")
-    raise InputError(f"{where}: {folder} is an adapter{of} and no whole model; {merge}")
+        return ""
+    return f" of {base}" if isinstance(base, str) and base.isprintable() else ""
 
 
 def refuse_packed(shapes: Shapes, config: Mapping[str, Any], where: str) -> None:

@@ -15,10 +15,14 @@ import gguf
 import torch
 import transformers
 
-from benchmark.atomic_files import locked
+from benchmark.atomic_files import lock_of, locked
 from benchmark.errors import InputError
+from benchmark.models.gguf_fidelity import refuse_another_model
 
 _MANIFEST = "manifest.json"
+_DRAFT = ".draft"
+_RULES = 2
+"""Raised when conversions that were accepted before have to be looked at again."""
 
 
 def cache_folder() -> Path:
@@ -34,6 +38,21 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def conversion(sha256: str) -> Path:
+    """Folder where this installation keeps what it makes of a GGUF file with this hash; it need not be there."""
+    versions = "-".join(f"{name}{version(name)}" for name in ("transformers", "torch", "gguf"))
+    return cache_folder() / "gguf" / f"{_key(sha256)}-rules{_RULES}-{versions}"
+
+
+def is_converted(sha256: str) -> bool:
+    """Whether a GGUF file with this hash has been converted here, and what was made of it is whole."""
+    return _complete(conversion(sha256))
+
+
+def _key(sha256: str) -> str:
+    return sha256[:16]
+
+
 def converted(path: Path, sha256: str, where: str) -> Path:
     """Folder with the converted model of a GGUF file; converts it the first time.
 
@@ -46,25 +65,26 @@ def converted(path: Path, sha256: str, where: str) -> Path:
         where: address of the YAML field that named it, for the error.
 
     Raises:
-        InputError: the file is not a complete GGUF that transformers can read, or the cache cannot be written.
+        InputError: the file is not a complete GGUF that transformers can read as the model that it is, or the cache
+            cannot be written.
     """
-    versions = "-".join(f"{name}{version(name)}" for name in ("transformers", "torch", "gguf"))
-    folder = cache_folder() / "gguf" / f"{sha256[:16]}-{versions}"
+    folder = conversion(sha256)
     if _complete(folder):
         return folder
-    _refuse_damaged(path, where)
+    reader = _whole(path, where)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             if not _complete(folder):
-                _convert(path, folder, where)
+                _convert(path, reader, folder, where)
+                _remove_older(folder, _key(sha256))
     except OSError as error:
         raise InputError(f"{folder.parent}: cannot write the cache: {error}; set EXITBENCH_CACHE") from None
     return folder
 
 
-def _convert(path: Path, folder: Path, where: str) -> None:
-    draft = folder.with_name(f"{folder.name}.draft")
+def _convert(path: Path, reader: gguf.GGUFReader, folder: Path, where: str) -> None:
+    draft = folder.with_name(f"{folder.name}{_DRAFT}")
     # Only the holder of the lock comes here, so what is left over belongs to nobody.
     for remains in (draft, folder):
         shutil.rmtree(remains, ignore_errors=True)
@@ -78,6 +98,7 @@ def _convert(path: Path, folder: Path, where: str) -> None:
             dtype=torch.float32,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, with the field that is the reason
             **options,
         )
         tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
@@ -88,14 +109,27 @@ def _convert(path: Path, folder: Path, where: str) -> None:
     # What the file lacks, transformers fills in at random; such a model must not be measured.
     if absent := sorted(report["missing_keys"]):
         raise InputError(f"{where}: {path} lacks {len(absent)} weights of the model, such as {absent[0]}")
-    model.save_pretrained(draft)
-    tokenizer.save_pretrained(draft)
-    for file in draft.iterdir():
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-    sizes = {file.name: file.stat().st_size for file in draft.iterdir()}
-    (draft / _MANIFEST).write_text(json.dumps(sizes))
-    draft.rename(folder)
+    refuse_another_model(reader, model, report, f"{where}: {path}")
+    try:
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+        for file in draft.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        sizes = {file.name: file.stat().st_size for file in draft.iterdir()}
+        (draft / _MANIFEST).write_text(json.dumps(sizes))
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # a full disk must not stay full
+
+
+def _remove_older(folder: Path, key: str) -> None:
+    """Remove what other versions made of the same file, and what they left half made."""
+    for other in folder.parent.glob(f"{key}-*"):
+        made = other.with_name(other.name.removesuffix(_DRAFT))
+        # Somebody is at work on it; the lock is there only as long.
+        if other != folder and not lock_of(made).exists():
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _complete(folder: Path) -> bool:
@@ -106,10 +140,10 @@ def _complete(folder: Path) -> bool:
         return False
 
 
-def _refuse_damaged(path: Path, where: str) -> None:
+def _whole(path: Path, where: str) -> gguf.GGUFReader:
     """A truncated file fails here at once, instead of deep inside the conversion."""
     try:
-        gguf.GGUFReader(path)
+        return gguf.GGUFReader(path)
     except (ValueError, IndexError, KeyError, OSError) as error:
         raise InputError(
             f"{where}: {path} is not a complete GGUF file ({' '.join(str(error).split())[:120]}); fetch it again"

@@ -7,6 +7,7 @@ request and remembered, so that forty models do not wait for forty time-outs.
 import json
 import shutil
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from huggingface_hub.utils import validate_repo_id
 from benchmark.errors import CannotRun, InputError, NotFetched
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.messages import printable
 
 REQUEST_SECONDS = 5.0
 # In the order in which transformers looks for them: one file, or an index that names its shards.
@@ -35,6 +37,12 @@ def weight_files(folder: Path) -> list[Path]:
         return []
     files = [folder / shard for shard in _shards(folder / name)]
     return files if all(file.is_file() for file in files) else []
+
+
+def missing_weights(folder: Path) -> list[str]:
+    """Return the names of weight files that the index in a model folder lists and that are not there."""
+    indexes = [folder / name for name in _WEIGHTS if name.endswith(".json") and (folder / name).is_file()]
+    return sorted({shard for index in indexes for shard in _shards(index) if not (folder / shard).is_file()})
 
 
 class Hub:
@@ -70,9 +78,10 @@ class Hub:
         sizes = {item.rfilename: item.size or 0 for item in info.siblings or []}
         layout = next((name for name in _WEIGHTS if name in sizes), None)
         if layout is None:
-            raise CannotRun(
-                f"hub repository {repo} has no safetensors or PyTorch weights", "name a repository that has"
-            )
+            remedy, gguf = "name a repository that has", next((name for name in sizes if name.endswith(".gguf")), None)
+            if gguf is not None:
+                remedy += f", or one of its GGUF files as 'file', such as {printable(gguf)}"
+            raise CannotRun(f"hub repository {repo} has no safetensors or PyTorch weights", remedy)
         if "config.json" not in sizes:
             raise CannotRun(f"hub repository {repo} has no config.json", "name a repository in the transformers layout")
 
@@ -104,6 +113,38 @@ class Hub:
         if not weight_files(folder):
             raise _broken_off("files are missing")
         return folder
+
+    def gguf_on_disk(self, spec: ModelEntry) -> Path | None:
+        """Path of the GGUF file of a hub repository, below the folder of its commit, or None if it is not here."""
+        assert spec.file is not None
+        cached = huggingface_hub.try_to_load_from_cache(_id(spec), spec.file, revision=spec.revision)
+        return Path(cached) if isinstance(cached, str) else None
+
+    def fetch_gguf(self, spec: ModelEntry, check: Callable[[int], None]) -> Path:
+        """Download one GGUF file of a hub repository and nothing else of it; returns its path.
+
+        `check(weights)` is called with their number before the file is fetched, where the hub or the entry says it,
+        and raises CannotRun when it would be of no use.
+
+        Raises:
+            CannotRun: the download was not asked for, the hub is out of reach, or the repository is gated.
+            InputError: the id, the revision or the file does not exist.
+        """
+        if not self.download:
+            raise NotFetched(_size(spec))
+        repo, file = _id(spec), spec.file
+        assert file is not None
+        info = self._info(repo, spec.revision, "model", spec.where)
+        sizes = {item.rfilename: item.size or 0 for item in info.siblings or []}
+        if file not in sizes:
+            like = get_close_matches(file, sizes, n=1)
+            nearest = f"; did you mean '{printable(like[0])}'?" if like else ""
+            raise InputError(f"{spec.where('file')}: {repo} has no file '{file}'{nearest}")
+        weights = (getattr(info, "gguf", None) or {}).get("total", spec.parameters)
+        if type(weights) is int:
+            check(weights)
+        _refuse_full_disk(sizes[file])
+        return self._get(repo, lambda: huggingface_hub.hf_hub_download(repo, file, revision=spec.revision))
 
     def dataset_file(self, spec: WorkloadEntry) -> Path:
         """Path of the data file of a hub workload, fetched if needed and allowed.
@@ -145,11 +186,9 @@ class Hub:
                 f"{where('id')}: no {kind} '{repo}' on the hub (or it is private and HF_TOKEN is not set)"
             ) from None
         except Exception as error:
-            if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (401, 403):
-                raise CannotRun(
-                    f"the hub refuses access to {repo} (HTTP {error.response.status_code})", "check HF_TOKEN"
-                ) from None
-            # Whatever the HTTP library calls it: no answer, an error there, offline mode. One try is enough.
+            if (refusal := _answered(repo, error)) is not None:
+                raise refusal from None
+            # Whatever the HTTP library calls it: no answer, offline mode. One try is enough.
             self._unreachable = f"the hub cannot be reached ({type(error).__name__})"
             raise CannotRun(self._unreachable, "check the network, or HF_ENDPOINT and HF_HUB_OFFLINE") from None
 
@@ -159,6 +198,8 @@ class Hub:
         except errors.GatedRepoError:
             raise _gated(repo) from None
         except Exception as error:
+            if (refusal := _answered(repo, error)) is not None:
+                raise refusal from None
             raise _broken_off(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
 
 
@@ -166,6 +207,24 @@ def _gated(repo: str) -> CannotRun:
     return CannotRun(
         f"hub repository {repo} is gated", f"accept its terms at {constants.ENDPOINT}/{repo} and set HF_TOKEN"
     )
+
+
+def _answered(repo: str, error: Exception) -> CannotRun | None:
+    """What an answer other than the one asked for says of this repository; None if there was no answer."""
+    response = getattr(error, "response", None)
+    code = getattr(response, "status_code", None)
+    if not isinstance(error, errors.HfHubHTTPError) or code is None:
+        return None
+    if code in (401, 403):
+        return CannotRun(f"the hub refuses access to {repo} (HTTP {code})", "check HF_TOKEN")
+    if code == 429:
+        return CannotRun(
+            f"the hub has had too many requests and does not answer for {repo} (HTTP 429)",
+            "wait some minutes, or set HF_TOKEN: it lets those who log in ask more often",
+        )
+    if code >= 500:
+        return CannotRun(f"the hub has an error of its own at {repo} (HTTP {code})", "wait and run the command again")
+    return None
 
 
 def _broken_off(reason: str) -> CannotRun:

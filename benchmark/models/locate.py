@@ -3,41 +3,37 @@
 Everything in this module is cheap: no weights are read, and nothing is downloaded before it is known to be of use.
 """
 
+import difflib
 import hashlib
 import importlib.util
 import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import __version__ as transformers_version
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import hardware
-from benchmark.models.checkpoint import refuse_adapter, refuse_no_language_model
-from benchmark.models.footprint import BYTES, loaded_bytes, refuse_large, refuse_unfit_weights
-from benchmark.models.gguf_convert import file_sha256
+from benchmark.models.checkpoint import refuse_no_language_model, refuse_no_model
+from benchmark.models.footprint import gguf_bytes, loaded_bytes, refuse_large, refuse_unfit_weights
+from benchmark.models.gguf_convert import file_sha256, is_converted
 from benchmark.models.gguf_header import num_weights
 from benchmark.models.hub import Hub, weight_files
+from benchmark.models.packed import packing
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import task_of
 
-# Libraries that checkpoints saved in a quantized form need; methods that are missing here need none of their own.
-_QUANTIZERS = {
-    "bitsandbytes": "bitsandbytes",
-    "gptq": "gptqmodel",
-    "awq": "gptqmodel",
-    "aqlm": "aqlm",
-    "hqq": "hqq",
-    "compressed-tensors": "compressed_tensors",
-    "quanto": "optimum.quanto",
-    "torchao": "torchao",
-    "eetq": "eetq",
-    "higgs": "flute",
-}
 _SMALL_FILE = 50_000_000
+_PART = re.compile(r"-\d{5}(-of-(\d{5})\.gguf)$", re.IGNORECASE)
+"""How the parts of a model that was split are named."""
 _CPU = torch.device("cpu")
 
 
@@ -58,12 +54,26 @@ def locate(spec: ModelEntry, hub: Hub, machine: Machine) -> Source:
         return _in_package(spec, machine)
     if spec.path is not None:
         return _on_disk(spec, machine)
+    if spec.file is not None:
+        return _in_repository(spec, spec.file, hub, machine)
     folder = hub.model_on_disk(spec)
     if folder is None:
         folder = hub.fetch_model(spec, lambda config_file, size: _refuse_unfit(spec, config_file, size, machine))
     else:
         _refuse_unfit_folder(spec, folder, machine)
+    refuse_no_model(folder, spec.where("id"))
     return Source(folder, revision=folder.name, label=f"hub:{spec.id}")
+
+
+def _in_repository(spec: ModelEntry, name: str, hub: Hub, machine: Machine) -> Source:
+    """A GGUF file of the hub: the commit says which one it is."""
+    _refuse_part(spec.where("file"), name)
+    path = hub.gguf_on_disk(spec)
+    if path is None:
+        path = hub.fetch_gguf(spec, lambda weights: _refuse_unfit_gguf(spec, weights, machine))
+    source = _gguf(spec, path, f"hub:{spec.id}/{name}", machine)
+    commit = path.parents[len(Path(name).parts) - 1].name
+    return replace(source, revision=commit)
 
 
 def _in_package(spec: ModelEntry, machine: Machine) -> Source:
@@ -87,11 +97,7 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
     where = spec.where("path" if spec.checkpoint is None else "revisions")
     if not path.is_dir():
         raise InputError(f"{where}: no such {'file or folder' if spec.checkpoint is None else 'folder'}: {path}")
-    refuse_adapter(path, where)
-    if not (path / "config.json").is_file():
-        raise InputError(f"{where}: {path} has no config.json, so it is not a transformers model")
-    if not weight_files(path):
-        raise InputError(f"{where}: {path} has no complete set of safetensors or PyTorch weights")
+    refuse_no_model(path, where)
     _refuse_unfit_folder(spec, path, machine)
     digest = hashlib.sha256()
     weights = weight_files(path)
@@ -107,6 +113,7 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
 
 def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
     where = spec.where("path" if spec.path else "file")
+    _refuse_part(where, path.name)
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
             raise InputError(f"{where}: {path} is not a GGUF file")
@@ -114,11 +121,30 @@ def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
         weights = num_weights(path)
     except ValueError as error:
         raise InputError(f"{where}: {path} is not a complete GGUF file ({error}); fetch it again") from None
-    # Converted once, in main memory and float32, and then loaded in the type that is asked for.
-    refuse_large(weights * BYTES["float32"], hardware.free_memory(_CPU), _CPU, "use a larger machine")
-    refuse_unfit_weights(int(weights * loaded_bytes(spec, machine, BYTES["float32"])), spec, machine)
+    loaded, _ = gguf_bytes(spec, machine, weights)
+    refuse_unfit_weights(loaded, spec, machine)
     stat = path.stat()
-    return Source(path, revision=f"sha256:{_sha256(path, stat.st_size, stat.st_mtime_ns)}", label=label)
+    sha256 = _sha256(path, stat.st_size, stat.st_mtime_ns)
+    if not is_converted(sha256):
+        _refuse_unfit_gguf(spec, weights, machine)
+    return Source(path, revision=f"sha256:{sha256}", label=label, sha256=sha256)
+
+
+def _refuse_unfit_gguf(spec: ModelEntry, weights: int, machine: Machine) -> None:
+    """Refuse a GGUF file that is too large to be converted, once, in main memory, or to be loaded then."""
+    loaded, converted = gguf_bytes(spec, machine, weights)
+    refuse_large(converted, hardware.free_memory(_CPU), _CPU, "use a larger machine")
+    refuse_unfit_weights(loaded, spec, machine)
+
+
+def _refuse_part(where: str, name: str) -> None:
+    """Refuse one of the parts that a GGUF file was split into."""
+    if part := _PART.search(name):
+        first, whole = _PART.sub(r"-00001\1", name), _PART.sub(".gguf", name)
+        raise InputError(
+            f"{where}: {name} is one of {int(part[2])} parts of a model; put them together with "
+            f"'llama-gguf-split --merge {first} {whole}' of llama.cpp, and give the whole as 'path'"
+        )
 
 
 @cache
@@ -128,12 +154,11 @@ def _sha256(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def _refuse_unfit_folder(spec: ModelEntry, folder: Path, machine: Machine) -> None:
-    weight_bytes = sum(file.stat().st_size for file in weight_files(folder))
-    _refuse_unfit(spec, folder / "config.json", weight_bytes, machine)
+    _refuse_unfit(spec, folder / "config.json", weight_files(folder), machine)
 
 
-def _refuse_unfit(spec: ModelEntry, config_file: Path, weight_bytes: int, machine: Machine) -> None:
-    """Hold a model's `config.json` and the size of its weights against this machine."""
+def _refuse_unfit(spec: ModelEntry, config_file: Path, weights: Sequence[Path] | int, machine: Machine) -> None:
+    """Hold a model's `config.json` and its weights, or their size in bytes, against this machine."""
     where = spec.where("path" if spec.path else "id")
     try:
         config = json.loads(config_file.read_bytes())
@@ -143,22 +168,22 @@ def _refuse_unfit(spec: ModelEntry, config_file: Path, weight_bytes: int, machin
         raise InputError(f"{where}: {config_file} is not a JSON object")
     refuse_no_language_model(config, where)
     if task_of(config) is None and not spec.trust_remote_code:
-        what = "has custom code" if "auto_map" in config else f"is of type '{config.get('model_type')}'"
-        remedy = (
-            "add trust_remote_code: true to the entry, and allow it for the run, if you trust it"
-            if "auto_map" in config
-            else "use a release of transformers that has a language model of this type"
-        )
-        raise CannotRun(f"{what}, unknown to transformers {transformers_version}", remedy)
-    quantized = config.get("quantization_config")
-    method = quantized.get("quant_method") if isinstance(quantized, dict) else None
-    library = _QUANTIZERS.get(str(method))
-    if library is not None and importlib.util.find_spec(library.partition(".")[0]) is None:
-        raise CannotRun(
-            f"the checkpoint is quantized with {method}, which is not installed",
-            f"python -m pip install {library}",
-        )
-    stored = BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
-    converted = method is None or spec.quantization is not None
-    factor = loaded_bytes(spec, machine, stored) / stored if converted else 1.0
-    refuse_unfit_weights(int(weight_bytes * factor), spec, machine)
+        raise _unknown(config)
+    if spec.quantization is not None and packing(config, machine) is not None:
+        raise InputError(f"{spec.where('quantization')}: the checkpoint is quantized already; remove the field")
+    refuse_unfit_weights(loaded_bytes(spec, machine, config, weights), spec, machine, config)
+
+
+def _unknown(config: dict[str, Any]) -> CannotRun:
+    """Return why transformers has no language model for a config."""
+    kind = str(config.get("model_type"))
+    of = f"transformers {transformers_version}"
+    if "auto_map" in config:
+        remedy = "add trust_remote_code: true to the entry, and allow it for the run, if you trust it"
+        return CannotRun(f"has custom code, unknown to {of}", remedy)
+    if kind in CONFIG_MAPPING_NAMES:
+        what = f"is of type '{kind}', which {of} does not run on text alone"
+        return CannotRun(what, "name a text-only model of its family")
+    near = difflib.get_close_matches(kind, CONFIG_MAPPING_NAMES, 1)
+    hint = f"if '{near[0]}' is meant, correct model_type in its config.json; else " if near else ""
+    return CannotRun(f"is of type '{kind}', unknown to {of}", f"{hint}install a newer release of transformers")

@@ -20,6 +20,8 @@ class Source:
     """Hub commit, `sha256:…` of a GGUF file, or `folder:…`, a fingerprint of a local folder."""
     label: str
     """How the row names it, without paths of this machine: `hub:…`, `package:…`, `path:…`."""
+    sha256: str | None = None
+    """Of a GGUF file's content, in hexadecimal; None for a folder."""
 
     in_memory: Task | None = None
     """How a model that is in memory already is run; None for one in files, whose config says it."""

@@ -35,10 +35,10 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     """
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    field = "id" if spec.id else "path" if spec.path else "file"
+    field = "file" if spec.file else "id" if spec.id else "path"
     folder = source.path
     if source.is_gguf:
-        folder = gguf_convert.converted(source.path, source.revision.removeprefix("sha256:"), spec.where(field))
+        folder = gguf_convert.converted(source.path, source.sha256 or "", spec.where(field))
     custom_code = spec.trust_remote_code and machine.trust_remote_code
     options: dict[str, object] = {}
     where, allowed = spec.where(field), spec.unused_weights or []

@@ -55,7 +55,7 @@ class Identity(Columns):
     configuration: str
     """First 8 hex digits of the SHA-256 of all that says what was captured; part of the file's name."""
     source: str | None = None
-    """Where the weights came from: `hub:id`, `package:name==version` or `path:name`."""
+    """Where the weights came from: `hub:id`, `hub:id/file`, `package:name==version` or `path:name`."""
     revision: str | None = None
     """What exactly they were: hub commit, `sha256:…` of a GGUF file, or `folder:…`, a fingerprint of a local folder."""
     checkpoint: str | None = None

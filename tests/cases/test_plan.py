@@ -86,9 +86,9 @@ class TestAModelThatIsHere:
     def test_memory_is_that_of_the_weights_with_room(self, world: Path):
         weights = sum(file.stat().st_size for file in (world / "tiny").glob("*.safetensors"))
         tiny = planned(world)["tiny"]
-        assert tiny.memory == pytest.approx(1.2 * weights, rel=0.01)
+        assert tiny.memory == pytest.approx(1.2 * weights, rel=0.03)
         assert tiny.disk == 0
-        assert planned(world, dtype="bfloat16")["tiny"].memory == pytest.approx(0.6 * weights, rel=0.01)
+        assert planned(world, dtype="bfloat16")["tiny"].memory == pytest.approx(0.6 * weights, rel=0.03)
 
     def test_a_case_that_failed_before_is_to_do(self, world: Path, tmp_path: Path):
         (path,) = (world / "results" / "tiny").rglob("*.json")
@@ -154,7 +154,8 @@ class TestAModelThatIsNot:
 
     def test_one_that_needs_a_library(self, world: Path):
         assert str(planned(world)["model"].missing).startswith("package not-installed-anywhere is not installed")
-        assert planned(world)["halved"].memory == pytest.approx(1.2e6)
+        # A quarter of a small model is embeddings, which stay in 16 bit; the rest takes a byte a weight.
+        assert planned(world)["halved"].memory == pytest.approx(1.2 * 1.25e6)
 
     def test_a_mistake_in_one_entry_does_not_hide_the_others(self, world: Path):
         plans = planned(world)

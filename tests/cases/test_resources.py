@@ -1,6 +1,7 @@
 """What jobs share: nothing is done before it is needed, and nothing twice."""
 
 import gc
+import re
 import shutil
 import weakref
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from gguf_files import write_gguf
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmark.cases.resources import Resources
 from benchmark.errors import CannotRun, InputError
@@ -53,6 +56,18 @@ class TestModels:
         assert announced == []
         assert resources.model(entries[0], CPU) is resources.model(entries[0], CPU)
         assert announced == ["Tiny: loading from path:tiny"]
+
+    def test_a_gguf_is_announced_before_it_is_converted_once(self, entries, announced, monkeypatch, tmp_path):
+        monkeypatch.setenv("EXITBENCH_CACHE", str(tmp_path / "cache"))
+        model, tokenizer = (kind.from_pretrained(tmp_path / "tiny") for kind in (AutoModelForCausalLM, AutoTokenizer))
+        write_gguf(tmp_path / "small.gguf", model, tokenizer)
+        (tmp_path / "models.yaml").write_text("models: [{path: small.gguf}]")
+        (entry,) = load_models(tmp_path / "models.yaml")
+        for _ in range(2):
+            assert Resources(announce=announced.append).model(entry, CPU).anatomy.num_layers == 3
+        converting, *loading = announced
+        assert re.fullmatch(r"small: converting small.gguf once \([\d.e-]+ GB in .*/cache\)", converting)
+        assert loading == ["small: loading from path:small.gguf"] * 2
 
     def test_it_is_located_without_being_loaded(self, resources, entries, announced):
         assert resources.source(entries[0], CPU).label == "path:tiny"

@@ -100,6 +100,8 @@ class TestAnEntry:
             ("path: ../weights/model-1.4b", "model-1.4b"),
             ("path: /weights/model.GGUF", "model"),
             ("package: weights, file: inner/model.Q4_1.gguf", "model.Q4_1"),
+            ("id: org/model, file: inner/model.Q4_1.gguf", "model.Q4_1"),
+            ("id: org/model, file: model.gguf, revision: v2", "model@v2"),
             ("id: org/model, name: mine", "mine"),
         ],
     )
@@ -306,7 +308,9 @@ class TestFieldsOfAnEntryDoNotGoTogether:
             ),
             (f"id: org/model, revisions: [{'x' * 95}]", "is longer than 100 characters; give a shorter 'name'"),
             ("package: weights, name: model", "'package' and 'file' belong together"),
-            ("id: org/model, file: model.gguf", "'package' and 'file' belong together"),
+            ("path: model, file: model.gguf", "'file' needs 'package' or 'id'; 'path' names the file itself"),
+            ("id: org/model, file: model.bin", "'file' names a GGUF file of the repository; leave it out for a model"),
+            ("id: org/model, file: a.gguf, revisions: [b]", "'revisions' needs 'id' or a folder as 'path'; a GGUF"),
         ],
     )
     def test_source(self, tmp_path: Path, fields: str, message: str):

@@ -1,77 +1,21 @@
 """Conversion of GGUF files, on a tiny one that is written here."""
 
-import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import gguf
-import numpy as np
 import pytest
 import torch
+from gguf_files import write_gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from benchmark.atomic_files import lock_of
 from benchmark.errors import InputError
 from benchmark.models.gguf_convert import cache_folder, converted, file_sha256
 
 TEXT = "How many layers could wé skip? ☃"
-
-_PARTS = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm",
-    "post_attention_layernorm": "ffn_norm",
-}
-_ENDS = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
-
-
-def write_gguf(path: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, without: str = "") -> Path:
-    """Write a Llama the way llama.cpp does; `without` names a tensor to leave out."""
-    config = model.config
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_vocab_size(config.vocab_size)
-    bpe = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(sorted(bpe["vocab"], key=bpe["vocab"].get))
-    writer.add_token_merges([" ".join(merge) for merge in bpe["merges"]])
-    writer.add_eos_token_id(tokenizer.eos_token_id)
-    writer.add_bos_token_id(tokenizer.eos_token_id)
-    for name, parameter in model.state_dict().items():
-        stem = name.removesuffix(".weight")
-        if stem in _ENDS:
-            stored = _ENDS[stem]
-        else:
-            _, _, layer, part = stem.split(".", 3)
-            stored = f"blk.{layer}.{_PARTS[part]}"
-        if stored != without:
-            writer.add_tensor(f"{stored}.weight", _for_llama_cpp(name, parameter.numpy(), config))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
-def _for_llama_cpp(name: str, weight: np.ndarray, config: Any) -> np.ndarray:
-    """Queries and keys are stored with the two halves of each head's rotation interleaved."""
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
-    for part, count in heads.items():
-        if part in name:
-            weight = weight.reshape(count, 2, -1, weight.shape[1]).swapaxes(1, 2).reshape(weight.shape)
-    return np.ascontiguousarray(weight)
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +91,30 @@ def test_a_file_that_lacks_a_weight_is_refused_instead_of_filled_with_random_num
     incomplete = write_gguf(tmp_path / "incomplete.gguf", original, tokenizer, without="blk.1.attn_q")
     with pytest.raises(InputError, match=r"lacks 1 weights of the model, such as model.layers.1.self_attn.q_proj"):
         convert(incomplete)
+    assert cached(cache) == []
+
+
+def test_what_other_versions_made_of_a_file_is_removed_and_that_of_other_files_is_kept(gguf_file, cache):
+    folder = convert(gguf_file)
+    key, _, versions = folder.name.partition("-")
+    older = [folder.rename(folder.with_name(f"{key}-transformers5.17.0")), folder.with_name(f"{key}-old.draft")]
+    other = folder.with_name(f"{key[::-1]}-{versions}")
+    at_work = folder.with_name(f"{key}-torch2.12.0.draft")
+    for made in (older[1], other, at_work):
+        made.mkdir()
+    lock_of(folder.with_name(f"{key}-torch2.12.0")).touch()
+    assert convert(gguf_file) == folder
+    assert not any(made.exists() for made in older)
+    assert other.exists() and at_work.exists()
+
+
+def test_a_conversion_that_cannot_be_written_leaves_nothing(gguf_file, cache, monkeypatch):
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"cannot write the cache: .*No space left on device; set EXITBENCH_CACHE"):
+        convert(gguf_file)
     assert cached(cache) == []
 
 

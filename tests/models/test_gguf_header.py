@@ -6,7 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
-from benchmark.models.gguf_header import num_weights
+from benchmark.models.gguf_header import num_weights, stored_as
 
 WEIGHTS = 7 * 5 + 32 * 3 + 11
 
@@ -39,6 +39,29 @@ def write(path: Path, order: gguf.GGUFEndian) -> Path:
 def test_every_tensor_counts_whatever_its_type(file: Path):
     assert num_weights(file) == WEIGHTS
     assert num_weights(file) == sum(int(tensor.n_elements) for tensor in gguf.GGUFReader(file).tensors)
+
+
+@pytest.mark.parametrize("kind", ["F32", "F16", "BF16", "Q4_1", "Q8_0"])
+def test_stored_as_is_the_type_of_most_weights(tmp_path: Path, kind: str):
+    stored, weights = gguf.GGMLQuantizationType[kind], np.ones((64, 64), dtype=np.float32)
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    for number in range(100):  # norms: many tensors of few weights
+        writer.add_tensor(f"norm.{number}", np.ones(4, dtype=np.float32))
+    writer.add_tensor("matrix", gguf.quantize(weights, stored), raw_dtype=stored)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert stored_as(tmp_path / "model.gguf") == kind
+
+
+def test_a_file_without_weights_is_stored_as_nothing(tmp_path: Path):
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(ValueError, match=r"^it has no weights$"):
+        stored_as(tmp_path / "model.gguf")
 
 
 def test_a_file_of_the_other_byte_order(tmp_path: Path):

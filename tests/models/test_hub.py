@@ -36,6 +36,8 @@ def refuse_large(config, weight_bytes):
         raise CannotRun("too large", "buy a larger machine")
 
 def model(hub, spec):
+    if spec.file:
+        return hub.gguf_on_disk(spec) or hub.fetch_gguf(spec, lambda weights: refuse_large(spec, weights))
     return hub.model_on_disk(spec) or hub.fetch_model(spec, refuse_large)
 
 hub = Hub(download="--download" in sys.argv)
@@ -251,15 +253,57 @@ def test_an_unreachable_hub_is_found_out_once(ask):
     assert seconds[0] < 8 and sum(seconds[1:]) < 1
 
 
-def test_a_hub_that_is_down_is_asked_once(server, ask):
-    server.log.clear()
-    server.broken = {"/": 500}
+@pytest.mark.parametrize(
+    ("code", "reason", "remedy"),
+    [
+        (429, "had too many requests and does not answer for org/first (HTTP 429)", "wait some minutes, or set HF_TOK"),
+        (500, "has an error of its own at org/first (HTTP 500)", "wait and run the command again"),
+        (503, "has an error of its own at org/first (HTTP 503)", "wait and run the command again"),
+    ],
+)
+def test_an_error_at_one_repository_stops_no_other_model(server, ask, tiny_folder, code, reason, remedy):
+    server.repos["models", "org/second"] = Repo(files(tiny_folder, "model.safetensors"))
+    server.broken = {"org/first": code}
     try:
         answers = ask("- id: org/first\n- id: org/second\n", "--download")
     finally:
         server.broken = {}
-    assert all("the hub cannot be reached" in answer["message"] for answer in answers.values())
-    assert len(server.log) == 1
+    assert answers["first"]["error"] == "CannotRun"
+    assert reason in answers["first"]["message"] and f"; {remedy}" in answers["first"]["message"]
+    assert "path" in answers["second"]
+
+
+class TestOneGgufOfARepository:
+    """`id` with `file`: only that file is fetched."""
+
+    @pytest.mark.parametrize("file", ["m.Q4_0.gguf", "quantized/m.Q4_0.gguf"])
+    def test_is_fetched_alone_and_found_again(self, server, ask, file):
+        server.repos["models", "org/ggufs"] = Repo({"README.md": b"", "m.F16.gguf": b"GGUF", file: b"GGUF and more"})
+        entry = f"- {{id: org/ggufs, file: {file}}}\n"
+        assert "not on this machine" in ask(entry)["m.Q4_0"]["message"]
+        path = ask(entry, "--download")["m.Q4_0"]["path"]
+        assert Path(path).read_bytes() == b"GGUF and more"
+        assert path.endswith(f"/{COMMIT}/{file}") and fetched(path.removesuffix(file)) == {file}
+        server.log.clear()
+        assert ask(entry)["m.Q4_0"]["path"] == path
+        assert server.log == []
+
+    def test_that_is_not_there_names_the_field_and_the_nearest(self, server, ask, tmp_path):
+        server.repos["models", "org/ggufs"] = Repo({"m.Q4_0.gguf": b"GGUF"})
+        message = ask("- {id: org/ggufs, file: m.Q4_1.gguf}\n", "--download")["m.Q4_1"]["message"]
+        where = f"{tmp_path / 'models.yaml'}: m.Q4_1: file"
+        assert message == f"{where}: org/ggufs has no file 'm.Q4_1.gguf'; did you mean 'm.Q4_0.gguf'?"
+
+    def test_that_is_too_large_is_not_fetched(self, server, ask):
+        server.repos["models", "org/ggufs"] = Repo({"m.gguf": b"GGUF"}, gguf={"total": 10**13})
+        server.log.clear()
+        assert ask("- {id: org/ggufs, file: m.gguf}\n", "--download")["m"]["message"].startswith("too large")
+        assert not any("resolve" in line for line in server.log)
+
+    def test_a_repository_that_has_nothing_else_says_how_to_name_one(self, server, ask):
+        server.repos["models", "org/ggufs"] = Repo({"config.json": b"{}", "m.gguf": b"GGUF"})
+        message = ask("- id: org/ggufs\n", "--download")["ggufs"]["message"]
+        assert message.endswith("; name a repository that has, or one of its GGUF files as 'file', such as m.gguf")
 
 
 def workload(folder: Path, name: str, source: str) -> Path:

@@ -15,11 +15,13 @@ import psutil
 import pytest
 import torch
 import yaml
+from huggingface_hub import constants
 from transformers import AutoModelForCausalLM
 
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import load_models
 from benchmark.models import hardware
+from benchmark.models.gguf_convert import conversion, file_sha256
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate
 from benchmark.models.source import Machine, Source
@@ -187,6 +189,23 @@ def test_a_checkpoint_quantized_with_a_library_that_is_missing_is_skipped(find, 
         find(path="model")
 
 
+def test_a_packed_checkpoint_is_not_packed_again(find, folder, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    configure(folder, quantization_config={"quant_method": "mxfp4"})
+    with pytest.raises(InputError) as error:
+        find(path="model", quantization="4bit")
+    assert str(error.value) == f"{at(folder, 'quantization')}the checkpoint is quantized already; remove the field"
+
+
+@pytest.mark.parametrize("name", ["m-00001-of-00003.gguf", "m-00002-of-00002.gguf"])
+def test_a_part_of_a_gguf_says_how_to_merge_them(find, folder, name):
+    write_gguf(folder / name, np.ones((8, 8), np.float32), gguf.GGMLQuantizationType.F32)
+    with pytest.raises(
+        InputError, match=r"one of [23] parts of .*'llama-gguf-split --merge m-00001-of-.* m.gguf' of ll"
+    ):
+        find(path=f"model/{name}")
+
+
 def inflate(file: Path, share_of_memory: float) -> None:
     """Make a file as large as a share of this machine's memory; it takes no room on the disk."""
     os.truncate(file, int(psutil.virtual_memory().total * share_of_memory))
@@ -220,6 +239,44 @@ def write_gguf(path: Path, tensor: np.ndarray, kind: gguf.GGMLQuantizationType) 
     return path
 
 
+class TestGgufOfARepository:
+    """A file in the cache of the hub, which names it by its commit."""
+
+    COMMIT = "c0ffee" + "0" * 34
+
+    @pytest.fixture
+    def repository(self, monkeypatch, tmp_path) -> Path:
+        """Folder of the commit in the cache."""
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        folder = tmp_path / "hub" / "models--org--ggufs"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text(self.COMMIT)
+        commit = folder / "snapshots" / self.COMMIT
+        (commit / "quantized").mkdir(parents=True)
+        return commit
+
+    @pytest.mark.parametrize("name", ["m.gguf", "quantized/m.gguf"])
+    def test_is_labelled_with_its_name_and_the_commit_and_known_by_its_content(self, find, repository, name):
+        file = write_gguf(repository / name, np.ones((8, 8), np.float32), gguf.GGMLQuantizationType.F32)
+        source = find(id="org/ggufs", file=name)
+        assert (source.path, source.is_gguf) == (file, True)
+        assert (source.label, source.revision) == (f"hub:org/ggufs/{name}", self.COMMIT)
+        assert source.sha256 == file_sha256(file)
+
+    def test_that_is_a_part_is_refused_before_it_is_looked_for(self, find, folder):
+        with pytest.raises(
+            InputError, match=r"file: m-00002-of-00003.gguf is one of 3 parts of a model; put them"
+        ) as e:
+            find(id="org/ggufs", file="m-00002-of-00003.gguf")
+        assert str(e.value).startswith(at(folder, "file"))
+
+    def test_that_is_damaged_names_the_field(self, find, folder, repository):
+        (repository / "m.gguf").write_bytes(b"GGUF")
+        with pytest.raises(InputError, match="is not a complete GGUF file") as error:
+            find(id="org/ggufs", file="m.gguf")
+        assert str(error.value).startswith(at(folder, "file"))
+
+
 class TestMemoryOfAGguf:
     """A GGUF file is converted to float32, whatever it is stored in."""
 
@@ -247,6 +304,14 @@ class TestMemoryOfAGguf:
         free(self.NEEDED - 1)
         with pytest.raises(CannotRun, match=r"free on cpu; use a larger machine$"):
             find(Machine(CPU.device, "bfloat16", False), path="model/model.gguf")
+
+    def test_once_it_is_converted_another_dtype_does_help(self, find, free, folder, monkeypatch, tmp_path):
+        monkeypatch.setenv("EXITBENCH_CACHE", str(tmp_path / "cache"))
+        kept = conversion(file_sha256(folder / "model.gguf"))
+        kept.mkdir(parents=True)
+        (kept / "manifest.json").write_text("{}")
+        free(self.NEEDED - 1)
+        assert find(Machine(CPU.device, "bfloat16", False), path="model/model.gguf").is_gguf
 
     def test_on_another_device_it_is_loaded_in_the_type_that_is_asked_for(self, find, monkeypatch):
         gpu = torch.device("cuda")

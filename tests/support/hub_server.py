@@ -19,6 +19,8 @@ class Repo:
     sizes: dict[str, int] = field(default_factory=dict)
     """Sizes to claim instead of the real ones."""
     commit: str = COMMIT
+    gguf: dict[str, int] | None = None
+    """What the hub tells of the GGUF files of a repository that has some."""
     gated: bool = False
     forbidden: bool = False
 
@@ -86,6 +88,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._answer(200, body=json.dumps(tree).encode())
         siblings = [{"rfilename": name, "size": repo.size(name)} for name in repo.files]
         info = {"id": name, "modelId": name, "sha": repo.commit, "siblings": siblings, "gated": repo.gated, "tags": []}
+        info |= {"gguf": repo.gguf} if repo.gguf else {}
         return self._answer(200, body=json.dumps(info).encode())
 
     def _file(self, repo: Repo, revision: str, name: str) -> None:

@@ -52,7 +52,7 @@ def new_entry(model_id: str, entries: Sequence[ModelEntry]) -> list[str]:
     spec = _spec(model_id)
     for entry in entries:
         # The hub does not tell A from a.
-        if ((entry.id or "").casefold(), entry.revision) == (model_id.casefold(), None):
+        if ((entry.id or "").casefold(), entry.revision, entry.file) == (model_id.casefold(), None, None):
             raise InputError(f"{cut(model_id)} is in {entry._file or 'the model file'} already, as '{entry.name}'")
     known, remark = _ask_the_hub(model_id)
     lines = [f"  # {remark}"] if remark else []

@@ -1,6 +1,7 @@
 """Where a row says that it comes from, held against the workloads and the model file."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
@@ -63,8 +64,7 @@ def _entry(row: Row, models: Mapping[str, ModelEntry]) -> Iterator[Fault]:
     if spec is None:
         yield Fault("model", "has no entry in the model file; add it, or name its file with --model-file")
         return
-    source = f"hub:{spec.id}" if spec.id else f"package:{spec.package}==" if spec.package else "path:"
-    if row.source is not None and not (row.source == source or (not spec.id and row.source.startswith(source))):
+    if row.source is not None and not _comes_from(spec, row.source):
         yield Fault("source", f"is {told(row.source)}, which is not what the model file says of {row.model}")
     for column in _TYPED_IN:
         if getattr(row, column) != getattr(spec, column):
@@ -74,3 +74,12 @@ def _entry(row: Row, models: Mapping[str, ModelEntry]) -> Iterator[Fault]:
         factor = row.parameters / spec.parameters
         if not 1 / _PUBLISHED_FACTOR <= factor <= _PUBLISHED_FACTOR:
             yield Fault("parameters", f"is {row.parameters:,}, and {spec.parameters:,} in the model file")
+
+
+def _comes_from(spec: ModelEntry, source: str) -> bool:
+    """Whether a source is that of an entry, whatever the version of its package or the folder it lies in."""
+    if spec.id is not None:
+        return source == (f"hub:{spec.id}/{spec.file}" if spec.file else f"hub:{spec.id}")
+    if spec.path is not None and spec.path.lower().endswith(".gguf"):
+        return source == f"path:{PurePath(spec.path).name}"
+    return source.startswith(f"package:{spec.package}==" if spec.package else "path:")
