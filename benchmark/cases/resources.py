@@ -71,7 +71,7 @@ class Resources:
                     cache = f"{disk / 1e9:.2g} GB in {cache_folder()}"
                     self._announce(f"{entry.name}: converting {source.path.name} once ({cache})")
                 self._announce(f"{entry.name}: loading from {source.label}")
-                self._model = key, load(entry, source, machine)
+                self._model = key, load(entry, source, machine, self._announce)
         assert self._model is not None
         return self._model[1]
 

@@ -2,6 +2,8 @@
 
 import gc
 import re
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +29,16 @@ PROOF_TEXT = "The lighthouse keeper counted the ships: one, two, three, and then
 PROOF_TOKENS = 16
 
 
-def load(entry: ModelEntry, source: Source, machine: Machine) -> LoadedModel:
+def load(
+    entry: ModelEntry, source: Source, machine: Machine, announce: Callable[[str], None] = lambda text: None
+) -> LoadedModel:
     """Load a model, find its anatomy and prove its readout.
+
+    Args:
+        entry: of the model.
+        source: where its files are.
+        machine: what it runs on.
+        announce: told before a step that takes long.
 
     Raises:
         CannotRun: a library it needs is missing, or memory ran out.
@@ -36,10 +46,12 @@ def load(entry: ModelEntry, source: Source, machine: Machine) -> LoadedModel:
         MeasurementError: the readout could not be proven.
     """
     weights = load_weights(entry, source, machine)
+    announce(f"{entry.name}: proving what is read and decoded")
     try:
-        return prepare(weights.model, weights.tokenizer, weights.task, stack=entry.layer_stack, seam=entry.seam)
+        loaded = prepare(weights.model, weights.tokenizer, weights.task, stack=entry.layer_stack, seam=entry.seam)
     except torch.OutOfMemoryError:
         raise out_of_memory(machine.device) from None
+    return replace(loaded, stored_as=weights.stored_as)
 
 
 def prepare(

@@ -26,6 +26,7 @@ MOST_UNKNOWN = 0.05
 _CLOCK = re.compile(r"""strftime_now\(\s*("[^"]*"|'[^']*')\s*\)""")
 _ANY_CLOCK = re.compile(r"strftime_now\s*\(")
 _DICE = re.compile(r"\|\s*random\b")
+_PART = re.compile(r"""\{\s*['"](type|text)['"]\s*:""")
 _WITHOUT = "set chat_template: false in the entry to feed the text as it stands"
 
 
@@ -130,13 +131,16 @@ def leaving_open(tokenizer: PreTrainedTokenizerBase, end_ids: frozenset[int]) ->
 
 def _by_template(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, template: str) -> list[int]:
     """Return the ids of a conversation, its texts as plain ones or in parts, whichever the template reads."""
-    in_parts = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in prompt.turns]
+    prompt_turns = prompt.turns
+    in_parts = [{**turn, "content": [{"type": "text", "text": turn["content"]}]} for turn in prompt_turns]
     reasons: list[str] = []
-    for turns in (prompt.turns, in_parts):
+    for turns in (prompt_turns, in_parts):
         try:
             options: dict[str, Any] = {"chat_template": template, "add_generation_prompt": True}
             written = tokenizer.apply_chat_template(turns, tokenize=False, **options)
-            if all(_squeezed(turn["content"]) in _squeezed(written) for turn in prompt.turns):
+            # A template for plain texts writes the parts out as Python does.
+            as_text = turns is prompt_turns or not _PART.search(written)
+            if as_text and all(_squeezed(turn["content"]) in _squeezed(written) for turn in prompt_turns):
                 return list(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False, **options))
             reasons.append("it leaves the text out")
         except Exception as error:  # whatever a template and its functions may raise

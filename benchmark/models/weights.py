@@ -1,6 +1,8 @@
 """A located model → its weights on a device, and its tokenizer."""
 
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import transformers
@@ -9,7 +11,8 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrain
 from benchmark.errors import CannotRun, ExitBenchError, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import gguf_convert, hardware
-from benchmark.models.checkpoint import read_shapes, refuse_another_model, refuse_packed
+from benchmark.models.checkpoint import read_shapes, refuse_another_model, refuse_packed, stored_type
+from benchmark.models.gguf_header import stored_as
 from benchmark.models.hub import weight_files
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import AUTO_CLASS, runs_as, task_of
@@ -24,6 +27,8 @@ class Weights:
     tokenizer: PreTrainedTokenizerBase
     task: Task
     """How the model is run."""
+    stored_as: str
+    """What most of its weights are stored in, such as `bfloat16` or `Q4_1`."""
 
 
 def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
@@ -65,7 +70,7 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
             ignore_mismatched_sizes=True,
             **options,
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
+        tokenizer = _tokenizer(folder, custom_code)
         if "device_map" not in options and not getattr(model, "is_quantized", False):
             model = model.to(machine.device)
     except ExitBenchError:
@@ -80,7 +85,38 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
             f"{spec.where(field)}: cannot be loaded: {type(error).__name__}: {_first_line(error)}"
         ) from None
     refuse_another_model(model, info, shapes, allowed, where)
-    return Weights(model, tokenizer, runs_as(task, model))
+    stored = stored_as(source.path) if source.is_gguf else stored_type(shapes, config.to_dict())
+    return Weights(model, tokenizer, runs_as(task, model), stored)
+
+
+def _tokenizer(folder: Path, custom_code: bool) -> PreTrainedTokenizerBase:
+    """Return the tokenizer in a model folder.
+
+    Raises:
+        CannotRun: it is a sentencepiece file, and what reads such files is not installed.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
+    except Exception:
+        # transformers takes a file for another kind of it when it cannot read the kind that it is.
+        if (folder / "tokenizer.json").is_file() or all(map(_installed, ("sentencepiece", "google.protobuf"))):
+            raise
+        if not any(_is_sentencepiece(file) for file in folder.glob("*.model")):
+            raise
+        what, remedy = "the tokenizer is a sentencepiece file", "python -m pip install sentencepiece protobuf"
+        raise CannotRun(what, remedy) from None
+
+
+def _is_sentencepiece(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(1) == b"\n"  # the tag of the first field; what else is called so is text
+
+
+def _installed(library: str) -> bool:
+    try:
+        return importlib.util.find_spec(library) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def out_of_memory(device: torch.device) -> CannotRun:

@@ -31,6 +31,8 @@ class LoadedModel:
     pad_id: int
     context: int | None
     """Positions the model was made for; None when it names no limit."""
+    stored_as: str | None = None
+    """What most of its weights are stored in, such as `bfloat16` or `Q4_1`; None of a model that was in memory."""
     encoder_context: int | None = None
     """The same of the encoder of an encoder-decoder; `context` is its decoder's."""
     batchable: bool = True

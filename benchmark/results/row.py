@@ -127,7 +127,9 @@ class Measured(Columns):
     vocab_size: Count = None
     """Length of a logit vector."""
     dtype: str | None = None
-    """Type of the weights."""
+    """Type that the weights were computed in."""
+    stored_as: str | None = None
+    """What most of the weights are stored in, such as `bfloat16`, `Q4_1` or `gptq 4bit`; null of a model in memory."""
     batch_size: Count = None
     """The most prompts that were decoded together."""
     prompts: Count = None
