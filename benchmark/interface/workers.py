@@ -19,9 +19,11 @@ def scheduler(config: pytest.Config, log: Any, models: Sequence[str]) -> Any:
         """One scope is one model; other tests have the scope of their file."""
 
         def _split_scope(self, nodeid: str) -> str:
-            test, _, case = nodeid.partition("[")
+            # A folder may have brackets in its name, too.
+            file, _, test = nodeid.partition(".py::")
+            case = test.partition("[")[2]
             named = (model for model in longest_first if case.startswith(f"{model}-"))
-            return next(named, test.partition("::")[0])
+            return next(named, file)
 
     return ByModel(config, log)
 
