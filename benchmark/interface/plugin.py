@@ -185,8 +185,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     measuring = config.stash.get(_SESSION, None)
     if measuring is None:
         return
-    if measuring.ended.rows:
-        measuring.store.write_table()
+    measuring.write_table()
+    unwritten = any(ended.table for ended in (measuring.ended, *config.stash.get(_OF_WORKERS, [])))
+    if unwritten and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if (output := getattr(config, "workeroutput", None)) is not None:
         from benchmark.interface.workers import packed
 

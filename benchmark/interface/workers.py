@@ -32,6 +32,7 @@ def packed(ended: Ended) -> dict[str, Any]:
     """Return what a process has done, in types that pass from process to process."""
     return {
         "rows": [[*names, path] for names, path in ended.rows.items()],
+        "table": ended.table,
         "measured": [list(names) for names in ended.measured],
         "cannot_run": {
             name: [error.reason, error.remedy, error.detail, error.setting] for name, error in ended.cannot_run.items()
@@ -44,5 +45,6 @@ def unpacked(data: dict[str, Any]) -> Ended:
     return Ended(
         rows={(model, workload): path for model, workload, path in data["rows"]},
         measured={(model, workload) for model, workload in data["measured"]},
+        table=data["table"],
         cannot_run={name: CannotRun(*parts) for name, parts in data["cannot_run"].items()},
     )

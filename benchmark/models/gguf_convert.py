@@ -15,7 +15,7 @@ import gguf
 import torch
 import transformers
 
-from benchmark.atomic_files import locked
+from benchmark.atomic_files import locked, sync
 from benchmark.errors import InputError
 
 _MANIFEST = "manifest.json"
@@ -59,7 +59,8 @@ def converted(path: Path, sha256: str, where: str) -> Path:
             if not _complete(folder):
                 _convert(path, folder, where)
     except OSError as error:
-        raise InputError(f"{folder.parent}: cannot write the cache: {error}; set EXITBENCH_CACHE") from None
+        remedy = "make room, or set EXITBENCH_CACHE"
+        raise InputError(f"{folder.parent}: cannot write the cache: {error}; {remedy}") from None
     return folder
 
 
@@ -88,14 +89,18 @@ def _convert(path: Path, folder: Path, where: str) -> None:
     # What the file lacks, transformers fills in at random; such a model must not be measured.
     if absent := sorted(report["missing_keys"]):
         raise InputError(f"{where}: {path} lacks {len(absent)} weights of the model, such as {absent[0]}")
-    model.save_pretrained(draft)
-    tokenizer.save_pretrained(draft)
-    for file in draft.iterdir():
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-    sizes = {file.name: file.stat().st_size for file in draft.iterdir()}
-    (draft / _MANIFEST).write_text(json.dumps(sizes))
-    draft.rename(folder)
+    try:
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+        for file in draft.iterdir():
+            sync(file)
+        sizes = {file.name: file.stat().st_size for file in draft.iterdir()}
+        (draft / _MANIFEST).write_text(json.dumps(sizes), encoding="utf-8")
+        draft.rename(folder)
+    except Exception as error:
+        # safetensors and tokenizers have errors of their own for a disk that is full. What was written only fills it.
+        shutil.rmtree(draft, ignore_errors=True)
+        raise OSError(" ".join(str(error).split())[:200]) from None
 
 
 def _complete(folder: Path) -> bool:
