@@ -23,15 +23,21 @@ def atomic_file(path: Path) -> Iterator[Path]:
     draft = Path(name)
     try:
         yield draft
-        with draft.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync(draft)
         # mkstemp makes files private; results are as readable as anything else the person creates.
         mask = os.umask(0)
         os.umask(mask)
         draft.chmod(0o666 & ~mask)
         draft.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what is to be told
+            draft.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Bring what was written to a file to the disk, so that a disk that is full says so now."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 @contextmanager
@@ -64,12 +70,14 @@ def locked(path: Path, waiting: Callable[[str], None] = lambda holder: None) -> 
                     fcntl.flock(handle, fcntl.LOCK_EX)
             # The one before may have removed the file while we waited; what we hold then is a lock on nothing.
             if _is_open_as(lock, handle):
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+                with suppress(OSError):  # on a full disk nobody is named
+                    os.ftruncate(handle, 0)
+                    os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
                 try:
                     yield
                 finally:
-                    lock.unlink(missing_ok=True)
+                    with suppress(OSError):  # the folder may have gone in the meantime
+                        lock.unlink(missing_ok=True)
                 return
         finally:
             os.close(handle)
@@ -80,6 +88,11 @@ def lock_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 
 
+def is_lock(path: Path) -> bool:
+    """Whether a file is the lock of another one, by its name and its size; a killed process leaves its locks."""
+    return path.name.startswith(".") and path.suffix == ".lock" and path.lstat().st_size <= _LONGEST_HOLDER
+
+
 def _is_open_as(path: Path, handle: int) -> bool:
     try:
         return os.path.samestat(path.lstat(), os.fstat(handle))
@@ -87,11 +100,26 @@ def _is_open_as(path: Path, handle: int) -> bool:
         return False
 
 
-def remove_forgotten_drafts(folder: Path) -> None:
-    """Remove the drafts below a folder that killed writers left there, a day old or older."""
+def remove_forgotten(folder: Path) -> None:
+    """Remove what killed writers left below a folder: locks that nobody holds, and drafts a day old or older."""
+    for lock in folder.rglob(".*.lock"):
+        with suppress(OSError):
+            if is_lock(lock):
+                _remove_free(lock)
     oldest = time.time() - _FORGOTTEN_SECONDS
     for draft in folder.rglob(".*.draft"):
         # Another process may be tidying up as well, and a draft may be somebody else's.
         with suppress(OSError):
             if draft.stat().st_mtime < oldest:
                 draft.unlink()
+
+
+def _remove_free(lock: Path) -> None:
+    """Remove a lock that nobody holds, as whoever holds it does."""
+    handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_open_as(lock, handle):
+            lock.unlink()
+    finally:
+        os.close(handle)

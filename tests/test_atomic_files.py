@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.atomic_files import atomic_file, locked, remove_forgotten_drafts
+from benchmark.atomic_files import atomic_file, locked, remove_forgotten
 from benchmark.results.store import Store
 
 DAY = 24 * 3600
@@ -64,6 +64,28 @@ class TestLocks:
         assert list(tmp_path.iterdir()) == []
 
 
+class TestForgottenLocks:
+    """Locks of killed processes go; those that somebody holds stay."""
+
+    def test_one_that_nobody_holds_is_removed(self, tmp_path: Path):
+        lock = tmp_path / "tiny" / ".oracle-0123abcd.case.lock"
+        lock.parent.mkdir()
+        lock.write_text("process 1 on elsewhere")
+        remove_forgotten(tmp_path)
+        assert not lock.exists()
+
+    def test_one_that_is_held_stays_and_is_the_lock_still(self, tmp_path: Path):
+        with locked(tmp_path / "a.txt"):
+            remove_forgotten(tmp_path)
+            assert (tmp_path / ".a.txt.lock").exists()
+
+    def test_what_is_only_called_so_stays(self, tmp_path: Path):
+        (tmp_path / ".letter.lock").write_text("x" * 1000)
+        (tmp_path / ".link.lock").symlink_to(tmp_path / "made")
+        remove_forgotten(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {".letter.lock", ".link.lock"}
+
+
 class TestForgottenDrafts:
     """Drafts of killed writers go when they are old."""
 
@@ -76,19 +98,19 @@ class TestForgottenDrafts:
 
     def test_an_old_one_is_removed(self, tmp_path: Path):
         draft = self.draft(tmp_path / "tiny" / "chat", 2 * DAY)
-        remove_forgotten_drafts(tmp_path)
+        remove_forgotten(tmp_path)
         assert not draft.exists()
 
     def test_a_new_one_may_still_be_written(self, tmp_path: Path):
         draft = self.draft(tmp_path / "tiny" / "chat", DAY / 2)
-        remove_forgotten_drafts(tmp_path)
+        remove_forgotten(tmp_path)
         assert draft.exists()
 
     def test_nothing_else_is_touched(self, tmp_path: Path):
         other = tmp_path / "my.draft"
         other.write_text("a letter")
         os.utime(other, (0, 0))
-        remove_forgotten_drafts(tmp_path)
+        remove_forgotten(tmp_path)
         assert other.exists()
 
     def test_a_session_begins_with_it(self, tmp_path: Path):
@@ -99,6 +121,6 @@ class TestForgottenDrafts:
     def test_drafts_are_called_so(self, tmp_path: Path):
         with atomic_file(tmp_path / "oracle-0123abcd.json") as draft:
             os.utime(draft, (0, 0))
-            remove_forgotten_drafts(tmp_path)
+            remove_forgotten(tmp_path)
             assert not draft.exists()
             draft.touch()

@@ -4,6 +4,7 @@ pytest, the Python API, `make perf` and whoever spreads jobs over machines all c
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,4 +166,5 @@ def _record_failure(case: Located, store: RowStore, path: Path, error: Exception
     reason = text if isinstance(error, ExitBenchError) else f"{type(error).__name__}: {text}"
     started = datetime.now(UTC).isoformat(timespec="seconds")
     columns = {**case.columns, "status": "failed", "error": reason[:_LONGEST_REASON], "started": started}
-    store.write(path, Row(**columns), None)
+    with suppress(InputError):  # where nothing can be written, the error itself is told and there is no row
+        store.write(path, Row(**columns), None)

@@ -5,10 +5,12 @@ It is imported only for a workload that names no file: that takes seconds.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from benchmark.errors import CannotRun, InputError, NotFetched
 from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.messages import printable
 
 
 def dataset_records(entry: WorkloadEntry, download: bool) -> Iterator[Any]:
@@ -22,6 +24,7 @@ def dataset_records(entry: WorkloadEntry, download: bool) -> Iterator[Any]:
 
     source = entry.source
     assert source.id is not None
+    _refuse_namesake(entry, source.id)
     name = source.id if source.config is None else f"{source.id}, {source.config}"
     try:
         with _offline(datasets, not download):
@@ -42,6 +45,22 @@ def dataset_records(entry: WorkloadEntry, download: bool) -> Iterator[Any]:
         # Whatever the library calls a configuration or a split that is not there, or a damaged cache.
         raise InputError(f"{entry.where('source')}: {name} cannot be read: {_reason(error)}") from None
     yield from records
+
+
+def _refuse_namesake(entry: WorkloadEntry, name: str) -> None:
+    """Refuse an id that the library would take for something else than a dataset of the hub.
+
+    Raises:
+        InputError: it would read a folder on this machine, or whatever it finds in the current one.
+    """
+    from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as READERS
+
+    where = entry.where("source.id")
+    if name in READERS:
+        raise InputError(f"{where}: '{name}' is a file format to the library; name a dataset as organization/name")
+    if Path(name).exists():
+        here = printable(Path.cwd())
+        raise InputError(f"{where}: {here} has a '{name}', which would be read in its place; run in another folder")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Types of the fields that a person may write in YAML."""
 
 import datetime
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,17 +33,20 @@ def _in_the_calendar(date: str) -> str:
     return date
 
 
-def _home(path: str) -> str:
-    try:
-        Path(path).expanduser()
-    except RuntimeError as error:
-        raise ValueError(str(error)) from None
+def _no_zero_byte(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("a path cannot hold a zero byte")
     return path
 
 
-InnerPath = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+def at_home(path: str) -> Path:
+    """Return a path whose `~` or `~user` in front is that person's home; `./~` is a folder called `~`."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path would take ./~ for ~
+
+
+InnerPath = Annotated[str, Field(min_length=1), AfterValidator(_no_zero_byte), AfterValidator(_inside)]
 ReleaseDate = Annotated[
     str, BeforeValidator(_year), Field(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"), AfterValidator(_in_the_calendar)
 ]
-HomePath = Annotated[str, Field(min_length=1), AfterValidator(_home)]
+HomePath = Annotated[str, Field(min_length=1), AfterValidator(_no_zero_byte)]
 """A path that may begin with `~`."""

@@ -11,7 +11,18 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from benchmark.errors import InputError
 from benchmark.inputs.checkpoints import Checkpoint, Revision, Revisions, refuse_clashes
-from benchmark.inputs.fields import NAME, NAME_LENGTH, Dtype, HomePath, HubId, InnerPath, Name, ReleaseDate, Stage
+from benchmark.inputs.fields import (
+    NAME,
+    NAME_LENGTH,
+    Dtype,
+    HomePath,
+    HubId,
+    InnerPath,
+    Name,
+    ReleaseDate,
+    Stage,
+    at_home,
+)
 from benchmark.inputs.yaml_reader import Strict, explain, read_yaml
 from benchmark.messages import printable, suggest
 
@@ -139,14 +150,14 @@ class ModelEntry(Strict):
     def where(self, field: str) -> str:
         """Address of a field for an error message, such as `models.yaml: Qwen3-8B: id`."""
         written = "revisions" if field == "revision" and self._checkpoint is not None else field
-        return f"{self._file}: {self.name}: {written}"
+        return f"{printable(self._file)}: {self.name}: {written}"
 
     @property
     def local_path(self) -> Path | None:
         """`path`, resolved against the folder of the YAML file; of a checkpoint, its subfolder."""
         if self.path is None:
             return None
-        return Path(self._file).parent / Path(self.path).expanduser() / (self.checkpoint or "")
+        return Path(self._file).parent / at_home(self.path) / (self.checkpoint or "")
 
 
 def load_models(path: Path) -> list[ModelEntry]:

@@ -132,7 +132,7 @@ def _json_lines(path: Path, entry: WorkloadEntry) -> Iterator[Any]:
 def _parquet(path: Path, entry: WorkloadEntry) -> Iterator[Any]:
     """Yield the rows of a file; of a large one only the head that is asked for is read."""
     try:
-        with pq.ParquetFile(path) as file:
+        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
             for batch in file.iter_batches(_ROWS, use_threads=False):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException, ArithmeticError, LookupError, TypeError, ValueError) as error:

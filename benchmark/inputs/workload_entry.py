@@ -79,7 +79,7 @@ class WorkloadEntry(Strict):
 
     def where(self, field: str) -> str:
         """Address of a field for an error message, such as `chat.yaml: field`."""
-        return f"{self._file}: {field}"
+        return f"{printable(self._file)}: {field}"
 
 
 def load_workload(path: Path) -> WorkloadEntry:

@@ -3,6 +3,7 @@
 The same path as a case of `suites/` takes, so the same numbers.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from benchmark.cases.resources import Resources
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import ExitBenchError, InputError, told
 from benchmark.inputs.catalog import load_workloads
-from benchmark.inputs.fields import Dtype
+from benchmark.inputs.fields import Dtype, at_home
 from benchmark.inputs.model_entry import ModelEntry, load_models
 from benchmark.inputs.packaged import model_file as usual_model_file
 from benchmark.inputs.prompt import Prompt
@@ -248,14 +249,14 @@ def _entry(name: str | Path, model_file: str | Path | None, custom_code: bool) -
 
 def _is_path(name: str | Path) -> bool:
     text = str(name)
-    return isinstance(name, Path) or text.startswith((".", "/", "~")) or text.endswith(".gguf") or Path(text).exists()
+    return isinstance(name, Path) or text.startswith((".", "/", "~")) or text.endswith(".gguf") or os.path.exists(text)  # noqa: PTH110 - Path.exists raises for a name too long
 
 
 def _of_no_file(name: str | Path, custom_code: bool) -> ModelEntry:
     """An entry for what no model file lists."""
     if not _is_path(name):
         return _made_up(None, {"id": name, "trust_remote_code": custom_code})
-    path = Path(name).expanduser().absolute()
+    path = at_home(str(name)).absolute()
     return _made_up(path.name.removesuffix(".gguf"), {"path": str(path), "trust_remote_code": custom_code})
 
 

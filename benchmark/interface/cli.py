@@ -6,43 +6,56 @@ and neither `--help` nor a mistyped option should.
 
 import argparse
 import difflib
-import os
 import sys
 from collections.abc import Iterable, Sequence
 
 from benchmark.errors import ExitBenchError, told
 from benchmark.interface.commands import contribution, inspection, leaderboard, run
+from benchmark.interface.commands.run import INTERRUPTED
+from benchmark.interface.streams import flush_all, legible, tell
 from benchmark.messages import printable
 
 _USAGE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; returns the exit code. Our own errors, and what the system refuses, become one line and 1."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    """Run a subcommand; returns the exit code.
+
+    Our own errors, and what the system refuses, become one line and 1; Ctrl-C becomes one line and 130.
+    """
+    legible(sys.stdout, sys.stderr)
+    code, told_of = _run(sys.argv[1:] if arguments is None else list(arguments))
+    # The reader, such as `head`, may have seen enough, and a disk may be full.
+    if (problem := flush_all()) is not None:
+        code = code or 1
+        told_of = "" if isinstance(problem, BrokenPipeError) else f"standard output: {problem.strerror or problem}"
+    if told_of:
+        _tell(told_of)
+        flush_all()
+    return code
+
+
+def _run(arguments: list[str]) -> tuple[int, str]:
+    """Run a subcommand; returns the exit code, and what is to be said of an error."""
     by_name = parsers()
     if arguments and arguments[0] not in (*by_name, "-h", "--help"):
         kind = "option" if arguments[0].startswith("-") else "command"
-        _tell(f"there is no {kind} '{arguments[0]}'{_nearest(arguments[0], (*by_name, '--help'))}")
-        return _USAGE
-    options, unknown = by_name[""].parse_known_args(arguments)
-    if unknown and options.command != run.COMMAND:
-        _tell(_surplus(by_name[options.command], options.command, unknown))
-        return _USAGE
+        return _USAGE, f"there is no {kind} '{arguments[0]}'{_nearest(arguments[0], (*by_name, '--help'))}"
     try:
-        code: int = options.run(argparse.Namespace(**vars(options), rest=unknown))
-        sys.stdout.flush()
+        options, unknown = by_name[""].parse_known_args(arguments)
+        if unknown and options.command != run.COMMAND:
+            return _USAGE, _surplus(by_name[options.command], options.command, unknown)
+        return options.run(argparse.Namespace(**vars(options), rest=unknown)), ""
+    except SystemExit as end:  # of argparse, which has said why
+        return end.code if isinstance(end.code, int) else int(end.code is not None), ""
+    except KeyboardInterrupt:
+        return INTERRUPTED, "interrupted"
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; what Python still holds back at the end must go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 1, ""
     except ExitBenchError as error:
-        _tell("\n".join([told(error), *getattr(error, "__notes__", [])]))
-        return 1
+        return 1, "\n".join([told(error), *getattr(error, "__notes__", [])])
     except OSError as error:
-        _tell(": ".join(printable(part) for part in (error.filename, error.strerror or error) if part is not None))
-        return 1
-    return code
+        return 1, ": ".join(printable(part) for part in (error.filename, error.strerror or error) if part is not None)
 
 
 def parsers() -> dict[str, argparse.ArgumentParser]:
@@ -77,4 +90,4 @@ def _nearest(word: str, names: Iterable[str], command: str = "") -> str:
 
 def _tell(problem: str) -> None:
     """Print what went wrong, line by line, with nothing in it that a terminal would act on."""
-    print("\n".join(printable(line) for line in f"exitbench: {problem}".split("\n")), file=sys.stderr)
+    tell("\n".join(printable(line) for line in f"exitbench: {problem}".split("\n")))

@@ -3,7 +3,7 @@
 import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import pandas as pd
 import pytest
@@ -63,9 +63,12 @@ class Display:
             yield advance
 
     def write(self, text: str) -> None:
-        """Print as it stands; makes the display the file that tqdm writes to. A log gets lines, not overprints."""
+        """Print as it stands; makes the display the file that tqdm writes to. A log gets lines, not overprints.
+
+        A terminal that takes no more ends no case: pytest comes to it soon enough.
+        """
         if self._terminal is not None:
-            with self._uncaptured():
+            with self._uncaptured(), suppress(OSError):
                 self._terminal.write(text if self._live else text.replace("\r", "\n"), flush=True)
 
     def flush(self) -> None:

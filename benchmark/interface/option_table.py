@@ -78,7 +78,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--tau": {
         "type": thresholds,
         "default": TAU,
-        "metavar": "T,T,…",
+        "metavar": "T,T,...",
         "help": "thresholds of the tau-oracle, -1 to 1 each; stored traces are scored anew",
     },
     "--sample": {
@@ -90,4 +90,4 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--seed": {"type": seed, "default": 0, "help": "seed of the intervals, of the sample and of masking (default 0)"},
 }
-"""Each name with what `add_argument` and `addoption` take."""
+"""Each name with what `add_argument` and `addoption` take; ASCII, for any terminal may show the help of pytest."""

@@ -6,6 +6,7 @@ are imported when they are needed.
 """
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
 from benchmark.interface.options import Options, add_options
+from benchmark.interface.streams import legible
 
 if TYPE_CHECKING:
     from benchmark.cases.case import Case
@@ -40,6 +42,8 @@ def pytest_load_initial_conftests(
     early_config: pytest.Config, parser: pytest.Parser
 ) -> Generator[None, object, object]:
     """Declare the options behind those of everybody else, whose names stay theirs."""
+    if early_config.known_args_namespace.help:
+        legible(sys.__stdout__)  # a page with a letter too many would come out as one line
     result = yield
     add_options(parser, early_config)
     return result
@@ -181,8 +185,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     measuring = config.stash.get(_SESSION, None)
     if measuring is None:
         return
-    if measuring.ended.rows:
-        measuring.store.write_table()
+    measuring.write_table()
+    unwritten = any(ended.table for ended in (measuring.ended, *config.stash.get(_OF_WORKERS, [])))
+    if unwritten and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if (output := getattr(config, "workeroutput", None)) is not None:
         from benchmark.interface.workers import packed
 
@@ -254,6 +260,7 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
         from benchmark.interface.display import Display
         from benchmark.interface.pytest_session import MeasuringSession
 
+        legible(sys.__stdout__)
         config.stash[_DISPLAY] = display = Display(config)
         config.stash[_CASES] = {}
         config.stash[_SESSION] = MeasuringSession(options, models, workloads, display.announce)

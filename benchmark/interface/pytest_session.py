@@ -13,7 +13,7 @@ from benchmark.cases.identity import machine_of
 from benchmark.cases.job import Job, located, run_job
 from benchmark.cases.resources import Resources
 from benchmark.decoding.buffer import Progress
-from benchmark.errors import CannotRun, ExitBenchError
+from benchmark.errors import CannotRun, ExitBenchError, InputError, told
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.settings import CaptureSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
@@ -42,6 +42,8 @@ class Ended:
     """Cases that were measured now."""
     cannot_run: dict[str, CannotRun] = field(default_factory=dict)
     """Models and workloads that cannot run here, and why."""
+    table: str = ""
+    """Why the folder's table could not be written, if so."""
 
 
 class MeasuringSession:
@@ -127,6 +129,14 @@ class MeasuringSession:
     def release(self) -> None:
         """Free the memory of the loaded model."""
         self._resources.release()
+
+    def write_table(self) -> None:
+        """Bring the folder's table up to date, if the session has rows; remembers why that cannot be."""
+        try:
+            if self.ended.rows:
+                self.store.write_table()
+        except InputError as error:
+            self.ended.table = told(error)
 
     def report(self) -> Ended:
         """Return what the session leaves."""

@@ -43,6 +43,7 @@ def summary(
         if interrupted:
             done, possible = session.complete(interrupted)
             lines.append(f"interrupted: {done} of {possible} complete; run the same command to go on")
+        lines += dict.fromkeys(one.table for one in ended if one.table)
         if (others := remark(session.store.folder)) is not None:
             lines.append(others)
         yield "exitbench results", lines

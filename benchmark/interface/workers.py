@@ -19,9 +19,11 @@ def scheduler(config: pytest.Config, log: Any, models: Sequence[str]) -> Any:
         """One scope is one model; other tests have the scope of their file."""
 
         def _split_scope(self, nodeid: str) -> str:
-            test, _, case = nodeid.partition("[")
+            # A folder may have brackets in its name, too.
+            file, _, test = nodeid.partition(".py::")
+            case = test.partition("[")[2]
             named = (model for model in longest_first if case.startswith(f"{model}-"))
-            return next(named, test.partition("::")[0])
+            return next(named, file)
 
     return ByModel(config, log)
 
@@ -30,6 +32,7 @@ def packed(ended: Ended) -> dict[str, Any]:
     """Return what a process has done, in types that pass from process to process."""
     return {
         "rows": [[*names, path] for names, path in ended.rows.items()],
+        "table": ended.table,
         "measured": [list(names) for names in ended.measured],
         "cannot_run": {
             name: [error.reason, error.remedy, error.detail, error.setting] for name, error in ended.cannot_run.items()
@@ -42,5 +45,6 @@ def unpacked(data: dict[str, Any]) -> Ended:
     return Ended(
         rows={(model, workload): path for model, workload, path in data["rows"]},
         measured={(model, workload) for model, workload in data["measured"]},
+        table=data["table"],
         cannot_run={name: CannotRun(*parts) for name, parts in data["cannot_run"].items()},
     )

@@ -15,7 +15,7 @@ import gguf
 import torch
 import transformers
 
-from benchmark.atomic_files import lock_of, locked
+from benchmark.atomic_files import lock_of, locked, sync
 from benchmark.errors import InputError
 from benchmark.models.gguf_fidelity import refuse_another_model
 
@@ -79,7 +79,8 @@ def converted(path: Path, sha256: str, where: str) -> Path:
                 _convert(path, reader, folder, where)
                 _remove_older(folder, _key(sha256))
     except OSError as error:
-        raise InputError(f"{folder.parent}: cannot write the cache: {error}; set EXITBENCH_CACHE") from None
+        remedy = "make room, or set EXITBENCH_CACHE"
+        raise InputError(f"{folder.parent}: cannot write the cache: {error}; {remedy}") from None
     return folder
 
 
@@ -114,13 +115,14 @@ def _convert(path: Path, reader: gguf.GGUFReader, folder: Path, where: str) -> N
         model.save_pretrained(draft)
         tokenizer.save_pretrained(draft)
         for file in draft.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
+            sync(file)
         sizes = {file.name: file.stat().st_size for file in draft.iterdir()}
-        (draft / _MANIFEST).write_text(json.dumps(sizes))
+        (draft / _MANIFEST).write_text(json.dumps(sizes), encoding="utf-8")
         draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)  # a full disk must not stay full
+    except Exception as error:
+        # safetensors and tokenizers have errors of their own for a disk that is full. What was written only fills it.
+        shutil.rmtree(draft, ignore_errors=True)
+        raise OSError(" ".join(str(error).split())[:200]) from None
 
 
 def _remove_older(folder: Path, key: str) -> None:

@@ -21,6 +21,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
+from benchmark.messages import cut, printable
 from benchmark.models import hardware
 from benchmark.models.checkpoint import refuse_no_language_model, refuse_no_model
 from benchmark.models.footprint import gguf_bytes, loaded_bytes, refuse_large, refuse_unfit_weights
@@ -92,9 +93,13 @@ def _in_package(spec: ModelEntry, machine: Machine) -> Source:
 def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
     path = spec.local_path
     assert path is not None
-    if path.is_file() and spec.checkpoint is None:
-        return _gguf(spec, path, f"path:{path.name}", machine)
     where = spec.where("path" if spec.checkpoint is None else "revisions")
+    try:
+        is_file = path.is_file()
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"{where}: {error.strerror}: {cut(str(path))}") from None
+    if is_file and spec.checkpoint is None:
+        return _gguf(spec, path, printable(f"path:{path.name}"), machine)
     if not path.is_dir():
         raise InputError(f"{where}: no such {'file or folder' if spec.checkpoint is None else 'folder'}: {path}")
     refuse_no_model(path, where)
@@ -108,7 +113,9 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
         content = file_sha256(file) if by_content else f"{stat.st_size} {stat.st_mtime_ns}"
         digest.update(f"{file.name} {content}\n".encode())
     depth = 1 + len(Path(spec.checkpoint or "").parts)
-    return Source(path, revision=f"folder:{digest.hexdigest()[:16]}", label=f"path:{'/'.join(path.parts[-depth:])}")
+    return Source(
+        path, revision=f"folder:{digest.hexdigest()[:16]}", label=printable(f"path:{'/'.join(path.parts[-depth:])}")
+    )
 
 
 def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:

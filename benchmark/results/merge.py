@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from benchmark.atomic_files import atomic_file, lock_of, locked
 from benchmark.errors import InputError
 from benchmark.messages import cut
 from benchmark.results.folder_scan import irregular, paths_below
-from benchmark.results.store import Store, misplaced, sha256
+from benchmark.results.store import Store, misplaced, sha256, writing
 from benchmark.results.versions import RowFile, Standing, examine, series
 
 
@@ -30,6 +30,11 @@ class Outcome(StrEnum):
         """Whether nobody needs to look at it."""
         return self not in (Outcome.CONFLICT, Outcome.REFUSED)
 
+    @property
+    def taken(self) -> bool:
+        """Whether the row has been written."""
+        return self in (Outcome.COPIED, Outcome.REPLACED)
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -39,6 +44,8 @@ class Merged:
     outcome: Outcome
     text: str = ""
     """Where a row lost against another, or was refused: which, and why."""
+    limited: bool = False
+    """Whether the row is of a limited run."""
 
 
 def merge(into: Path, sources: Sequence[Path]) -> Iterator[Merged]:
@@ -73,7 +80,9 @@ def merge(into: Path, sources: Sequence[Path]) -> Iterator[Merged]:
     store = Store(into)
     store.check_writable("INTO")
     for row in rows:
-        yield _take(store, row)
+        with writing(into):
+            merged = _take(store, row)
+        yield replace(merged, limited=bool(row.record and row.record.get("limited")))
     store.write_table()
 
 

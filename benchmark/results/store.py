@@ -13,17 +13,17 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from benchmark.atomic_files import atomic_file, locked, remove_forgotten_drafts
+from benchmark.atomic_files import atomic_file, locked, remove_forgotten, sync
 from benchmark.errors import InputError
 from benchmark.inputs.fields import Name
-from benchmark.messages import cut
+from benchmark.messages import cut, printable
 from benchmark.results.row import Row
 from benchmark.results.versions import examine
 from benchmark.trace.record import Trace
@@ -62,7 +62,7 @@ class Store:
     def check_writable(self, option: str = "--results-dir") -> None:
         """Create the folder and try it, so that a wrong one is noticed before anything is measured.
 
-        Drafts that killed writers left there a day ago or earlier are removed.
+        What killed writers left there is removed.
 
         Args:
             option: what the person names the folder by.
@@ -77,7 +77,7 @@ class Store:
         except OSError as error:
             reason = error.strerror or str(error)
             raise InputError(f"{option}: cannot write to {self.folder}: {reason}; name another folder") from None
-        remove_forgotten_drafts(self.folder)
+        remove_forgotten(self.folder)
 
     def path(self, model: str, workload: str, suite: str, configuration: str) -> Path:
         """File of one case's row.
@@ -111,10 +111,15 @@ class Store:
         Args:
             path: of its row.
             waiting: told once who holds it, when somebody does; then this process waits.
+
+        Raises:
+            InputError: the folder cannot be written; so it is with all that writes.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Apart from the lock of the row, which is held while files are replaced and no longer.
-        with locked(path.with_suffix(".case"), waiting):
+        with ExitStack() as held:
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # Apart from the lock of the row, which is held while files are replaced and no longer.
+                held.enter_context(locked(path.with_suffix(".case"), waiting))
             yield
 
     def write(self, path: Path, row: Row, trace: Trace | None = None) -> Row:
@@ -135,15 +140,16 @@ class Store:
             InputError: the row is gone.
         """
         if path.parent.is_dir():
-            with locked(path):
+            with writing(path), locked(path):
                 if (row := self.read(path)) is not None:
                     return _write(path, change(row), None)
         raise InputError(f"{path}: is gone; measure the case again")
 
     def _locked_write(self, path: Path, row: Row, write_tokens: Callable[[Path], object] | None) -> Row:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path):
-            return _write(path, row, write_tokens)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(path):
+                return _write(path, row, write_tokens)
 
     def write_table(self) -> Path:
         """Rewrite `table.csv` from all rows of the folder: one line a row, without the per-layer lists."""
@@ -152,9 +158,25 @@ class Store:
 
         table = self.folder / "table.csv"
         # Under the lock rows are read and written as one, so the last of several writers has seen the rows of all.
-        with locked(table), atomic_file(table) as draft:
-            read_table(self.folder).to_csv(draft, index=False)
+        with writing(table), locked(table), atomic_file(table) as draft:
+            # As text: pandas takes some paths for addresses, and a folder called ~ for that of the user.
+            draft.write_text(read_table(self.folder).to_csv(index=False), encoding="utf-8", newline="")
         return table
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Inside the block what the system refuses becomes an error that names a file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = " ".join(str(error.strerror or error).split())
+        remedy = "make room there, or write to another folder"
+        raise InputError(f"{printable(path)}: cannot be written: {reason}; {remedy}") from None
 
 
 def misplaced(path: Path, row: Mapping[str, Any]) -> str | None:
@@ -187,6 +209,8 @@ def _write(path: Path, row: Row, write_tokens: Callable[[Path], object] | None) 
                 write_tokens(tokens)
                 row = row.model_copy(update={"token_records_sha256": sha256(tokens)})
                 draft.write_text(_as_json(row), encoding="utf-8")
+                sync(tokens)
+                sync(draft)  # from here on nothing needs more room, and the row that is there may go
                 path.unlink(missing_ok=True)
         else:
             draft.write_text(_as_json(row), encoding="utf-8")

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from benchmark.inputs.yaml_reader import explain
 from benchmark.metrics.column_types import is_whole
+from benchmark.results.folder_scan import irregular, paths_below
 from benchmark.results.row import SCHEMA_VERSION, Row
 
 _ROW_NAME = re.compile(r"-[0-9a-f]{8}\.json\Z")
@@ -38,6 +39,8 @@ class Standing(StrEnum):
     """A row of a newer one."""
     DAMAGED = "damaged"
     """It should be a row, and cannot be read as one."""
+    LINK = "link"
+    """It is a link, or something else that is no file; it may lead anywhere and is not read."""
     FOREIGN = "foreign"
     """It has nothing to do with ExitBench."""
 
@@ -107,10 +110,11 @@ def _by_release(path: Path, content: bytes, row: Row) -> RowFile:
 
 
 def inventory(folder: Path) -> Iterator[RowFile]:
-    """Every JSON file below a folder, in the order of the names."""
-    for path in sorted(folder.rglob("*.json")):
-        if path.is_file():
-            yield examine(path)
+    """Every JSON file below a folder, in the order of the names; links are told of and not followed."""
+    for path in paths_below(folder):
+        if path.suffix == ".json" or (path.is_symlink() and path.is_dir()):
+            problem = irregular(path)
+            yield examine(path) if problem is None else RowFile(path, Standing.LINK, reason=problem)
 
 
 def remark(folder: Path) -> str | None:
@@ -126,6 +130,7 @@ def remark_on(folder: Path, counts: Mapping[Standing, int]) -> str | None:
             (Standing.STALE, "of an older version (recompute, or measure again)"),
             (Standing.FUTURE, "of a newer version (update ExitBench)"),
             (Standing.DAMAGED, "damaged"),
+            (Standing.LINK, "behind links (not followed)"),
             (Standing.FOREIGN, "not a row"),
         )
         if counts[standing]

@@ -24,7 +24,9 @@ def write_arrays(path: Path | str, arrays: Mapping[str, NDArray[Any]]) -> None:
     columns = {
         name: _spread(array, sampled) if name in OF_SAMPLE else _to_arrow(array) for name, array in arrays.items()
     }
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    # As an open file: pyarrow takes some paths for addresses.
+    with Path(path).open("wb") as stream:
+        pq.write_table(pa.table(columns), stream, compression="zstd")
 
 
 def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -36,7 +38,8 @@ def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any
     try:
         # Without memory_map and threads, because a truncated file must be an error, never a crash. Of equal texts one
         # is kept, so that a short file cannot hold long ones without end.
-        with pq.ParquetFile(path, read_dictionary=["text"] if "text" in names else None) as file:
+        repeated = ["text"] if "text" in names else None
+        with Path(path).open("rb") as stream, pq.ParquetFile(stream, read_dictionary=repeated) as file:
             _refuse_others(file.schema_arrow)
             _refuse_inflated(file, Path(path).stat().st_size)
             table = file.read(columns=list(names), use_threads=False)

@@ -1,9 +1,12 @@
 """The fixed random sample of tokens that are looked at with all their logits."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+# Where it is used, because options take the defaults from here, and every session of pytest has the options.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TOP_K = 10
 SAMPLE = 48
@@ -21,13 +24,15 @@ class Sampling:
     seed: int = 0
     """Of the choice."""
 
-    def choose(self, prompts: int, positions: int) -> NDArray[np.bool_]:
+    def choose(self, prompts: int, positions: int) -> "NDArray[np.bool_]":
         """Draw places of the grid prompts × positions; texts that end early use fewer of them."""
         return draws(self.seed, prompts, positions) < (prompts * positions if self.tokens is None else self.tokens)
 
 
-def draws(seed: int, prompts: int, positions: int) -> NDArray[np.int64]:
+def draws(seed: int, prompts: int, positions: int) -> "NDArray[np.int64]":
     """When each place of the grid prompts × positions is drawn, from 0: a sample is the places that are drawn first."""
+    import numpy as np
+
     size = prompts * positions
     drawn = np.empty(size, dtype=np.int64)
     drawn[np.random.default_rng([seed, 1]).permutation(size)] = np.arange(size)

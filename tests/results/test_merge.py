@@ -366,3 +366,21 @@ def test_what_was_merged_can_be_read(into: Path, source: Path):
     assert row is not None
     assert row.eas == 0.25
     assert row.token_records_sha256 == sha256(Store(into).path(*NAMES).with_suffix(".parquet"))
+
+
+class TestLimitedRows:
+    """They are taken, and it is told what they are."""
+
+    @pytest.mark.parametrize(("limits", "told"), [((True,), "1 is"), ((True, False, True), "2 are")])
+    def test_how_many_there_are(self, limits, told, source: Path, into: Path, capsys: pytest.CaptureFixture[str]):
+        for number, limited in enumerate(limits):
+            write(source, configuration=f"0000000{number}", limited=limited)
+        assert run("merge", into, source) == 0
+        assert f"of these taken, {told} of a limited run, not of all prompts" in capsys.readouterr().out
+        assert run("merge", into, source) == 0
+        assert "limited" not in capsys.readouterr().out
+
+    def test_full_runs_are_not_told_of(self, source: Path, into: Path, capsys: pytest.CaptureFixture[str]):
+        write(source, limited=False)
+        assert run("merge", into, source) == 0
+        assert "limited" not in capsys.readouterr().out

@@ -4,8 +4,14 @@ import csv
 import hashlib
 import json
 import os
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from folders import Content, read_row
 from pydantic import ValidationError
@@ -62,7 +68,7 @@ class TestWriting:
 
     def test_tokens_that_cannot_be_written_leave_the_old_row_and_its_tokens(self, store: Store, path: Path):
         old = store.write(path, row_of(eas=0.25), Content(b"old"))
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(InputError, match=r"oracle-0123abcd.json: cannot be written: disk full; make room there"):
             store.write(path, row_of(eas=0.5), HalfWritten())
         assert read_row(path) == old
         assert path.with_suffix(".parquet").read_bytes() == b"old"
@@ -83,6 +89,74 @@ class TestWriting:
             store.write(path, row_of().model_copy(update={"eas": float("nan")}))
         assert [row.eas for row in read_rows(store.folder)] == [0.25]
         assert files(store.folder) == ["tiny/chat/oracle-0123abcd.json"]
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Inside the block the system refuses to write longer files, as it does on a disk that is full."""
+    limits, action = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, action)
+
+
+class TestNoRoom:
+    """A disk that is full, or a folder that is gone: one line, and what was there stays whole."""
+
+    @pytest.mark.parametrize("size", [0, 100, 5000])
+    def test_the_row_before_stays_with_its_tokens(self, size: int, store: Store, path: Path):
+        old = store.write(path, row_of(eas=0.25), trace_of(np.eye(3, dtype=int)))
+        with (
+            files_of_at_most(size),
+            pytest.raises(InputError, match=rf"{path}: cannot be written: .*; make room there"),
+        ):
+            store.write(path, row_of(eas=0.5), trace_of(np.ones((2000, 30), dtype=int)))
+        assert read_row(path) == old
+        read_tokens(path, old)
+        assert files(store.folder) == ["tiny/chat/oracle-0123abcd.json", "tiny/chat/oracle-0123abcd.parquet"]
+
+    def test_so_does_the_table(self, store: Store, path: Path):
+        store.write(path, row_of(eas=0.25))
+        old = store.write_table().read_bytes()
+        store.write(path, row_of(eas=0.5))
+        with files_of_at_most(100), pytest.raises(InputError, match=r"table\.csv: cannot be written: File too large"):
+            store.write_table()
+        assert (store.folder / "table.csv").read_bytes() == old
+
+    @pytest.mark.parametrize("part", ["", "tiny", "tiny/chat"])
+    def test_a_file_in_the_place_of_a_folder(self, part: str, store: Store, path: Path):
+        (store.folder / part).parent.mkdir(parents=True, exist_ok=True)
+        (store.folder / part).touch()
+        for write in (lambda: store.write(path, row_of()), lambda: store.claim(path).__enter__()):
+            with pytest.raises(InputError, match="cannot be written: "):
+                write()
+
+    def test_a_folder_that_vanishes_while_a_case_is_held(self, store: Store, path: Path):
+        with store.claim(path):
+            shutil.rmtree(store.folder)
+            store.write(path, row_of())
+        assert read_row(path) == row_of()
+
+    def test_an_error_inside_a_claim_stays_what_it_is(self, store: Store, path: Path):
+        with pytest.raises(FileNotFoundError, match="weights"), store.claim(path):
+            raise FileNotFoundError("weights")
+
+
+@pytest.mark.parametrize("name", ["~", "http:", "file:", "s3:", "a [b]", "c::d", "*", "-r", "ü\n", "@x"])
+def test_a_folder_of_any_name_keeps_all_of_its_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    store = Store(Path(name))
+    path = store.path("tiny", "chat", "oracle", "0123abcd")
+    row = store.write(path, row_of(), trace_of(np.eye(3, dtype=int)))
+    store.write_table()
+    assert read_tokens(path, row).num_tokens == 3
+    whole = ["table.csv", "tiny/chat/oracle-0123abcd.json", "tiny/chat/oracle-0123abcd.parquet"]
+    assert [f"{name}/{file}" for file in whole] == files(tmp_path)
+    assert len(read_table(Path(name))) == 1
 
 
 class HalfWritten:

@@ -91,6 +91,7 @@ def mixed(tmp_path: Path) -> Path:
     file(tmp_path, ROW | {"schema_version": 1}, "oracle-00000001.json")
     file(tmp_path, ROW | {"schema_version": 99}, "oracle-00000002.json")
     file(tmp_path, "{", "oracle-00000003.json")
+    (tmp_path / "oracle-00000004.json").symlink_to("oracle-00000000.json")
     file(tmp_path, {}, "package.json")
     (tmp_path / "odd.json").mkdir()
     return tmp_path
@@ -102,6 +103,17 @@ class TestFolders:
     def test_all_files_in_order(self, mixed: Path):
         assert [found.standing for found in inventory(mixed)] == list(Standing)
 
+    def test_what_links_lead_to_is_no_part_of_a_folder(self, tmp_path: Path):
+        (elsewhere := tmp_path / "elsewhere").mkdir()
+        file(elsewhere, ROW, "oracle-00000000.json")
+        (inside := tmp_path / "results").mkdir()
+        (inside / "m").symlink_to("../elsewhere")
+        (inside / "oracle-00000000.json").symlink_to("../elsewhere/oracle-00000000.json")
+        assert list(read_rows(inside)) == []
+        assert remark(inside) == f"{inside}: JSON files not counted: 2 behind links (not followed)"
+        (tmp_path / "name").symlink_to("elsewhere")  # the folder that is named may be one
+        assert len(list(read_rows(tmp_path / "name"))) == 1
+
     def test_only_current_rows_are_read(self, mixed: Path):
         assert len(list(read_rows(mixed))) == 1
         assert len(read_table(mixed)) == 1
@@ -110,7 +122,7 @@ class TestFolders:
     def test_the_others_are_one_line(self, mixed: Path):
         assert remark(mixed) == (
             f"{mixed}: JSON files not counted: 1 of an older version (recompute, or measure again), "
-            "1 of a newer version (update ExitBench), 1 damaged, 1 not a row"
+            "1 of a newer version (update ExitBench), 1 damaged, 1 behind links (not followed), 1 not a row"
         )
 
     def test_nothing_to_tell(self, tmp_path: Path):

@@ -102,9 +102,11 @@ def _add_merge(add: Any) -> None:
     parser = add(
         "merge",
         help="copy the rows of other folders, and their tokens, into one",
-        description="Copy rows and their tokens into a results folder and rewrite its table. Of two rows of the same "
-        "name the newer version wins, and a case that went well over one that failed; every row that loses is named. "
-        "Two different measurements are a conflict: the row that is there stays, and the exit code is 1.",
+        description="Copy rows and their tokens into a results folder, which is made if it is missing, and rewrite "
+        "its table. Of two rows of the same name the newer version wins, a case that went well over one that failed, "
+        "and of the same tokens the row with more experiments; every row that loses is named. Rows of limited runs are "
+        "copied, too, and told of. Two different measurements are a conflict: the row that is there stays, and the "
+        "exit code is 1.",
         allow_abbrev=False,
     )
     parser.add_argument("into", type=Path, metavar="INTO", help="results folder; made if it is missing")
@@ -215,14 +217,18 @@ def _merge(options: argparse.Namespace) -> int:
     from benchmark.results.merge import merge
 
     counts: Counter[str] = Counter()
-    settled = True
+    settled, limited = True, 0
     for merged in merge(options.into, options.sources):
         counts[merged.outcome] += 1
         settled = settled and merged.outcome.settled
+        limited += merged.limited and merged.outcome.taken
         if merged.text:
             print(printable(f"{merged.path}: {merged.outcome}: {merged.text}"))
     told = ", ".join(f"{outcome} {count}" for outcome, count in counts.items())
     print(printable(f"{options.into}: {told or 'table.csv written anew'}"))
+    if limited:
+        what = "of a limited run, not of all prompts of a workload; check refuses such rows, findings leave them out"
+        print(f"of these taken, {limited} {'is' if limited == 1 else 'are'} {what}")
     for folder in (options.into, *options.sources):
         _tell_of_others(folder)
     return 0 if settled else 1

@@ -66,9 +66,11 @@ def run(options: argparse.Namespace) -> int:
         for name, content in {**new, LIBRARY: library()}.items():
             with atomic_file(options.output / name) as draft:
                 draft.write_bytes(content)
-            print(options.output / name)
     except OSError as error:
-        raise InputError(f"--output: cannot write to {options.output}: {error.strerror}; name another folder") from None
+        reason = error.strerror or error
+        raise InputError(f"--output: cannot write to {options.output}: {reason}; name another folder") from None
+    for name in (*new, LIBRARY):
+        print(options.output / name)
     return 0
 
 

@@ -5,11 +5,14 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmark.inputs.packaged import LOCAL_RESULTS, MODELS, PACKAGE, SUITES, model_file
 
 COMMAND = "run"
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 _SETTINGS = (
     # No settings and no conftest.py but those of the package: the current folder may belong to anything.
     *("-c", os.devnull, f"--rootdir={PACKAGE}", "-p", "no:cacheprovider", "--import-mode=importlib"),
@@ -46,11 +49,14 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if not word.startswith("-"):
             names.append(word)
             continue
+        if word in OPTIONS and OPTIONS[word].get("action") != "store_true":
+            # As one word, since pytest takes a word such as @rows for a file with more arguments.
+            value = next(words, None)
+            rest.append(word if value is None else f"{word}={value}")
+            continue
         rest.append(word)
         if word.partition("=")[0] not in OPTIONS:
             rest += words
-        elif "=" not in word and OPTIONS[word].get("action") != "store_true":
-            rest += [value for value in [next(words, None)] if value is not None]
     return names, rest
 
 
@@ -70,11 +76,29 @@ def _run(options: argparse.Namespace) -> int:
 
     import pytest
 
-    chosen = [argument for name in names for argument in ("--model", name)]
-    code = pytest.main([str(SUITES), *_SETTINGS, "--model-file", str(file), *chosen, *rest])
+    chosen = [f"--model={name}" for name in names]
+    stopped = _Stopped()
+    code = pytest.main([*_suites(SUITES), *_SETTINGS, f"--model-file={file}", *chosen, *rest], plugins=[stopped])
     if code == pytest.ExitCode.USAGE_ERROR:
         _suggest(rest)
-    return int(code)
+    return INTERRUPTED if stopped.by_hand else int(code)
+
+
+class _Stopped:
+    """A plugin that sees whether Ctrl-C has ended the session; pytest has one exit code for that and more."""
+
+    by_hand = False
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        """Remember it."""
+        self.by_hand = self.by_hand or isinstance(excinfo.value, KeyboardInterrupt)
+
+
+def _suites(folder: Path) -> list[str]:
+    """What pytest calls a folder. It takes `[` and `::` in a path for something else; there, the name of a module."""
+    if "[" not in str(folder) and "::" not in str(folder):
+        return [str(folder)]
+    return ["--pyargs", f"{PACKAGE.name}.{folder.name}", "--noconftest"]
 
 
 def _parser() -> argparse.ArgumentParser:

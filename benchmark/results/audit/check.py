@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,9 +141,10 @@ def _of_tokens(path: Path, row: Row, named: set[str], experiments: Sequence[Expe
 
 
 def _table(folder: Path, table: Path) -> Iterator[Fault]:
-    remedy = f"rewrite it with: exitbench merge {folder}"
+    remedy = f"rewrite it with: exitbench merge {shlex.quote(str(folder))}"
     try:
-        stated = pd.read_csv(table, dtype=str, keep_default_na=False)
+        with table.open(encoding="utf-8", newline="") as stream:
+            stated = pd.read_csv(stream, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         yield Fault("", f"cannot be read: {' '.join(str(error).split())[:100]}; {remedy}")
         return

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from benchmark.atomic_files import is_lock
 from benchmark.results.audit.fault import Fault, Verdict
 from benchmark.results.folder_scan import irregular
 
@@ -22,7 +23,7 @@ def strays(folder: Path, files: Sequence[Path], rows: Collection[Path]) -> Itera
     for path in files:
         if (problem := irregular(path)) is not None:
             yield Verdict(path, (Fault("", problem),))
-        elif path in rows or path == folder / "table.csv":
+        elif path in rows or path == folder / "table.csv" or is_lock(path):
             continue
         elif path.suffix != ".parquet":
             yield Verdict(path, (Fault("", "is neither a row nor tokens nor the table of the folder; remove it"),))

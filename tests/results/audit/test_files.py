@@ -36,6 +36,14 @@ def test_nothing_else_has(folder: Path, name: str):
     }
 
 
+@pytest.mark.parametrize("name", [".table.csv.lock", "m/w/.row.case.lock", "m/w/.row.json.lock"])
+def test_the_lock_of_a_killed_run_is_no_stray(folder: Path, name: str):
+    (folder / name).write_text("process 1 on elsewhere")
+    assert told(folder, "m/w/row.json") == {}
+    (folder / name).write_text("a letter " * 100)
+    assert list(told(folder, "m/w/row.json")) == [name]
+
+
 def test_tokens_need_a_row(folder: Path):
     assert told(folder) == {
         "m/w/row.json": "is neither a row nor tokens nor the table of the folder; remove it",
