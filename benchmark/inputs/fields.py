@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+WorkloadKind = Literal["chat", "completion", "masked"]
+"""How prompts are put to a model: through its chat template, as they stand, or with masked tokens."""
 Stage = Literal["base", "continued", "instruct", "distilled", "early-exit"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 

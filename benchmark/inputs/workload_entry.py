@@ -1,13 +1,13 @@
 """A workload file: which prompts, how they are put to the model, how much is generated."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from benchmark.errors import InputError
 from benchmark.inputs.checkpoints import Revision
-from benchmark.inputs.fields import HubId, InnerPath
+from benchmark.inputs.fields import HubId, InnerPath, WorkloadKind
 from benchmark.inputs.yaml_reader import Strict, explain, read_yaml
 from benchmark.messages import printable
 
@@ -55,7 +55,7 @@ class WorkloadEntry(Strict):
     """The record's field that is the prompt, or give `template`."""
     template: str | None = None
     """`str.format` over the record's fields, such as `"Question: {question}"`."""
-    kind: Literal["chat", "completion", "masked"]
+    kind: WorkloadKind
     """`chat` goes through the model's chat template when it has one; `completion` is fed as it stands; of a `masked`
     text some tokens are masked, for encoder models to fill in."""
     prompts: Annotated[int, Field(gt=0)]

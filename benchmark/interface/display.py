@@ -84,7 +84,8 @@ def results_table(rows: Iterable[Row]) -> str:
     by_setting: dict[str, list[Row]] = {}
     for row in rows:
         if row.status == "ok":
-            heading = f"{row.model}: {row.num_layers} layers, {row.dtype} on {row.device}, batches of {row.batch_size}"
+            setting = f"{row.precision} on {row.device}, batches of {row.batch_size}"
+            heading = f"{row.model}: {row.num_layers} layers, {setting}"
             by_setting.setdefault(heading, []).append(row)
     for heading, group in by_setting.items():
         blocks.append(f"{heading}\n{pd.DataFrame([_line(row) for row in group]).to_string(index=False)}")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from benchmark.inputs.fields import Dtype, Stage
+from benchmark.inputs.fields import Dtype, Stage, WorkloadKind
 from benchmark.metrics.column_types import (
     Column,
     Columns,
@@ -89,7 +89,7 @@ class Setting(Columns):
     """Module path of the layers, where the entry names one."""
     seam: str | None = None
     """Module path of the first module behind the layers, where the entry names one."""
-    workload_kind: Literal["chat", "completion", "masked"] | None = None
+    workload_kind: WorkloadKind | None = None
     """How prompts are put to the model."""
     prompts_sha256: str | None = None
     """SHA-256 of the prompts' texts, to tell whether two rows saw the same."""
@@ -238,6 +238,12 @@ class Row(
         if odd := next((name for name, value in own.items() if not _is_plain(value)), None):
             raise ValueError(f"field '{odd}': must be a number, a text, true, false, null, or a list of such")
         return self
+
+    @property
+    def precision(self) -> str | None:
+        """The type that the weights were computed in, and what they are stored in where that is another."""
+        stored = "" if self.stored_as in (None, self.dtype) else f" (stored as {self.stored_as})"
+        return None if self.dtype is None else f"{self.dtype}{stored}"
 
     @property
     def own_columns(self) -> dict[str, Any]:

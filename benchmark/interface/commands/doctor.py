@@ -13,7 +13,7 @@ def report(loaded: LoadedModel) -> Iterator[str]:
     yield f"layer stack   {anatomy.stack_path}, {anatomy.num_layers} layers"
     yield f"seam          {anatomy.seam_path}"
     if loaded.costs is None:
-        yield f"architecture  unknown, {loaded.dtype}: what a token costs cannot be read off this model"
+        yield f"architecture  unknown, {_precision(loaded)}: what a token costs cannot be read off this model"
     else:
         yield from _costs(loaded, loaded.costs)
     together = "of equal length only" if loaded.recurrent else "padded"
@@ -22,12 +22,20 @@ def report(loaded: LoadedModel) -> Iterator[str]:
     yield "proof         passed: the readout of the last layer gives the model's logits, that of inner layers what the"
     yield "              model gives with the later layers passed through, no layer is missed in front or behind"
     if loaded.task != "masked":
-        yield "              of them, and decoding chooses the tokens that generate chooses"
+        yield "              of them; decoding chooses the tokens that generate chooses, and its exits are those of the"
+        how = "" if loaded.with_cache else ", which it runs for every token"
+        yield f"              model's own forward pass{how}"
+
+
+def _precision(loaded: LoadedModel) -> str:
+    stored = "" if loaded.stored_as in (None, loaded.dtype) else f" (stored as {loaded.stored_as})"
+    return f"{loaded.dtype}{stored}"
 
 
 def _costs(loaded: LoadedModel, costs: Costs) -> Iterator[str]:
     active = "" if costs.active_parameters == costs.parameters else f", {costs.active_parameters:,} active"
-    yield f"architecture  {architecture(loaded.task, costs)}, {costs.parameters:,} parameters{active}, {loaded.dtype}"
+    what = architecture(loaded.task, costs)
+    yield f"architecture  {what}, {costs.parameters:,} parameters{active}, {_precision(loaded)}"
     number = 1
     for (kind, weight, owed), group in itertools.groupby(
         costs.layers, key=lambda layer: (layer.kind, layer.weight_bytes, layer.owed_bytes)

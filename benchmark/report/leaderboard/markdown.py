@@ -110,7 +110,13 @@ def _of_kind(board: Leaderboard, kind: str, lines: Sequence[Line]) -> Iterator[s
 def _line(line: Line) -> list[str]:
     row, means = line.newest, line.means
     batch = batch_sizes(line.of_ranking)
-    setting = [row.dtype, row.quantization, row.device, batch and f"batch {batch}", "limited" if row.limited else None]
+    setting = [
+        row.precision,
+        row.quantization,
+        row.device,
+        batch and f"batch {batch}",
+        "limited" if row.limited else None,
+    ]
     return [
         str(line.ranks.get("eas", "")),
         escape(line.label),

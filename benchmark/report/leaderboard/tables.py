@@ -26,6 +26,7 @@ FACTS = (
     "num_layers",
     "vocab_size",
     "dtype",
+    "stored_as",
     "quantization",
     "device",
 )
