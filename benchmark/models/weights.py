@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrain
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import gguf_convert, hardware
+from benchmark.models.packed import quantization_of
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import AUTO_CLASS, runs_as, task_of
 from benchmark.trace.costs import Task
@@ -48,6 +49,9 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
         task = task_of(config.to_dict()) or "causal"
+        if machine.device.type != "cpu" and quantization_of(config.to_dict()) is not None:
+            # Packed weights are not moved later.
+            options.setdefault("device_map", {"": machine.device})
         model, info = AUTO_CLASS[task].from_pretrained(
             folder,
             dtype=machine.dtype or spec.dtype,
