@@ -20,7 +20,7 @@ from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import gguf_convert, hardware
 from benchmark.models.gguf_header import num_weights
 from benchmark.models.hub import weight_files
-from benchmark.models.packed import Packing, packing
+from benchmark.models.packed import Packing, packing, quantization_of
 from benchmark.models.source import Machine, Source
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
@@ -212,8 +212,8 @@ def remedy_for(entry: ModelEntry, machine: Machine, config: Mapping[str, Any] | 
     remedies = ["a larger machine"]
     if (_asked_bytes(entry, machine) or saved) > _SAVED_BYTES:
         remedies.append("a smaller dtype")
-    packed = "quantization_config" in (config or {})
-    fields = [] if packed or entry.quantization else ["'quantization'"]
+    packed = entry.quantization or quantization_of(config or {})
+    fields = [] if packed else ["'quantization'"]
     fields += ["'device_map'"] if machine.device.type != "cpu" and not entry.device_map else []
     if fields:
         remedies.append(f"{' or '.join(fields)} in the entry")

@@ -36,8 +36,8 @@ _DESCRIPTIVE = {
 }
 """Fields that on their own change no logit."""
 _EPSILONS = ("rms_norm_eps", "layer_norm_epsilon", "layer_norm_eps", "norm_eps", "norm_epsilon")
-_ABSENT = {"rope.freq_base": 10_000.0, "attention.sliding_window": 0}
-"""What llama.cpp takes for fields that are left out, where configurations of transformers differ in their default."""
+_NEEDED = [("attention.head_count",), ("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon")]
+"""Fields without which llama.cpp reads no file, and transformers takes what some model has."""
 _CLOSE = 1e-5
 """Relative: a file holds numbers in single precision, a configuration the decimal ones."""
 
@@ -57,15 +57,14 @@ def refuse_another_model(
         InputError: it is not; names a tensor or a field that was dropped.
     """
     counted = [tensor for tensor in reader.tensors if _counts(tensor, reader, model.config)]
-    dropped = [
-        *_dropped_tensors(reader, counted, model, report["unexpected_keys"]),
+    dropped = list(_dropped_tensors(reader, counted, model, report["unexpected_keys"]))
+    dropped += [
         *_dropped_fields(reader, model.config),
         *(f"has {name} in another shape than transformers" for name, *_ in sorted(report["mismatched_keys"])),
     ]
     if dropped:
         more = f" (and {len(dropped) - 1} more)" if len(dropped) > 1 else ""
         raise InputError(f"{where} {dropped[0]}{more}, {_REMEDY}")
-    # Names are those of one release; numbers cannot be wrong.
     held, taken = sum(int(tensor.n_elements) for tensor in counted), _size(model)
     if held != taken:
         raise InputError(f"{where} holds {held:,} weights, of which transformers reads {taken:,}, {_REMEDY}")
@@ -133,7 +132,10 @@ def _dropped_fields(reader: gguf.GGUFReader, config: PreTrainedConfig) -> Iterat
         if not _agrees(name, value, config, held):
             shown = f"{value:g}" if isinstance(value, float) else cut(value)
             yield f"holds {own}{name} = {shown}, which transformers does not read"
-    for name, value in _ABSENT.items():
+    for either in _NEEDED:
+        if not held.keys() & set(either):
+            yield f"has no {own}{either[0]}, for which transformers takes what another model has"
+    for name, value in _when_absent(config).items():
         for has in _MEANINGS[name](config):
             if name not in held and has is not None and not _same(value, has):
                 yield f"has no {own}{name}, which is {value:g} then, and transformers takes {has:g}"
@@ -141,6 +143,11 @@ def _dropped_fields(reader: gguf.GGUFReader, config: PreTrainedConfig) -> Iterat
     scalar, length = getattr(config, "query_pre_attn_scalar", None), _head_length(config)
     if scalar is not None and "attention.scale" not in held and not _same(length, scalar):
         yield f"scales attention by heads of length {length}, and transformers by {scalar}"
+
+
+def _when_absent(config: PreTrainedConfig) -> dict[str, float]:
+    """What llama.cpp takes for fields that are left out, where configurations of transformers differ in theirs."""
+    return {"rope.freq_base": 10_000.0, "rope.dimension_count": _head_length(config), "attention.sliding_window": 0}
 
 
 def _agrees(name: str, value: Any, config: PreTrainedConfig, held: dict[str, Any]) -> bool:
@@ -160,7 +167,7 @@ def _agrees(name: str, value: Any, config: PreTrainedConfig, held: dict[str, Any
 
 
 def _is_neutral(name: str, value: Any) -> bool:
-    """Whether a value switches off what its field is about."""
+    """Whether a value says that there is no such thing."""
     if isinstance(value, list):
         return all(_is_neutral(name, item) for item in value)
     if isinstance(value, str):
@@ -185,7 +192,6 @@ def _head_length(config: PreTrainedConfig) -> int:
 
 
 def _rotation(config: PreTrainedConfig, kind: str = "full_attention") -> dict[str, Any]:
-    """What a configuration says of the rotation in one kind of layers."""
     parameters = getattr(config, "rope_parameters", None) or {}
     return parameters[kind] if isinstance(parameters.get(kind), dict) else parameters
 
@@ -228,10 +234,8 @@ def _sections(config: PreTrainedConfig) -> list[int] | None:
 
 
 def _gate(config: PreTrainedConfig) -> int:
-    """Number of the function that chooses experts."""
-    names = ("none", "softmax", "sigmoid")
-    name = getattr(config, "scoring_func", "softmax")
-    return names.index(name) if name in names else -1
+    """Number of the function that chooses experts; none of them if it is unknown."""
+    return {"none": 0, "softmax": 1, "sigmoid": 2}.get(getattr(config, "scoring_func", "softmax"), -1)
 
 
 def _layout(config: PreTrainedConfig) -> str:
@@ -250,7 +254,6 @@ def _field(reader: gguf.GGUFReader, name: str) -> Any:
 
 
 def _any_of(*names: str) -> Callable[[PreTrainedConfig], list[Any]]:
-    """Every attribute of these names that a configuration has."""
     return lambda config: [getattr(config, name, None) for name in names]
 
 

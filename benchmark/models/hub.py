@@ -211,9 +211,12 @@ def _gated(repo: str) -> CannotRun:
 
 def _answered(repo: str, error: Exception) -> CannotRun | None:
     """What an answer other than the one asked for says of this repository; None if there was no answer."""
-    response = getattr(error, "response", None)
-    code = getattr(response, "status_code", None)
-    if not isinstance(error, errors.HfHubHTTPError) or code is None:
+    cause: BaseException | None = error
+    # A download says that it did not find the file, and only behind that why.
+    while cause is not None and getattr(cause, "response", None) is None:
+        cause = cause.__cause__ or cause.__context__
+    code = getattr(getattr(cause, "response", None), "status_code", None)
+    if not isinstance(cause, errors.HfHubHTTPError) or code is None:
         return None
     if code in (401, 403):
         return CannotRun(f"the hub refuses access to {repo} (HTTP {code})", "check HF_TOKEN")

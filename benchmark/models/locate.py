@@ -28,7 +28,7 @@ from benchmark.models.footprint import gguf_bytes, loaded_bytes, refuse_large, r
 from benchmark.models.gguf_convert import file_sha256, is_converted
 from benchmark.models.gguf_header import num_weights
 from benchmark.models.hub import Hub, weight_files
-from benchmark.models.packed import packing
+from benchmark.models.packed import quantization_of
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import task_of
 
@@ -176,7 +176,7 @@ def _refuse_unfit(spec: ModelEntry, config_file: Path, weights: Sequence[Path] |
     refuse_no_language_model(config, where)
     if task_of(config) is None and not spec.trust_remote_code:
         raise _unknown(config)
-    if spec.quantization is not None and packing(config, machine) is not None:
+    if spec.quantization is not None and quantization_of(config) is not None:
         raise InputError(f"{spec.where('quantization')}: the checkpoint is quantized already; remove the field")
     refuse_unfit_weights(loaded_bytes(spec, machine, config, weights), spec, machine, config)
 

@@ -45,16 +45,22 @@ class Packing:
     """Whether they are numbers of the model's type once it runs; else they stay as they are in the file."""
 
 
+def quantization_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a parsed `config.json` says of how its weights are packed; None if they are not."""
+    text = config.get("text_config")
+    inner = text if isinstance(text, dict) else {}
+    quantized = config.get("quantization_config") or inner.get("quantization_config")
+    return quantized if isinstance(quantized, dict) else None
+
+
 def packing(config: Mapping[str, Any], machine: Machine) -> Packing | None:
     """Return how a checkpoint is packed, from its parsed `config.json`; None if it is not.
 
     Raises:
         CannotRun: a library is missing, or the device cannot run it.
     """
-    text = config.get("text_config")
-    inner = text if isinstance(text, dict) else {}
-    quantized = config.get("quantization_config") or inner.get("quantization_config")
-    if not isinstance(quantized, dict):
+    quantized = quantization_of(config)
+    if quantized is None:
         return None
     method = "bitsandbytes" if quantized.get("load_in_4bit") or quantized.get("load_in_8bit") else None
     method = method or str(quantized.get("quant_method"))

@@ -14,6 +14,7 @@ from benchmark.models import gguf_convert, hardware
 from benchmark.models.checkpoint import read_shapes, refuse_another_model, refuse_packed, stored_type
 from benchmark.models.gguf_header import stored_as
 from benchmark.models.hub import weight_files
+from benchmark.models.packed import quantization_of
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import AUTO_CLASS, runs_as, task_of
 from benchmark.trace.costs import Task
@@ -58,6 +59,9 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
         task = task_of(config.to_dict()) or "causal"
         refuse_packed(shapes, config.to_dict(), where)
+        if machine.device.type != "cpu" and quantization_of(config.to_dict()) is not None:
+            # Packed weights are not moved later.
+            options.setdefault("device_map", {"": machine.device})
         model, info = AUTO_CLASS[task].from_pretrained(
             folder,
             dtype=machine.dtype or spec.dtype,

@@ -98,6 +98,12 @@ def test_heads_of_another_length_than_transformers_takes_are_refused(read, llama
         read(llama, fields={"rope.dimension_count": HEAD // 2})
 
 
+@pytest.mark.parametrize("field", ["attention.head_count", "attention.layer_norm_rms_epsilon"])
+def test_what_no_file_may_lack_is_not_taken_from_another_model(read, llama, field):
+    with pytest.raises(InputError, match=f"has no llama.{field}, for which transformers takes what another model has"):
+        read(llama, fields={field: None})
+
+
 def test_what_carries_nothing_is_no_reason(read, llama):
     fields = {
         "rope.dimension_count": HEAD,
