@@ -120,3 +120,13 @@ def test_what_is_not_there_is_one_line_that_names_the_field(read, tmp_path, sour
 def test_a_source_is_a_file_or_a_split_of_a_dataset(source):
     with pytest.raises(ValidationError, match=r"give a 'file'|are for a hub dataset"):
         WorkloadSource(**source)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("json", "is a file format to the library"), ("suites", "has a 'suites', ")]
+)
+def test_an_id_that_would_be_read_from_this_machine_is_refused(read, name, told):
+    (problem,) = read(f"{{id: {name}, split: train}}", "no")
+    assert problem.startswith("InputError: ")
+    assert "source.id: " in problem
+    assert told in problem
