@@ -5,7 +5,7 @@ may begin to work in another way; decoding in batches is held against decoding a
 prompts are read again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +28,7 @@ NEW_TOKENS = 8
 LONGEST = 256
 """The longest threshold that is passed at load; beyond it that would take longer than all the rest of loading."""
 # Of cosines. A text that leaks into another, or another way of working, moves them by far more.
-_ROUNDING, _ROUNDING_16_BIT = 1e-4, 0.02
+_ROUNDING, _ROUNDING_16_BIT = 1e-4, 0.05
 _STRAY = 0.02
 """Share of tokens that may differ by more: a router that falls the other way at a tie moves a token by much."""
 
@@ -214,13 +214,26 @@ def _beyond(engine: Engine, loaded: LoadedModel, text: list[int]) -> LoadedModel
 
 
 def _same(loaded: LoadedModel, one: Trace, other: Trace) -> bool:
-    """Whether two traces of the same texts agree: in float32 in every token and exit, in 16 bit within rounding."""
-    if one.matches.shape != other.matches.shape:
-        return False
-    same = not _beyond_rounding(loaded, one.similarity_logit, other.similarity_logit).any()
+    """Whether two traces of the same prompts agree: in float32 in every token and exit, in 16 bit within rounding."""
     if loaded.model.dtype == torch.float32:
-        same = same and np.array_equal(one.target, other.target) and np.array_equal(one.matches, other.matches)
-    return same
+        if one.matches.shape != other.matches.shape:
+            return False
+        same = np.array_equal(one.target, other.target) and np.array_equal(one.matches, other.matches)
+        return same and not _beyond_rounding(loaded, one.similarity_logit, other.similarity_logit).any()
+    return not any(_beyond_rounding(loaded, *pair).any() for pair in _up_to_another_token(one, other))
+
+
+def _up_to_another_token(one: Trace, other: Trace) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Yield, of each text, the similarities in both traces up to the first token that differs.
+
+    In 16 bit, logits that are equal within rounding may fall either way, and behind that the texts are others.
+    """
+    for number in np.unique(one.prompt):
+        rows = [np.flatnonzero(trace.prompt == number) for trace in (one, other)]
+        length = min(map(len, rows))
+        differing = one.target[rows[0][:length]] != other.target[rows[1][:length]]
+        end = int(differing.argmax()) + 1 if differing.any() else length
+        yield one.similarity_logit[rows[0][:end]], other.similarity_logit[rows[1][:end]]
 
 
 def _beyond_rounding(loaded: LoadedModel, one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:

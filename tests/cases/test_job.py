@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -279,6 +280,18 @@ class TestFailures:
         row = read_row(path_of(job, store))
         assert row.status == "failed"
         assert row.error.startswith("K = 129 is larger than the vocabulary of 128 tokens")
+
+    def test_where_nothing_can_be_written_one_line_says_so(self, make_job, store):
+        job = make_job()
+        folder = store.path(job.entry.name, job.workload.name, "oracle", "0").parent
+        folder.mkdir(parents=True)
+
+        def in_the_way(*_: Any) -> None:
+            shutil.rmtree(store.folder, ignore_errors=True)
+            store.folder.touch()
+
+        with pytest.raises(InputError, match=r"cannot be written: Not a directory; make room there"):
+            run_job(job, store, in_the_way)
 
     def test_it_never_replaces_a_good_one(self, make_job, store, monkeypatch):
         job = make_job()

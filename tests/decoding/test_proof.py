@@ -101,6 +101,19 @@ class TestGenerateThatIsNotTheForwardPass:
         assert_exact(model)
 
 
+class TestSixteenBit:
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    def test_a_text_that_falls_the_other_way_at_a_tie_is_no_leak(self, dtype: torch.dtype):
+        """The best two tokens have the same logits within rounding, so padding may swap them."""
+        model = tiny_model("llama", "causal").to(dtype)
+        with torch.no_grad():
+            model.lm_head.weight[60:] = model.lm_head.weight[4:72] * (1 + 2**-9)
+        assert prepare(model, tiny_tokenizer(), "causal").batchable
+
+    def test_a_leak_is_one(self):
+        assert not prepare(tiny_model("rwkv", "causal").to(torch.bfloat16), tiny_tokenizer(), "causal").batchable
+
+
 class TestReadAgain:
     @pytest.mark.parametrize(
         ("model_type", "task"), [("llama", "causal"), ("mamba", "causal"), ("t5", "encoder-decoder")]

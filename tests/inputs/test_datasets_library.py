@@ -218,3 +218,13 @@ def test_a_folder_of_the_same_name_is_not_read_instead(tmp_path: Path, monkeypat
 def test_a_source_is_a_file_or_a_split_of_a_dataset(source: dict[str, str]):
     with pytest.raises(ValidationError, match=r"give a 'file'|are for a hub dataset"):
         WorkloadSource(**source)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("json", "is a file format to the library"), ("suites", "has a 'suites', ")]
+)
+def test_an_id_that_would_be_read_from_this_machine_is_refused(read, name, told):
+    (problem,) = read(f"{{id: {name}, split: train}}", "no")
+    assert problem.startswith("InputError: ")
+    assert "source.id: " in problem
+    assert told in problem

@@ -1,7 +1,9 @@
 """Conversion of GGUF files, on a tiny one that is written here."""
 
 import os
+import resource
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +182,20 @@ def test_a_cache_that_cannot_be_written_says_so(gguf_file, cache):
     cache.write_text("a file where the folder should be")
     with pytest.raises(InputError, match=r"cannot write the cache: .*set EXITBENCH_CACHE"):
         convert(gguf_file)
+
+
+def test_a_cache_without_room_is_one_line_and_takes_none(gguf_file, cache):
+    limits, action = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(
+            InputError, match=r"cannot write the cache: .*too large.*; make room, or set EXITBENCH_CACHE"
+        ):
+            convert(gguf_file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, action)
+    assert [file for file in cache.rglob("*") if file.is_file()] == []
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
 """Sessions that are stopped at any moment: rows are whole or absent, and the same command goes on."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -97,3 +98,52 @@ def test_where_the_process_lives_on_it_says_how_far_it_is_and_how_to_go_on(ended
 def test_the_same_command_completes_them(ended):
     assert ended["final"] == 0
     assert " failed" not in ended["log"].split("exitbench results")[-1].replace(" 0 failed", "")
+
+
+@pytest.fixture(scope="module")
+def models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file of one tiny model, in a folder whose name is a pattern to some."""
+    file = tmp_path_factory.mktemp("models") / "of [mine]::*" / "models.yaml"
+    file.parent.mkdir()
+    file.write_text(f"models: [{{path: {tiny_folder}, name: Tiny}}]")
+    return file
+
+
+def test_ctrl_c_ends_the_command_with_130_and_what_there_is(models, start):
+    arguments = ["run", "Tiny", "--model-file", models, "--results-dir", models.parent / "~", "--workload", "chat"]
+    process = start("-m", "benchmark", *arguments)
+    for line in process.stdout:
+        if "tokens/s" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert " of 1 complete; run the same command to go on" in output
+    assert "Traceback" not in output
+
+
+# The table of the second session is longer than any file may be, its row is not.
+_NO_ROOM = """
+import json, resource, signal, sys
+import pytest
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), -1))
+sys.exit(pytest.main(json.loads(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("size", [5000, 100])
+def test_a_disk_that_is_full_fails_every_case_in_one_line_and_the_summary_comes(size, models, start):
+    results = models.parent / f"results {size}"
+    arguments = ["suites/test_exits.py", "-p", "no:cacheprovider", f"--model-file={models}"]
+    arguments += [f"--results-dir={results}", "--limit=4", "--max-new-tokens=40", "--workload=chat", "--workload=math"]
+    process = start("-c", _NO_ROOM, str(size), json.dumps([*arguments, "-s"]))
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in output
+    assert output.count("cannot be written: ") >= 2
+    assert "2 failed" in output
+    assert f"{2 if size == 5000 else 0} rows, " in output
+    rows = [json.loads(path.read_text()) for path in results.rglob("oracle-*.json")]
+    assert [row["status"] for row in rows] == ["failed"] * (2 if size == 5000 else 0)
+    assert list(results.rglob("*.parquet")) == []
