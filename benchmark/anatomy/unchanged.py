@@ -6,7 +6,7 @@ would depend on the texts before it.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from operator import is_
 from typing import Any
 
@@ -55,10 +55,15 @@ def rewritten_tensors(model: PreTrainedModel, task: Task, ids: Tensor) -> tuple[
     """
     writes = _Writes(_tensors(model))
     with _same_attributes(model):
-        # Whoever runs it next says why it cannot be run.
-        with suppress(RuntimeError, TypeError, ValueError, AttributeError, LookupError), writes:
-            forward_logits(model, task, ids, run_encoder(model, task, ids))
-        _write(writes.found)
+        try:
+            with writes:
+                forward_logits(model, task, ids, run_encoder(model, task, ids))
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError, ValueError, AttributeError, LookupError):
+            pass  # whoever runs it next says why it cannot be run
+        finally:
+            _write(writes.found)
     return tuple(tensor for tensor, _ in writes.found)
 
 

@@ -3,6 +3,7 @@
 It is imported only for a workload that names no file: that takes seconds.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from benchmark.errors import CannotRun, InputError, NotFetched
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.messages import printable
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def dataset_records(entry: WorkloadEntry, download: bool) -> Iterator[Any]:
@@ -44,6 +47,10 @@ def dataset_records(entry: WorkloadEntry, download: bool) -> Iterator[Any]:
     except Exception as error:
         # Whatever the library calls a configuration or a split that is not there, or a damaged cache.
         raise InputError(f"{entry.where('source')}: {name} cannot be read: {_reason(error)}") from None
+    commit = source.revision if source.revision and _COMMIT.fullmatch(source.revision) else ""
+    if not any(commit in file["filename"] for file in records.cache_files):
+        # Without the network the library takes whatever it has, of whichever commit.
+        raise NotFetched(f"dataset {name} at {commit[:12]}")
     yield from records
 
 

@@ -35,8 +35,12 @@ _NO_LANGUAGE_MODEL = re.compile(r"Classification|Classifier|QuestionAnswering|Mu
 _NAMED = 3
 
 
-def read_shapes(files: Sequence[Path]) -> Shapes:
+def read_shapes(files: Sequence[Path], where: str) -> Shapes:
     """Return what the weight files of a model folder hold, without reading any weights.
+
+    Args:
+        files: in safetensors or PyTorch's format.
+        where: address of the entry's field, for the error.
 
     Raises:
         InputError: a file is damaged.
@@ -53,9 +57,12 @@ def read_shapes(files: Sequence[Path]) -> Shapes:
                 for name, tensor in torch.load(file, map_location="meta", weights_only=True, mmap=True).items():
                     found[name] = _TYPES.get(tensor.dtype, str(tensor.dtype)), tuple(tensor.shape)
         except (OSError, SafetensorError, RuntimeError, AttributeError, EOFError, ValueError) as error:
-            raise InputError(f"{file} cannot be read: {' '.join(str(error).split())[:150]}; fetch it again") from None
+            reason = " ".join(str(error).split())[:150] or type(error).__name__
+            raise InputError(f"{where}: cannot be loaded: {file.name}: {reason}; fetch it again") from None
         except Exception as error:  # of unpickling; it has its own kinds
-            raise InputError(f"{file} cannot be read: {type(error).__name__}; fetch it again") from None
+            raise InputError(
+                f"{where}: cannot be loaded: {file.name}: {type(error).__name__}; fetch it again"
+            ) from None
     return found
 
 

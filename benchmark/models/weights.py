@@ -54,7 +54,7 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
         bits = {"load_in_8bit": True} if spec.quantization == "8bit" else {"load_in_4bit": True}
         options["quantization_config"] = BitsAndBytesConfig(**bits)
         options.setdefault("device_map", {"": machine.device})
-    shapes = read_shapes(weight_files(folder))
+    shapes = read_shapes(weight_files(folder), where)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
         task = task_of(config.to_dict()) or "causal"

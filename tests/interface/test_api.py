@@ -78,7 +78,7 @@ class TestTheNumbersOfTheHarness:
         wrapped = wrap(model, AutoTokenizer.from_pretrained(tmp_path / "tiny"))
         trace = wrapped.trace(workload, max_new_tokens=5, batch_size=8, top_k=3, sample=20, seed=3)
         columns = trace.columns(alpha=0.25, tau=[0.5, 1.0])
-        different = {"source", "revision", "configuration", "harness_commit", "harness_dirty"}
+        different = {"source", "revision", "configuration", "harness_commit", "harness_dirty", "stored_as"}
         assert numbers(columns, *different) == numbers(row.model_dump(), *different)
         assert trace.columns()["architecture"] == kind
 

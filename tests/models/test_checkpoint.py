@@ -196,7 +196,7 @@ class TestStoredType:
     def test_is_that_of_most_weights(self, saved, kind, told):
         folder = saved()
         change(folder, lambda tensors: tensors.update({n: t.to(kind) for n, t in tensors.items() if "norm" not in n}))
-        assert stored_type(read_shapes([folder / "model.safetensors"]), {}) == told
+        assert stored_type(read_shapes([folder / "model.safetensors"], "here"), {}) == told
         assert loaded(folder, dtype="float32").stored_as == told
 
     def test_is_the_method_of_packed_ones(self):
@@ -206,5 +206,5 @@ class TestStoredType:
     def test_is_read_off_pickled_weights_without_loading_them(self, saved):
         folder = saved()
         torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-        shapes = read_shapes([folder / "pytorch_model.bin"])
-        assert shapes == read_shapes([folder / "model.safetensors"])
+        shapes = read_shapes([folder / "pytorch_model.bin"], "here")
+        assert shapes == read_shapes([folder / "model.safetensors"], "here")

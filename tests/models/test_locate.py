@@ -146,7 +146,7 @@ def test_a_file_that_is_no_gguf_names_the_field(find, folder):
 
 def test_a_type_unknown_to_transformers_is_skipped(find, folder):
     configure(folder, model_type="of-the-future", architectures=["FutureForCausalLM"])
-    with pytest.raises(CannotRun, match=r"is of type 'of-the-future', unknown to transformers .*; use a release of"):
+    with pytest.raises(CannotRun, match=r"is of type 'of-the-future', unknown to transformers .*; install a newer"):
         find(path="model")
 
 
@@ -405,7 +405,11 @@ class TestCheckpoints:
         [
             ("checkpoint-501", "no such folder: {run}/checkpoint-501"),
             ("checkpoint-500/config.json", "no such folder: {run}/checkpoint-500/config.json"),
-            ("late", "{run}/late has no config.json, so it is not a transformers model"),
+            (
+                "late",
+                "{run}/late has no config.json, so it is not a transformers model; the folders in it that have one: "
+                "checkpoint-1000",
+            ),
         ],
     )
     def test_that_are_not_there_name_the_field(self, run, revision, message):
