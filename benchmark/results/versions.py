@@ -113,6 +113,8 @@ def inventory(folder: Path) -> Iterator[RowFile]:
     """Every JSON file below a folder, in the order of the names; links are told of and not followed."""
     for path in paths_below(folder):
         if path.suffix == ".json" or (path.is_symlink() and path.is_dir()):
+            if not path.is_symlink() and not path.exists():
+                continue  # it is being replaced
             problem = irregular(path)
             yield examine(path) if problem is None else RowFile(path, Standing.LINK, reason=problem)
 
