@@ -29,8 +29,9 @@ LONGEST = 256
 """The longest threshold that is passed at load; beyond it that would take longer than all the rest of loading."""
 # Of cosines. A text that leaks into another, or another way of working, moves them by far more.
 _ROUNDING, _ROUNDING_16_BIT = 1e-4, 0.05
-_STRAY = 0.02
-"""Share of tokens that may differ by more: a router that falls the other way at a tie moves a token by much."""
+_STRAY, _STRAY_16_BIT = 0.02, 0.25
+"""Share of tokens that may differ by more: a router that falls the other way at a tie moves a token by much. In 16 bit
+there are many ties; what works in another way moves nearly all tokens."""
 
 
 def prove_decoding(loaded: LoadedModel, ids: Tensor) -> LoadedModel:
@@ -163,7 +164,7 @@ def read_again(loaded: LoadedModel, prompts: Sequence[Sequence[int]], trace: Tra
     return Again(
         tokens=again.num_tokens,
         differing=int(other.sum()),
-        same_model=bool(beyond.sum() <= _STRAY * again.num_tokens),
+        same_model=bool(beyond.mean() <= (_STRAY if loaded.model.dtype == torch.float32 else _STRAY_16_BIT)),
         worst=numbers[int(counts.argmax())],
     )
 
@@ -220,7 +221,8 @@ def _same(loaded: LoadedModel, one: Trace, other: Trace) -> bool:
             return False
         same = np.array_equal(one.target, other.target) and np.array_equal(one.matches, other.matches)
         return same and not _beyond_rounding(loaded, one.similarity_logit, other.similarity_logit).any()
-    return not any(_beyond_rounding(loaded, *pair).any() for pair in _up_to_another_token(one, other))
+    beyond = np.concatenate([_beyond_rounding(loaded, *pair) for pair in _up_to_another_token(one, other)])
+    return bool(beyond.mean() <= _STRAY_16_BIT)
 
 
 def _up_to_another_token(one: Trace, other: Trace) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
