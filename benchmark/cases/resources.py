@@ -65,13 +65,17 @@ class Resources:
         if self._model is None or self._model[0] != key:
             source = self.source(entry, machine)
             self.release()
-            with self._remembered(key):
-                _, disk = footprint(entry, machine, source)
-                if disk:
-                    cache = f"{disk / 1e9:.2g} GB in {cache_folder()}"
-                    self._announce(f"{entry.name}: converting {source.path.name} once ({cache})")
-                self._announce(f"{entry.name}: loading from {source.label}")
-                self._model = key, load(entry, source, machine, self._announce)
+            try:
+                with self._remembered(key):
+                    _, disk = footprint(entry, machine, source)
+                    if disk:
+                        cache = f"{disk / 1e9:.2g} GB in {cache_folder()}"
+                        self._announce(f"{entry.name}: converting {source.path.name} once ({cache})")
+                    self._announce(f"{entry.name}: loading from {source.label}")
+                    self._model = key, load(entry, source, machine, self._announce)
+            except ExitBenchError:
+                free_memory()  # of a model that failed on its way
+                raise
         assert self._model is not None
         return self._model[1]
 
@@ -108,5 +112,4 @@ class Resources:
             # Without the frames it came from; they would keep a model that failed in memory.
             error.__context__ = error.__cause__ = None
             self._errors[key] = error.with_traceback(None)
-            free_memory()
             raise
