@@ -61,7 +61,7 @@ def asked_of(
         chat=workload.kind == "chat" and entry.chat_template is not False,
         max_new_tokens=capture.max_new_tokens or workload.max_new_tokens,
         batch_size=capture.batch_size or entry.batch_size or DEFAULT_BATCH_SIZE,
-        sampling=Sampling(capture.sample, capture.top_k, capture.seed),
+        sampling=Sampling(capture.sample, capture.top_k, capture.seed, capture.signals),
     )
 
 
@@ -108,6 +108,7 @@ def frame_columns(
         "seed": capture.seed,
         "top_k": capture.top_k,
         "sample_asked": capture.sample,
+        "signals_asked": capture.signals,
         "limited": capture.limit is not None and capture.limit != workload.prompts,
         **provenance(machine.device),
     }

@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from benchmark.decoding.words import read_masked, read_pieces
 from benchmark.errors import MeasurementError
-from benchmark.readout.reader import Reading
-from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.readout.reading import Reading
+from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.record import Trace
 
 
@@ -64,7 +64,7 @@ def assemble(
 
     def column(name: str) -> NDArray[Any]:
         joined = np.concatenate([getattr(reading, name).numpy() for reading in readings])
-        return joined[of_sample if name in OF_SAMPLE else order]
+        return joined[of_sample if name in OF_SAMPLE or (name in OF_SIGNALS and len(joined) < len(order)) else order]
 
     columns = {field.name: column(field.name) for field in fields(Reading)}
     prompt, position = prompt[order], position[order]

@@ -17,7 +17,8 @@ from benchmark.decoding.assemble import Places, assemble
 from benchmark.decoding.engine import Engine, Limits, Step
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.readout.reader import Chosen, Reader, Reading
+from benchmark.readout.reader import Reader
+from benchmark.readout.reading import Chosen, Reading
 from benchmark.trace.record import Trace
 from benchmark.trace.sample import Sampling
 
@@ -87,7 +88,7 @@ class ReadingBuffer:
         Raises:
             MeasurementError: K is larger than the vocabulary.
         """
-        self.reader = Reader(model.readout, model.anatomy, sampling.top_k)
+        self.reader = Reader(model.readout, model.anatomy, sampling.top_k, sampling.signals == "all")
         self.places: list[Places] = []
         self.readings: list[Reading] = []
         self.seconds = 0.0

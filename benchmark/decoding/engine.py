@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.readout.reader import Chosen
+from benchmark.readout.reading import Chosen
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from benchmark.decoding.engine import Limits, Sink, Step
 from benchmark.decoding.one_pass import OnePass
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.readout.reader import Chosen
+from benchmark.readout.reading import Chosen
 
 MASKED_SHARE = 0.15
 """Of the tokens of a text, as in the training of BERT (arXiv 1810.04805, §3.1)."""

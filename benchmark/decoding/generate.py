@@ -16,7 +16,7 @@ from benchmark.anatomy.watch import Watch
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.engine import Limits, Sink, Step
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.readout.reader import Chosen
+from benchmark.readout.reading import Chosen
 
 
 class Generate:

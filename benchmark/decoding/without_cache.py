@@ -17,7 +17,7 @@ from benchmark.decoding.one_pass import OnePass
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import forward_logits, run_encoder
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.readout.reader import Chosen
+from benchmark.readout.reading import Chosen
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Settings that say what is captured, for all cases of a run; None leaves a choice to the entry or the workload."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from benchmark.errors import InputError
-from benchmark.trace.sample import SAMPLE, TOP_K
+from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 
 DEFAULT_BATCH_SIZE = 16
 _AT_LEAST_ONE = ("limit", "max_new_tokens", "batch_size", "top_k", "sample")
@@ -32,6 +32,8 @@ class CaptureSettings:
     """K of the overlap of the most likely tokens."""
     sample: int | None = SAMPLE
     """Tokens that are looked at with all their logits, at most; None for all."""
+    signals: SignalsOf = "sample"
+    """Which tokens' signals are kept, for gates: those of the sample, or of all tokens."""
 
     def __post_init__(self) -> None:
         """Hold the settings against their ranges.
@@ -41,6 +43,8 @@ class CaptureSettings:
         """
         for name in _AT_LEAST_ONE:
             refuse_below_one(name, getattr(self, name))
+        if self.signals not in get_args(SignalsOf):
+            raise InputError(f"signals: must be one of {', '.join(get_args(SignalsOf))}, not {self.signals!r}")
         if not _is_whole(self.seed) or not 0 <= self.seed < _SEEDS:
             raise InputError(f"seed: must be a whole number from 0 to {_SEEDS - 1}, not {self.seed!r}")
 

@@ -39,7 +39,7 @@ from benchmark.models.hub import Hub
 from benchmark.models.source import Source
 from benchmark.models.tasks import runs_as, task_of
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.trace.sample import SAMPLE, TOP_K
+from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 
 MAX_NEW_TOKENS = 64
 """Tokens generated for a prompt of the caller's own, unless asked otherwise; most workloads have the same."""
@@ -72,6 +72,7 @@ class TraceableModel:
         chat: bool | None = None,
         batch_size: int | None = None,
         sample: int | None = SAMPLE,
+        signals: SignalsOf = "sample",
         top_k: int = TOP_K,
         seed: int = 0,
         download: bool = False,
@@ -86,6 +87,7 @@ class TraceableModel:
                 workload do; texts are fed as they stand.
             batch_size: the most prompts decoded together; by default the entry's, else 16.
             sample: tokens that are looked at with all their logits, at most; None for all.
+            signals: which tokens' probabilities are kept at every layer, for gates: those of the sample, or of all.
             top_k: K of the overlap of the most likely tokens.
             seed: of the sample, of the intervals, and of which tokens are masked for an encoder.
             download: fetch the data of the workload if they are not on this machine.
@@ -106,6 +108,7 @@ class TraceableModel:
             seed=seed,
             top_k=top_k,
             sample=sample,
+            signals=signals,
         )
         if isinstance(prompts, str | Path):
             workload = _workload(prompts)

@@ -88,6 +88,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "tokens of a case that are looked at with all their logits, for top-K, entropy, divergence, ranks, "
         f"chance and halves of layers (default {SAMPLE})",
     },
+    "--signals": {
+        "choices": ("sample", "all"),
+        "default": "sample",
+        "help": "tokens whose probabilities are kept at every layer, which gates need: those of --sample (default), or "
+        "all; all takes up to 1.9 times as long",
+    },
     "--seed": {"type": seed, "default": 0, "help": "seed of the intervals, of the sample and of masking (default 0)"},
 }
 """Each name with what `add_argument` and `addoption` take; ASCII, for any terminal may show the help of pytest."""

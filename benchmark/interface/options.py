@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -33,6 +33,7 @@ class Options:
     top_k: int
     tau: tuple[float, ...]
     sample: int | None
+    signals: Literal["sample", "all"]
     seed: int
 
     @classmethod

@@ -82,6 +82,7 @@ class MeasuringSession:
             seed=options.seed,
             top_k=options.top_k,
             sample=options.sample,
+            signals=options.signals,
         )
         self._scoring = Scoring(options.alpha, options.tau, options.seed)
         self._earlier: dict[Names, Row | None] = {}

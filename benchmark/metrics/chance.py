@@ -11,7 +11,7 @@ def chance_skip_ratio(trace: Trace) -> float:
 
     This is the expectation over all shuffles, not one draw: a token v stands at a given position with the probability
     of its share in all texts of the case, and then exits at the first layer that predicts v there (or at L, which
-    skips nothing). The mean is over the sampled positions, because only their predictions are known.
+    skips nothing). The mean is over the positions whose predictions are known, all of them or those of the sample.
     """
     vocabulary, counts = np.unique(trace.target, return_counts=True)
     place = np.searchsorted(vocabulary, trace.predictions).clip(max=len(vocabulary) - 1)

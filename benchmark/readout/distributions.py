@@ -1,21 +1,40 @@
 """What takes the logits of the whole vocabulary: rank, overlap of the most likely, entropy, divergence, margin."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from benchmark.readout.signals import Signals, signals_of_logits
 
 
 @dataclass(frozen=True)
 class Distributions:
     """Of some tokens, n × L; the fields are those of `benchmark.trace.record.Trace`."""
 
-    predictions: Tensor
+    signals: Signals
     rank: Tensor
     similarity_topk: Tensor
-    entropy: Tensor
     kl: Tensor
     layer_margin: Tensor
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Distributions]") -> "Distributions":
+        """Return the distributions of the tokens of all parts."""
+        return cls(
+            Signals.joined([part.signals for part in parts]),
+            *(torch.cat([getattr(part, name) for part in parts]) for name in _OF_SAMPLE),
+        )
+
+    @classmethod
+    def of_nothing(cls, layers: int, device: torch.device) -> "Distributions":
+        """Return the distributions of an empty sample."""
+        nothing = torch.empty(0, layers, device=device)
+        return cls(Signals(nothing.long(), nothing, nothing, nothing), nothing.long(), nothing, nothing, nothing)
+
+
+_OF_SAMPLE = ("rank", "similarity_topk", "kl", "layer_margin")
 
 
 def describe(logits: Tensor, targets: Tensor, top_k: int) -> Distributions:
@@ -29,29 +48,15 @@ def describe(logits: Tensor, targets: Tensor, top_k: int) -> Distributions:
     top = logits.topk(max(top_k, min(2, logits.shape[-1])), dim=-1)
     nearest = top.indices[..., :top_k]
     shared = (nearest[..., :, None] == nearest[:, -1:, None, :]).any(-1).sum(-1)
-    predictions = top.indices[..., 0].clone()
-    tied = top.values[..., 0] == top.values[..., min(1, logits.shape[-1] - 1)]
-    predictions[tied] = logits[tied].argmax(-1)  # the lowest id among equals, which `topk` does not promise
     rank = _rank(logits, targets)
-    # Shifting by the largest logit changes no probability and keeps the sums small.
-    shifted = logits.sub_(top.values[..., :1])
-    weight = shifted.exp()
-    mass = weight.sum(-1)
-    total = mass.log()
-    # `vecdot`, because a product of matrices this long and thin is summed in one go, and loses four digits.
-    entropy = total - torch.linalg.vecdot(weight, shifted) / mass
-    cross = total - torch.linalg.vecdot(weight[:, -1:], shifted) / mass[:, -1:]
-    kl = (cross - entropy[:, -1:]).clamp_min(0)
+    signals, shifted, weight = signals_of_logits(logits, top.values, top.indices)
+    # p₁ is 1 over the sum of the weights.
+    cross = -signals.max_prob.log() - torch.linalg.vecdot(weight[:, -1:], shifted) * signals.max_prob[:, -1:]
+    kl = (cross - signals.entropy[:, -1:]).clamp_min(0)
     kl[:, -1] = 0
     single = logits.shape[-1] == 1
-    return Distributions(
-        predictions=predictions,
-        rank=rank,
-        similarity_topk=shared / top_k,
-        entropy=entropy.clamp_min(0),
-        kl=kl,
-        layer_margin=torch.zeros_like(total) if single else top.values[..., 0] - top.values[..., 1],
-    )
+    margin = torch.zeros_like(signals.entropy) if single else top.values[..., 0] - top.values[..., 1]
+    return Distributions(signals, rank, shared / top_k, kl, margin)
 
 
 def _rank(logits: Tensor, targets: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ same arithmetic, and the outcome is the same.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +16,9 @@ from benchmark.errors import MeasurementError
 from benchmark.readout.distributions import Distributions, describe
 from benchmark.readout.linear_head import LinearHead, cosine
 from benchmark.readout.model_readout import HUGE, Readout
+from benchmark.readout.reading import Chosen, Found, Reading
 from benchmark.readout.screen import Screen
+from benchmark.readout.signals import Signals, signals_of_logits, signals_of_states, similarity_to_previous
 
 # Relative to the largest logit. Equal kernels give 0.0; devices that pick kernels by load may differ in the last bits.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
@@ -25,66 +26,11 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5, torch.bfloat16: 2e-2, tor
 _CHUNK_BYTES = 30 * 1024**2
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What decoding says of the tokens it chose, T each; from the model's own logits."""
-
-    target: Tensor
-    """The token, the argmax."""
-    logit: Tensor
-    """Its logit, float32."""
-    margin: Tensor
-    """By how much it is larger than the second largest."""
-    largest: Tensor
-    """Largest absolute logit."""
-
-    @classmethod
-    def of(cls, logits: Tensor) -> "Chosen":
-        """Of logits T × V."""
-        logits = logits.float()
-        largest = torch.maximum(logits.amax(-1), -logits.amin(-1))
-        best = logits.max(-1)
-        place = best.indices[:, None]
-        logits.scatter_(-1, place, -torch.inf)
-        margin = best.values - logits.amax(-1)
-        logits.scatter_(-1, place, best.values[:, None])  # as it was, which is cheaper than a copy
-        return cls(best.indices, best.values, margin, largest)
-
-    @classmethod
-    def joined(cls, parts: "Sequence[Chosen]") -> "Chosen":
-        """Of the tokens of all parts."""
-        return cls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)})
-
-    def at(self, rows: Tensor) -> "Chosen":
-        """Of some of the tokens."""
-        return Chosen(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the readout says of some tokens, in main memory; the fields are those of `benchmark.trace.record.Trace`."""
-
-    target: Tensor
-    margin: Tensor
-    sampled: Tensor
-    matches: Tensor
-    similarity_logit: Tensor
-    similarity_logit_raw: Tensor
-    similarity_hidden: Tensor
-    predictions: Tensor
-    rank: Tensor
-    similarity_topk: Tensor
-    entropy: Tensor
-    kl: Tensor
-    layer_margin: Tensor
-    half_matches: Tensor
-
-
 class Reader:
     """Reads out tokens of one model, some at a time."""
 
-    def __init__(self, readout: Readout, anatomy: Anatomy, top_k: int) -> None:
-        """Read with K = `top_k`.
+    def __init__(self, readout: Readout, anatomy: Anatomy, top_k: int, all_signals: bool = False) -> None:
+        """Read with K = `top_k`, and the signals of all tokens or of the sample only.
 
         Raises:
             MeasurementError: K is larger than the vocabulary.
@@ -97,6 +43,7 @@ class Reader:
         self._readout = readout
         self._anatomy = anatomy
         self._top_k = top_k
+        self._all_signals = all_signals
         self._screen = Screen(readout.head) if readout.head is not None else None
         self._full_products = 0
 
@@ -121,8 +68,10 @@ class Reader:
         """
         with torch.inference_mode():
             if self._screen is not None and self._readout.head is not None:
-                return self._read_screened(self._readout.head, self._screen, states, chosen, sampled, halves)
-            return self._read_all(states, chosen, sampled, halves)
+                found = self._read_screened(self._readout.head, self._screen, states, chosen, sampled, halves)
+            else:
+                found = self._read_all(states, chosen, sampled, halves)
+            return found.reading(similarity_to_previous(states, self._anatomy.batch_axis))
 
     def _read_screened(
         self,
@@ -132,7 +81,7 @@ class Reader:
         chosen: Chosen,
         sampled: Tensor,
         halves: Sequence[Tensor | None],
-    ) -> Reading:
+    ) -> Found:
         entered = self._entered(self._together(states), head).unflatten(0, (-1, len(states)))
         size = entered.float().square().sum(-1)
         size[:, -1] = torch.maximum(size[:, -1], chosen.largest)  # in 16 bit, products overflow where states do not
@@ -145,22 +94,27 @@ class Reader:
         near = screen.near_ties(last, chosen.logit / head.scale, chosen.margin / head.scale).nonzero()[:, 0]
         target[near] = screen.argmax(last[near], target[near])
         sample = self._sample(states, chosen.target, sampled)
-        screen.learn(sample.predictions.flatten())
+        screen.learn(sample.signals.predictions.flatten())
         inner = entered[:, :-1].reshape(-1, entered.shape[-1])
         found = screen.matches(inner, target.repeat_interleave(len(states) - 1))
         matches = torch.cat([found.reshape(len(target), -1), torch.ones_like(target, dtype=torch.bool)[:, None]], dim=1)
+        signals, known = sample.signals, sampled
+        if self._all_signals:
+            signals, known = signals_of_states(head, entered.flatten(0, 1)).unflattened(len(states)), sampled | True
+            self._full_products += entered[..., 0].numel()
+            _refuse_not_finite(signals.entropy)
         # The model's product may round another way than the exact one; the exits have the last word.
-        odd = (sample.predictions == target[sampled][:, None]) & ~matches[sampled]
-        sample.predictions[odd] = screen.argmax(entered[sampled][odd], sample.predictions[odd])
+        odd = (signals.predictions == target[known][:, None]) & ~matches[known]
+        signals.predictions[odd] = screen.argmax(entered[known][odd], signals.predictions[odd])
         centred, raw = head.cosines(entered, last)
-        half_matches = torch.full_like(sample.predictions, -1)
+        half_matches = torch.full_like(sample.rank, -1)
         found_halves = [(layer, half) for layer, half in enumerate(halves) if half is not None]
         if found_halves and sampled.any():
             layers, parts = zip(*found_halves, strict=True)
             behind_mixers = self._entered(torch.cat(parts, dim=self._anatomy.batch_axis), head)
             hits = screen.matches(behind_mixers, target[sampled].repeat(len(layers)))
             half_matches[:, list(layers)] = hits.reshape(len(layers), -1).T.to(half_matches)
-        return _reading(chosen, sampled, matches, centred, raw, _hidden(entered), sample, half_matches)
+        return Found(chosen, sampled, matches, centred, raw, _hidden(entered), signals, sample, half_matches)
 
     def _entered(self, state: Tensor, head: LinearHead) -> Tensor:
         """States of T tokens as they enter the head: T × d."""
@@ -170,11 +124,11 @@ class Reader:
 
     def _read_all(
         self, states: Sequence[Tensor], chosen: Chosen, sampled: Tensor, halves: Sequence[Tensor | None]
-    ) -> Reading:
+    ) -> Found:
         """By the model's own logits of every exit of every token."""
         axis, layers = self._anatomy.batch_axis, len(states)
         rows = max(1, _CHUNK_BYTES // (4 * layers * self._readout.vocab_size))
-        parts = []
+        parts, signalled = [], []
         for start in range(0, len(chosen.target), rows):
             logits = self._logits(
                 [state.narrow(axis, start, min(rows, len(chosen.target) - start)) for state in states]
@@ -183,10 +137,15 @@ class Reader:
             part = chosen.at(torch.arange(start, start + len(logits), device=chosen.target.device))
             self._refuse_other_logits(logits[:, -1].gather(1, part.target[:, None])[:, 0], part)
             parts.append((logits.argmax(-1), *_logit_cosines(logits)))
+            if self._all_signals:
+                top = logits.topk(min(2, logits.shape[-1]))
+                signalled.append(signals_of_logits(logits, top.values, top.indices)[0])
         predictions, centred, raw = (torch.cat(column) for column in zip(*parts, strict=True))
         matches = predictions == predictions[:, -1:]
-        sample = replace(self._sample(states, chosen.target, sampled), predictions=predictions[sampled])
-        half_matches = torch.full_like(sample.predictions, -1)
+        sample = self._sample(states, chosen.target, sampled)
+        signals = Signals.joined(signalled) if signalled else sample.signals
+        signals.predictions.copy_(predictions if signalled else predictions[sampled])
+        half_matches = torch.full_like(sample.rank, -1)
         for layer, half in enumerate(halves):
             if half is not None and sampled.any():
                 found = torch.cat([self._logits([part])[:, 0].argmax(-1) for part in half.split(rows, dim=axis)])
@@ -197,7 +156,7 @@ class Reader:
             if entered[0] is None
             else _hidden(torch.stack([state for state in entered if state is not None], dim=1))
         )
-        return _reading(chosen, sampled, matches, centred, raw, hidden, sample, half_matches)
+        return Found(chosen, sampled, matches, centred, raw, hidden, signals, sample, half_matches)
 
     def _sample(self, states: Sequence[Tensor], target: Tensor, sampled: Tensor) -> Distributions:
         """What takes all logits, of the sampled tokens."""
@@ -206,12 +165,12 @@ class Reader:
         at = sampled.nonzero()[:, 0]
         rows = max(1, _CHUNK_BYTES // (4 * layers * self._readout.vocab_size))
         self._full_products += layers * count
-        parts = [_nothing(layers, target.device)]
+        parts = [Distributions.of_nothing(layers, target.device)]
         for part in at.split(rows) if count else ():
             parts.append(
                 describe(self._logits([s.index_select(axis, part) for s in states]), target[part], self._top_k)
             )
-        return Distributions(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Distributions)})
+        return Distributions.joined(parts)
 
     def _logits(self, states: Sequence[Tensor]) -> Tensor:
         """T × L × V, float32, of all exits in one product."""
@@ -230,47 +189,6 @@ class Reader:
                 "the readout of the last layer gives the chosen token another logit than the model, by "
                 f"{float(gap):.2g} of the largest; report this model"
             )
-
-
-def _reading(
-    chosen: Chosen,
-    sampled: Tensor,
-    matches: Tensor,
-    centred: Tensor,
-    raw: Tensor,
-    hidden: Tensor,
-    sample: Distributions,
-    half_matches: Tensor,
-) -> Reading:
-    """Hold the sample's predictions and ranks to the exits, where rounding leaves a choice; move all to main memory."""
-    own, hit = chosen.target[sampled][:, None], matches[sampled]
-    predictions = torch.where(hit, own, sample.predictions)
-    rank = torch.where(hit, 1, sample.rank.clamp_min(2))
-    told = {"predictions": predictions, "rank": rank, "half_matches": half_matches}
-    described = {field.name: getattr(sample, field.name) for field in fields(sample)} | told
-    columns = {
-        "target": chosen.target,
-        "margin": chosen.margin,
-        "sampled": sampled,
-        "matches": matches,
-        "similarity_logit": centred,
-        "similarity_logit_raw": raw,
-        "similarity_hidden": hidden,
-        **described,
-    }
-    return Reading(**{name: tensor.cpu() for name, tensor in columns.items()})
-
-
-def _nothing(layers: int, device: torch.device) -> Distributions:
-    """Return the distributions of an empty sample."""
-    return Distributions(
-        **{
-            field.name: torch.empty(
-                0, layers, dtype=torch.long if field.name in ("predictions", "rank") else torch.float32, device=device
-            )
-            for field in fields(Distributions)
-        }
-    )
 
 
 def _logit_cosines(logits: Tensor) -> tuple[Tensor, Tensor]:

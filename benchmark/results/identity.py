@@ -8,7 +8,7 @@ from typing import Any
 IDENTITY = (
     *("suite", "source", "revision", "dtype_asked", "device", "device_map", "quantization", "prompts_sha256"),
     *("workload_kind", "chat_template_asked", "trust_remote_code", "layer_stack", "seam", "max_new_tokens"),
-    *("batch_size_asked", "seed", "top_k", "sample_asked"),
+    *("batch_size_asked", "seed", "top_k", "sample_asked", "signals_asked"),
 )
 """Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it."""
 

@@ -1,9 +1,6 @@
 """Everything right of the trace once more, from stored tokens, without a model."""
 
-import hashlib
-import itertools
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,15 +10,11 @@ from benchmark.errors import ExitBenchError, InputError
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.experiments import EXPERIMENTS, score
 from benchmark.metrics.scoring import Scoring
-from benchmark.results.identity import configuration_of
-from benchmark.results.row import SCHEMA_VERSION, Row
-from benchmark.results.store import RowStore, Store, intact_tokens, read_tokens
-from benchmark.results.versions import RowFile, Standing, inventory
+from benchmark.results.row import Row
+from benchmark.results.store import RowStore, Store
+from benchmark.results.versions import Standing, inventory
 from benchmark.trace.costs import costs_of_columns
 from benchmark.trace.record import Trace
-
-_FORMER = 2
-"""The schema before this one: its traces are today's, and its rows lack what was asked for."""
 
 
 def recompute(
@@ -29,11 +22,10 @@ def recompute(
     own: Sequence[Experiment[Any]] = (),
     alpha: float | None = None,
     tau: Sequence[float] | None = None,
-) -> Iterator[tuple[Path, str]]:
-    """Compute every experiment of every row below a folder again; yields each file, and what became of it.
+) -> Iterator[Path]:
+    """Compute every experiment of every row below a folder again; yields each file.
 
-    Rows that failed stay as they are. Rows of the former schema are brought forward: they get today's columns and the
-    name that goes with them. Where that cannot be proven right, they stay, and the reason is told.
+    Rows that failed stay as they are, and so do those of another version.
 
     Args:
         folder: of results.
@@ -48,9 +40,8 @@ def recompute(
     _changed(Scoring(), alpha, tau)  # a setting outside of its range is told before anything is written
     experiments = (*EXPERIMENTS, *own)
     files = list(inventory(folder))
-    former = [found for found in files if _is_former(found)]
     rows = [(found.path, found.row) for found in files if found.row is not None and found.row.status == "ok"]
-    if not rows and not former:
+    if not rows:
         older = sum(found.standing == Standing.STALE for found in files)
         why = (
             f"its rows are of an older version ({older}); measure the cases again"
@@ -63,9 +54,7 @@ def recompute(
     store = Store(folder)
     for path, row in rows:
         rescore(store, path, row, _changed(_scoring(path, row), alpha, tau), experiments, always=True)
-        yield path, ""
-    for found in former:
-        yield _bring_forward(store, found, experiments, alpha, tau)
+        yield path
     store.write_table()
 
 
@@ -143,78 +132,3 @@ def _with_columns(computed: Row, columns: dict[str, Any], row: Row) -> Row:
     if row.token_records_sha256 != computed.token_records_sha256:
         return row
     return Row(**row.model_dump() | columns)
-
-
-def _is_former(found: RowFile) -> bool:
-    record = found.record if found.standing == Standing.STALE else None
-    return record is not None and record.get("schema_version") == _FORMER and record.get("status") == "ok"
-
-
-def _bring_forward(
-    store: Store,
-    found: RowFile,
-    experiments: Sequence[Experiment[Any]],
-    alpha: float | None,
-    tau: Sequence[float] | None,
-) -> tuple[Path, str]:
-    """Make a row of today out of one of the former schema; returns its file and what became of it."""
-    record = found.record or {}
-    try:
-        asked = _asked_before(record)
-    except (LookupError, TypeError, ValueError):
-        asked = None
-    if asked is None:
-        return found.path, "is of an older version, and what was asked for cannot be told from it; measure it again"
-    kept = {name: value for name, value in record.items() if name in Row.model_fields} | asked
-    columns = {**kept, "schema_version": SCHEMA_VERSION, "experiments": []}
-    columns["configuration"] = configuration_of(columns)
-    tokens = intact_tokens(found.path, columns["token_records_sha256"])
-    row = Row(**columns)
-    scoring = _changed(row.scoring, alpha, tau)
-    trace = read_tokens(found.path, row)
-    scored = _columns(found.path, trace, row, scoring, experiments)
-    named = {"experiments": sorted(experiment.name for experiment in experiments)}
-    row = Row(**columns | scored | named | {"alpha": scoring.alpha, "tau": list(scoring.tau)})
-    path = store.path(row.model, row.workload, row.suite, row.configuration)
-    if store.read(path) is not None:
-        return found.path, f"is of an older version, and {path.name} has taken its place; delete this one"
-    store.adopt(path, row, tokens)
-    found.path.unlink()
-    tokens.unlink()
-    return path, f"brought forward from {found.path.name}"
-
-
-def _asked_before(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a row of the former schema was asked for; None if that cannot be told.
-
-    Such a row has a hash of all that was asked for, and only some of it in columns. The rest is what gives the hash.
-    """
-    plain = ("suite", "source", "revision", "device", "quantization", "max_new_tokens", "alpha", "seed", "tau", "top_k")
-    known = {name: record[name] for name in plain} | {"prompts": record["prompts_sha256"], "schema": _FORMER}
-    known |= {"layer_stack": None, "seam": None}
-    choices: dict[str, Sequence[Any]] = {
-        "kind": ("chat", "completion", "masked"),
-        "dtype": ("auto", record["dtype"]),
-        "sample": (48, None, record["sampled_tokens"]),
-        "batch_size": tuple(dict.fromkeys((16, record["batch_size"], *range(1, 129)))),
-        "chat_template": (None, True, False),
-        "trust_remote_code": (False, True),
-        "device_map": (None, "auto", "balanced", "sequential"),
-    }
-    # The last choices vary first, so the likely values of the first ones are tried with all of the others.
-    for values in itertools.product(*reversed(choices.values())):
-        asked = dict(zip(reversed(choices), values, strict=True))
-        text = json.dumps(known | asked, sort_keys=True)
-        if hashlib.sha256(text.encode()).hexdigest()[:8] == record["configuration"]:
-            return {
-                "workload_kind": asked["kind"],
-                "dtype_asked": asked["dtype"],
-                "sample_asked": asked["sample"],
-                "batch_size_asked": asked["batch_size"],
-                "chat_template_asked": asked["chat_template"],
-                "trust_remote_code": asked["trust_remote_code"],
-                "device_map": asked["device_map"],
-                "layer_stack": None,
-                "seam": None,
-            }
-    return None

@@ -29,8 +29,9 @@ from benchmark.metrics.experiments.suitability import SuitabilityColumns
 from benchmark.metrics.experiments.words import WordColumns
 from benchmark.metrics.scoring import TAU, Scoring
 from benchmark.trace.costs import Architecture
+from benchmark.trace.sample import SignalsOf
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Seconds = Annotated[float | None, Column(low=0, high=1e9, unit="seconds")]
 
@@ -107,6 +108,8 @@ class Setting(Columns):
     """K of `similarity_topk`."""
     sample_asked: Annotated[int | None, Column(low=0)] = None
     """Tokens of the sample at most; null for all."""
+    signals_asked: SignalsOf | None = None
+    """Whose signals are kept, for gates: of the tokens of the sample, or of all."""
     alpha: Annotated[float, Column(low=0, high=1)]
     """Weight of similarity against depth in EAS."""
     tau: Annotated[list[float] | None, Column(low=-1, high=1)] = None
@@ -146,8 +149,10 @@ class Measured(Columns):
     """Generated tokens, up to and including the first end of text of each prompt."""
     sampled_tokens: Annotated[int | None, Column(low=0)] = None
     """Tokens of the fixed random sample: all of a small case. What takes the logits of the whole vocabulary is known of
-    these: `similarity_topk`, `entropy_nats`, `kl_nats`, `target_rank`, `margin`, `skip_ratio_chance`, and the
-    exits between the halves of layers."""
+    these: `similarity_topk`, `kl_nats`, `target_rank`, `margin`, and the exits between the halves of layers."""
+    signal_tokens: Annotated[int | None, Column(low=0, high="tokens")] = None
+    """Tokens whose signals are known: those of the sample, or all. Of these are `skip_ratio_chance`, `entropy_nats`,
+    `max_prob` and `prob_margin`."""
     with_cache: bool | None = None
     """Whether decoding used a cache, as `generate` does. Where that gives other exits than the model's own forward pass
     does, every token takes a pass over its whole text."""

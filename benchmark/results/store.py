@@ -10,7 +10,6 @@ processes may write to one folder; each row keeps the tokens it was computed fro
 
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -128,10 +127,6 @@ class Store:
         At any moment the row there is whole: of one that is replaced nothing is left when its tokens change.
         """
         return self._locked_write(path, row, None if trace is None else trace.write_parquet)
-
-    def adopt(self, path: Path, row: Row, tokens: Path) -> Row:
-        """Write a row with tokens that another file holds already, byte for byte."""
-        return self._locked_write(path, row, lambda draft: shutil.copyfile(tokens, draft))
 
     def update(self, path: Path, change: Callable[[Row], Row]) -> Row:
         """Replace a row by what `change` makes of it, with no change of another process lost in between.

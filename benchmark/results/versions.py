@@ -129,7 +129,7 @@ def remark_on(folder: Path, counts: Mapping[Standing, int]) -> str | None:
     told = [
         f"{counts[standing]} {text}"
         for standing, text in (
-            (Standing.STALE, "of an older version (recompute, or measure again)"),
+            (Standing.STALE, "of an older version (measure again)"),
             (Standing.FUTURE, "of a newer version (update ExitBench)"),
             (Standing.DAMAGED, "damaged"),
             (Standing.LINK, "behind links (not followed)"),
@@ -170,5 +170,5 @@ def _of_another_version(path: Path, content: bytes, newer: bool, theirs: str, ou
     if newer:
         reason = f"is of a newer version, {theirs}, than this one, {ours}; update ExitBench"
         return RowFile(path, Standing.FUTURE, reason=reason, content=content)
-    reason = f"is of an older version, {theirs}, and this one has {ours}; recompute it, or measure the case again"
+    reason = f"is of an older version, {theirs}, and this one has {ours}; measure the case again"
     return RowFile(path, Standing.STALE, reason=reason, content=content)

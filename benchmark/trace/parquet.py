@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmark.errors import InputError
-from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, TYPES
+from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS, TYPES
 
 _ALWAYS_READ = 200_000_000
 """Bytes that any file may unpack to."""
@@ -22,7 +22,8 @@ def write_arrays(path: Path | str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write all arrays of a trace, one row a token; what is known of the sample only is null elsewhere."""
     sampled = arrays["sampled"]
     columns = {
-        name: _spread(array, sampled) if name in OF_SAMPLE else _to_arrow(array) for name, array in arrays.items()
+        name: _to_arrow(array) if len(array) == len(sampled) else _spread(array, sampled)
+        for name, array in arrays.items()
     }
     # As an open file: pyarrow takes some paths for addresses.
     with Path(path).open("wb") as stream:
@@ -45,7 +46,7 @@ def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any
             table = file.read(columns=list(names), use_threads=False)
         arrays = {name: _to_numpy(table[name], name) for name in names}
         if "sampled" in arrays:
-            _refuse_other_sample(table, arrays["sampled"])
+            _refuse_other_tokens(table, arrays["sampled"])
         return arrays
     except (OSError, pa.ArrowException, ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -94,15 +95,18 @@ def _refuse_inflated(file: pq.ParquetFile, size: int) -> None:
         raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}, more than any measurement does")
 
 
-def _refuse_other_sample(table: pa.Table, sampled: NDArray[np.bool_]) -> None:
-    """What is known of the sample has to be known of the tokens that `sampled` names."""
-    for name in OF_SAMPLE:
-        if name in table.column_names and (table[name].is_valid().to_numpy() != sampled).any():
+def _refuse_other_tokens(table: pa.Table, sampled: NDArray[np.bool_]) -> None:
+    """Refuse what is known of other tokens than it should be: of the sample, or signals of some tokens in between."""
+    asked = [name for name in (*OF_SIGNALS, *OF_SAMPLE) if name in table.column_names]
+    known = {name: table[name].is_valid().to_numpy() for name in asked}
+    of_all = all(some.all() for name, some in known.items() if name in OF_SIGNALS)
+    for name, some in known.items():
+        if (some != sampled).any() and not (of_all and name in OF_SIGNALS):
             raise ValueError(f"{name} is of other tokens than those of the sample")
 
 
 def _to_numpy(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
-    if name not in OF_SAMPLE and column.null_count:
+    if name not in (*OF_SAMPLE, *OF_SIGNALS) and column.null_count:
         raise ValueError(f"{name} lacks {column.null_count} values")
     array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     if pa.types.is_dictionary(array.type):

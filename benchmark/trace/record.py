@@ -2,7 +2,8 @@
 
 Everything left of the trace needs a model; everything right of it is a pure function of these arrays. T is the number
 of tokens, L of layers, n of sampled tokens. Exits and similarities are known of every token; what takes the logits of
-the whole vocabulary is known of the tokens of a fixed random sample.
+the whole vocabulary is known of the tokens of a fixed random sample. Of that, the signals, which a real gate can see,
+are known of every token if that was asked for: m is T then, and n otherwise.
 """
 
 from dataclasses import dataclass, fields
@@ -37,19 +38,25 @@ class Trace:
     """T × L: the same without centring."""
     similarity_hidden: NDArray[np.float32]
     """T × L: cosine to the last exit's state after the final norm."""
+    similarity_previous: NDArray[np.float32]
+    """T × L: cosine of the layer's output to that of the layer before; NaN for the first layer."""
     margin: NDArray[np.float32]
     """T: largest minus second largest logit of the full model; 0 is a tie."""
     sampled: NDArray[np.bool_]
     """T: whether the token is in the sample; true n times."""
 
     predictions: NDArray[np.int32]
-    """n × L: token id with the largest logit."""
+    """m × L: token id with the largest logit."""
+    max_prob: NDArray[np.float32]
+    """m × L: p₁, the largest probability of p = softmax(z_ℓ)."""
+    prob_margin: NDArray[np.float32]
+    """m × L: p₁ − p₂, with the second largest; 1 where the vocabulary is one token."""
+    entropy: NDArray[np.float32]
+    """m × L: entropy of p, nats."""
     rank: NDArray[np.int32]
     """n × L: rank of y among the logits, from 1; equal logits count by token id."""
     similarity_topk: NDArray[np.float32]
     """n × L: share of the K most likely tokens in common with the last exit."""
-    entropy: NDArray[np.float32]
-    """n × L: entropy of softmax(z_ℓ), nats."""
     kl: NDArray[np.float32]
     """n × L: KL(softmax(z_L) ‖ softmax(z_ℓ)), nats."""
     layer_margin: NDArray[np.float32]
@@ -72,6 +79,11 @@ class Trace:
     def num_layers(self) -> int:
         """L."""
         return self.matches.shape[1]
+
+    @property
+    def signalled(self) -> NDArray[np.bool_]:
+        """T: whether the token's signals are known; true m times."""
+        return np.ones_like(self.sampled) if len(self.predictions) == self.num_tokens else self.sampled
 
     def write_parquet(self, path: Path | str) -> None:
         """Write one row a token; what is known of the sample only is null elsewhere."""

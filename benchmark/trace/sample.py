@@ -1,13 +1,14 @@
 """The fixed random sample of tokens that are looked at with all their logits."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 # Where it is used, because options take the defaults from here, and every session of pytest has the options.
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+SignalsOf = Literal["sample", "all"]
 TOP_K = 10
 SAMPLE = 48
 """Tokens. On a CPU, each takes as long as the exits of a dozen others."""
@@ -23,6 +24,8 @@ class Sampling:
     """K of the overlap of the most likely tokens."""
     seed: int = 0
     """Of the choice."""
+    signals: SignalsOf = "sample"
+    """Which tokens' signals are kept: those of the sample, or of all tokens."""
 
     def choose(self, prompts: int, positions: int) -> "NDArray[np.bool_]":
         """Draw places of the grid prompts × positions; texts that end early use fewer of them."""

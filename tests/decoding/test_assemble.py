@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from benchmark.decoding.assemble import Places, assemble
 from benchmark.errors import MeasurementError
-from benchmark.readout.reader import Reading
+from benchmark.readout.reading import Reading
 from benchmark.tools.tiny_models import tiny_tokenizer
-from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.record import Trace
 
 TOKENIZER = tiny_tokenizer()
 LAYERS = 3
 
 
-def reading_of(numbers: list[int], sampled: list[bool]) -> Reading:
+def reading_of(numbers: list[int], sampled: list[bool], all_signals: bool = False) -> Reading:
     """A reading in which every array of a token holds the token's number."""
     number, taken = torch.tensor(numbers), torch.tensor(sampled, dtype=torch.bool)
     of_layers = number[:, None].expand(-1, LAYERS)
@@ -27,6 +27,8 @@ def reading_of(numbers: list[int], sampled: list[bool]) -> Reading:
         "sampled": taken,
         "matches": of_layers % 2 == 0,
         **dict.fromkeys(("similarity_logit", "similarity_logit_raw", "similarity_hidden"), of_layers.float()),
+        "similarity_previous": of_layers.float(),
+        **dict.fromkeys(OF_SIGNALS, of_layers[taken | all_signals]),
     }
     return Reading(**every, **dict.fromkeys(OF_SAMPLE, of_layers[taken]))
 
@@ -48,27 +50,29 @@ def scattered(draw: st.DrawFn):
     return tokens, parts
 
 
-def put_together(parts, prompts=((5,), (5,), (5,))) -> Trace:
+def put_together(parts, all_signals: bool) -> Trace:
     places = [places_of([pair for pair, _, _ in part]) for part in parts]
-    readings = [reading_of([n for _, n, _ in part], [taken for _, _, taken in part]) for part in parts]
-    return assemble(TOKENIZER, prompts, places, readings)
+    readings = [reading_of([n for _, n, _ in part], [taken for _, _, taken in part], all_signals) for part in parts]
+    return assemble(TOKENIZER, [(5,)] * 3, places, readings)
 
 
-@given(scattered())
-def test_every_array_of_a_token_stays_with_it(example):
+@given(scattered(), st.booleans())
+def test_every_array_of_a_token_stays_with_it(example, all_signals):
     tokens, parts = example
-    trace = put_together(parts)
+    trace = put_together(parts, all_signals=all_signals)
     assert list(zip(trace.prompt, trace.position, strict=True)) == [pair for pair, _, _ in tokens]
     numbers = np.array([number for _, number, _ in tokens])
     sampled = np.array([taken for _, _, taken in tokens])
     assert trace.sampled.tolist() == sampled.tolist()
     for name in ("target", "margin"):
         assert getattr(trace, name).tolist() == numbers.tolist()
-    for name in ("similarity_logit", "similarity_logit_raw", "similarity_hidden"):
+    for name in ("similarity_logit", "similarity_logit_raw", "similarity_hidden", "similarity_previous"):
         assert (getattr(trace, name) == numbers[:, None]).all()
     assert (trace.matches == (numbers % 2 == 0)[:, None]).all()
     for name in OF_SAMPLE:
         assert getattr(trace, name).tolist() == [[number] * LAYERS for number in numbers[sampled]]
+    for name in OF_SIGNALS:
+        assert getattr(trace, name).tolist() == [[number] * LAYERS for number in numbers[sampled | all_signals]]
 
 
 def ids(text: str) -> list[int]:

@@ -15,7 +15,7 @@ from benchmark.decoding.engine import Engine, Limits, Sink, Step
 from benchmark.decoding.generate import Generate
 from benchmark.decoding.prepare import prepare
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.readout.reader import Chosen
+from benchmark.readout.reading import Chosen
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.sample import Sampling
 

@@ -27,6 +27,13 @@ def test_only_sampled_positions_are_asked_but_every_token_is_shuffled():
     assert chance_skip_ratio(trace) == pytest.approx(1 / 4)
 
 
+def test_where_all_predictions_are_known_all_positions_are_asked():
+    trace = trace_of([[8, 7], [8, 8]], sampled=[False, True], all_signals=True)
+    assert chance_skip_ratio(trace) == pytest.approx(1 / 4)
+    trace = trace_of([[8, 7], [9, 8]], sampled=[False, True], all_signals=True)
+    assert chance_skip_ratio(trace) == pytest.approx(1 / 8)
+
+
 def test_a_text_of_one_word_is_as_easy_by_chance_as_it_is():
     trace = trace_of([[7, 7, 7], [1, 7, 7], [1, 2, 7]])
     assert chance_skip_ratio(trace) == pytest.approx(skip_ratio(first_match(trace.matches), 3).mean())
@@ -46,8 +53,8 @@ def _mean_over_shuffles(trace: Trace) -> Fraction:
     layers = trace.num_layers
     total, count = Fraction(0), 0
     for shuffled in itertools.permutations(trace.target.tolist()):
-        at_sample = np.array(shuffled)[trace.sampled].tolist()
-        for said, token in zip(trace.predictions.tolist(), at_sample, strict=True):
+        known = np.array(shuffled)[trace.signalled].tolist()
+        for said, token in zip(trace.predictions.tolist(), known, strict=True):
             exit_layer = said.index(token) + 1 if token in said else layers
             total += Fraction(layers - exit_layer, layers)
             count += 1

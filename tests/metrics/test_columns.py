@@ -98,7 +98,7 @@ class TestIntervals:
 
 
 class TestLayers:
-    """Means over the sample."""
+    """Means over the tokens whose signals are known, over the sample, and over all."""
 
     def test_by_hand(self):
         # Two tokens of three are in the sample.
@@ -107,6 +107,9 @@ class TestLayers:
                 [[1, 2], [2, 2], [2, 2]],
                 sampled=[True, False, True],
                 entropy=[[1.5, 0.5], [0.5, 0.5]],
+                max_prob=[[0.5, 0.75], [1, 0.75]],
+                prob_margin=[[0.25, 0.5], [1, 0.5]],
+                similarity_previous=[[np.nan, 0.5], [np.nan, 0.5], [np.nan, 0.125]],
                 kl=[[0.75, 0], [0.25, 0]],
                 rank=[[4, 1], [1, 1]],
                 layer_margin=[[0.25, 2], [0.5, 1]],
@@ -114,6 +117,9 @@ class TestLayers:
         )
         assert columns == {
             "entropy_nats": [1, 0.5],
+            "max_prob": [0.75, 0.75],
+            "prob_margin": [0.625, 0.5],
+            "similarity_previous": [None, 0.375],
             "kl_nats": [0.5, 0],
             "target_rank": [2.5, 1],
             "margin": [0.375, 1.5],
@@ -167,7 +173,7 @@ class TestEdges:
         assert unknown - {"interval_missing", "exit_layer_mean_continuation"} == {
             "skip_ratio_chance",
             *("eas_topk", "similarity_topk", "tau_skip_ratio_topk", "tau_agreement_topk"),
-            *("entropy_nats", "kl_nats", "target_rank", "margin"),
+            *("entropy_nats", "max_prob", "prob_margin", "kl_nats", "target_rank", "margin"),
             *(name for name in Row.model_fields if name.startswith("half_")),
         }
 

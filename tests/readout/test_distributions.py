@@ -34,7 +34,7 @@ def probabilities(values: np.ndarray) -> np.ndarray:
 def test_predictions_and_ranks_give_ties_to_the_lowest_id(values: np.ndarray):
     found = described(values)
     order = np.argsort(-values, axis=-1, kind="stable")
-    assert found.predictions.tolist() == order[..., 0].tolist()
+    assert found.signals.predictions.tolist() == order[..., 0].tolist()
     target = values[:, -1].argmax(-1)
     assert found.rank.tolist() == (1 + (order == target[:, None, None]).argmax(-1)).tolist()
 
@@ -42,7 +42,7 @@ def test_predictions_and_ranks_give_ties_to_the_lowest_id(values: np.ndarray):
 @given(logits())
 def test_entropy_is_that_of_the_softmax(values: np.ndarray):
     p = probabilities(values)
-    np.testing.assert_allclose(described(values).entropy, -(p * np.log(p)).sum(-1), atol=1e-5)
+    np.testing.assert_allclose(described(values).signals.entropy, -(p * np.log(p)).sum(-1), atol=1e-5)
 
 
 @given(logits())
@@ -60,7 +60,7 @@ def test_a_large_vocabulary_costs_no_precision(vocab: int):
     values = np.random.default_rng(0).normal(scale=3, size=(2, 3, vocab)).astype(np.float32)
     values[..., 7] += 14
     p, found = probabilities(values), described(values)
-    np.testing.assert_allclose(found.entropy, -(p * np.log(p)).sum(-1), rtol=3e-6)
+    np.testing.assert_allclose(found.signals.entropy, -(p * np.log(p)).sum(-1), rtol=3e-6)
     np.testing.assert_allclose(found.kl, (p[:, -1:] * (np.log(p[:, -1:]) - np.log(p))).sum(-1), rtol=3e-6, atol=3e-6)
 
 
@@ -88,7 +88,7 @@ def test_all_tokens_of_the_vocabulary_are_common_to_all():
 def test_a_certain_and_an_even_distribution():
     values = np.array([[[0, 0, 0, 0], [1000, 0, 0, 0]]], dtype=np.float32)
     found = described(values)
-    assert found.entropy[0].tolist() == pytest.approx([math.log(4), 0], abs=1e-6)
+    assert found.signals.entropy[0].tolist() == pytest.approx([math.log(4), 0], abs=1e-6)
     assert found.kl[0].tolist() == pytest.approx([math.log(4), 0], abs=1e-6)
     assert found.layer_margin[0].tolist() == [0, 1000]
 

@@ -13,9 +13,10 @@ from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
 from benchmark.readout import reader as reading
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.readout.reader import Chosen, Reader
+from benchmark.readout.reader import Reader
+from benchmark.readout.reading import Chosen, Reading
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
-from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.record import Trace
 from benchmark.trace.sample import Sampling
 
@@ -23,6 +24,7 @@ from benchmark.trace.sample import Sampling
 TEXTS = ("the cat sat", "hello there", "one two three four", "a dog barked at the moon")
 NEW_TOKENS, MASKS, TOP_K = 6, 4, 5
 EVERY_TOKEN = Sampling(tokens=None, top_k=TOP_K)
+ALL_SIGNALS = Sampling(tokens=3, top_k=TOP_K, signals="all")
 
 KINDS = {
     "llama": "causal",
@@ -118,6 +120,20 @@ class TestAgainstTheTwin:
         p = np.exp(plain.logits) / np.exp(plain.logits).sum(axis=-1, keepdims=True)
         np.testing.assert_allclose(trace.entropy, -(p * np.log(p)).sum(axis=-1), atol=1e-5)
         np.testing.assert_allclose(trace.kl, (p[:, -1:] * np.log(p[:, -1:] / p)).sum(axis=-1), atol=1e-5)
+
+    def test_probabilities(self, both):
+        trace, plain = both
+        p = np.exp(plain.logits) / np.exp(plain.logits).sum(axis=-1, keepdims=True)
+        *_, second, largest = np.moveaxis(np.sort(p, axis=-1), -1, 0)
+        np.testing.assert_allclose(trace.max_prob, largest, atol=1e-5)
+        np.testing.assert_allclose(trace.prob_margin, largest - second, atol=1e-5)
+
+    def test_similarity_to_the_layer_before(self, both):
+        trace, plain = both
+        length = np.linalg.norm(plain.states, axis=-1)
+        cosine = (plain.states[:, 1:] * plain.states[:, :-1]).sum(axis=-1) / (length[:, 1:] * length[:, :-1])
+        assert np.isnan(trace.similarity_previous[:, 0]).all()
+        np.testing.assert_allclose(trace.similarity_previous[:, 1:], cosine, atol=1e-5)
 
     def test_margins(self, both):
         trace, plain = both
@@ -228,8 +244,15 @@ class TestTwoWays:
         every, some = run(model), run(model, sampling)
         assert some.sampled.tolist() == sampling.choose(len(TEXTS), NEW_TOKENS)[some.prompt, some.position].tolist()
         assert some.matches.tolist() == every.matches.tolist()
-        for name in OF_SAMPLE:
+        for name in (*OF_SAMPLE, *OF_SIGNALS):
             np.testing.assert_allclose(getattr(some, name), getattr(every, name)[some.sampled], atol=1e-5)
+
+    @pytest.mark.parametrize("kind", ["llama", "gemma2"])
+    def test_a_sample_or_all_signals_change_no_exit(self, kind):
+        model = loaded(kind)
+        every, some = run(model), run(model, ALL_SIGNALS)
+        assert 0 < some.sampled.sum() < some.num_tokens and some.signalled.all()
+        assert_same(replace(some, **{name: getattr(every, name) for name in ("sampled", *OF_SAMPLE)}), every)
 
     @pytest.mark.parametrize("kind", ["llama", "gemma2"])
     def test_products_in_pieces(self, kind, monkeypatch: pytest.MonkeyPatch):
@@ -256,7 +279,7 @@ class TestRefusals:
     """Numbers that are none, and logits that are not the model's."""
 
     @staticmethod
-    def read(model: LoadedModel, states: list[torch.Tensor], shift: float = 0.0) -> reading.Reading:
+    def read(model: LoadedModel, states: list[torch.Tensor], shift: float = 0.0) -> Reading:
         chosen = Chosen.of(model.readout.logits(states[-1])[:, 0].clone())
         chosen = replace(chosen, logit=chosen.logit + shift * chosen.largest)
         sampled = torch.tensor([True, False])

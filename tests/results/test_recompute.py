@@ -1,7 +1,6 @@
 """Columns computed again from stored tokens, without a model."""
 
 import csv
-import hashlib
 import json
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from benchmark.interface.cli import main
 from benchmark.metrics.experiments import EXPERIMENTS, score
 from benchmark.metrics.experiments import words as words_module
 from benchmark.metrics.scoring import TAU
-from benchmark.results.identity import configuration_of
 from benchmark.results.recompute import recompute
 from benchmark.results.row import Row
 from benchmark.results.store import Store
@@ -59,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 def test_rows_come_out_as_they_were(folder, settings):
     paths = [write(folder, model, NAMES, **settings) for model in TRACES]
     before = [path.read_bytes() for path in paths]
-    assert sorted(path for path, _ in recompute(folder)) == sorted(paths)
+    assert sorted(recompute(folder)) == sorted(paths)
     assert [path.read_bytes() for path in paths] == before
 
 
@@ -97,7 +95,7 @@ def test_failed_rows_stay_as_they_are(folder):
     path = folder / "broken" / "chat" / "oracle-0123abcd.json"
     Store(folder).write(path, row_of(model="broken", status="failed", error="NaN"), None)
     before = path.read_bytes()
-    assert path not in [path for path, _ in recompute(folder)]
+    assert path not in list(recompute(folder))
     assert path.read_bytes() == before
 
 
@@ -183,7 +181,7 @@ def test_rows_of_an_older_version_among_others_are_told_of(folder, capsys):
     assert main(["recompute", str(folder)]) == 0
     output = capsys.readouterr()
     assert output.out.endswith("rows rewritten: 1\n")
-    assert output.err == f"{folder}: JSON files not counted: 1 of an older version (recompute, or measure again)\n"
+    assert output.err == f"{folder}: JSON files not counted: 1 of an older version (measure again)\n"
 
 
 @pytest.mark.parametrize("content", [None, "{}", '{"schema_version": 1}'], ids=["empty", "unrelated", "older"])
@@ -222,120 +220,3 @@ class TestOtherScoring:
         assert path.read_bytes() == before
         with pytest.raises(InputError, match=r"^alpha: must be"):
             list(recompute(folder, alpha=2))
-
-
-class TestFormerSchema:
-    """Rows of the schema before this one are brought forward, if what was asked for can be told from their hash."""
-
-    def former(self, folder: Path, **settings: object) -> Path:
-        """A row of schema 2 with its hash."""
-        path = write(
-            folder,
-            "tiny",
-            NAMES,
-            dtype="float32",
-            batch_size=2,
-            device="cpu",
-            prompts_sha256="ab" * 32,
-            source="path:tiny",
-            revision="folder:00",
-            max_new_tokens=2,
-            top_k=10,
-            sampled_tokens=4,
-            tau=[0.5, 1.0],
-        )
-        asked = {
-            "schema": 2,
-            "suite": "oracle",
-            "source": "path:tiny",
-            "revision": "folder:00",
-            "dtype": "auto",
-            "device": "cpu",
-            "device_map": None,
-            "quantization": None,
-            "prompts": "ab" * 32,
-            "kind": "chat",
-            "chat_template": None,
-            "trust_remote_code": False,
-            "layer_stack": None,
-            "seam": None,
-            "max_new_tokens": 2,
-            "batch_size": 16,
-            "alpha": 0.5,
-            "seed": 0,
-            "tau": [0.5, 1.0],
-            "top_k": 10,
-            "sample": 48,
-        } | settings
-        configuration = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
-        record = json.loads(path.read_text()) | {"schema_version": 2, "configuration": configuration}
-        for name in NEW:
-            del record[name]
-        former = path.with_name(f"oracle-{configuration}.json")
-        path.unlink()
-        path.with_suffix(".parquet").rename(former.with_suffix(".parquet"))
-        former.write_text(json.dumps(record))
-        return former
-
-    @pytest.mark.parametrize(
-        "settings",
-        [
-            {},
-            {"dtype": "float32", "kind": "completion", "batch_size": 5, "sample": None},
-            {"chat_template": False, "trust_remote_code": True, "device_map": "auto", "sample": 4},
-        ],
-        ids=str,
-    )
-    def test_they_get_the_name_and_columns_of_today(self, folder, settings):
-        former = self.former(folder, **settings)
-        before, tokens = json.loads(former.read_text()), former.with_suffix(".parquet").read_bytes()
-        ((path, text),) = recompute(folder)
-        assert text == f"brought forward from {former.name}"
-        assert not former.exists() and not former.with_suffix(".parquet").exists()
-        row = read_row(path)
-        assert (
-            configuration_of(row.model_dump()) == row.configuration and path.name == f"oracle-{row.configuration}.json"
-        )
-        assert path.with_suffix(".parquet").read_bytes() == tokens
-        after = json.loads(path.read_text())
-        assert {name for name in before if before[name] != after[name]} == {"schema_version", "configuration"}
-        asked = {"dtype_asked": "auto", "workload_kind": "chat", "batch_size_asked": 16, "sample_asked": 48}
-        names = {
-            "dtype": "dtype_asked",
-            "kind": "workload_kind",
-            "batch_size": "batch_size_asked",
-            "sample": "sample_asked",
-        }
-        asked |= {names[name]: value for name, value in settings.items() if name in names}
-        assert {name: after[name] for name in asked} == asked
-
-    def test_where_it_cannot_be_told_the_row_stays_and_is_named(self, folder):
-        former = self.former(folder, layer_stack="model.layers")
-        before = former.read_bytes()
-        ((path, text),) = recompute(folder)
-        assert path == former and "cannot be told" in text and text.endswith("measure it again")
-        assert former.read_bytes() == before
-
-    def test_a_row_of_today_is_never_overwritten_by_one_of_before(self, folder):
-        former = self.former(folder)
-        kept = former.read_bytes(), former.with_suffix(".parquet").read_bytes()
-        ((path, _),) = recompute(folder)
-        former.write_bytes(kept[0])
-        former.with_suffix(".parquet").write_bytes(kept[1])
-        today = path.read_bytes()
-        told = dict(recompute(folder))
-        assert "has taken its place; delete this one" in told[former]
-        assert path.read_bytes() == today
-
-
-NEW = (
-    "dtype_asked",
-    "device_map",
-    "workload_kind",
-    "chat_template_asked",
-    "trust_remote_code",
-    "layer_stack",
-    "seam",
-    "batch_size_asked",
-    "sample_asked",
-)

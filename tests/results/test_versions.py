@@ -121,7 +121,7 @@ class TestFolders:
 
     def test_the_others_are_one_line(self, mixed: Path):
         assert remark(mixed) == (
-            f"{mixed}: JSON files not counted: 1 of an older version (recompute, or measure again), "
+            f"{mixed}: JSON files not counted: 1 of an older version (measure again), "
             "1 of a newer version (update ExitBench), 1 damaged, 1 behind links (not followed), 1 not a row"
         )
 

@@ -450,7 +450,7 @@ class TestLaterSessions:
         assert "1 case ended in an earlier run; --rerun all|failed repeats them" in later["unchanged"]
 
     def test_rows_of_an_older_version_are_told_of(self, later, folder):
-        told = f"{folder / 'one'}: JSON files not counted: 1 of an older version (recompute, or measure again)"
+        told = f"{folder / 'one'}: JSON files not counted: 1 of an older version (measure again)"
         assert told in later["one token"].output.split("exitbench results")[-1]
         assert "not counted" not in later["every token"]
 

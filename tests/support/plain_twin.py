@@ -35,6 +35,8 @@ class Plain:
     """T × L × d: states as they enter the head."""
     logits: NDArray[np.float64]
     """T × L × V: the model's own."""
+    states: NDArray[np.float64]
+    """T × L × any: what the layers return."""
     unrounded: NDArray[np.float64]
     """T × L × V: in double precision from the head on, where it is linear; elsewhere the model's own."""
 
@@ -128,6 +130,7 @@ def _read(loaded: LoadedModel, targets: Sequence[int], states: Sequence[States],
         half_said=half_said,
         entered=entered.double().numpy(),
         logits=logits.double().numpy(),
+        states=at_once.movedim(axis, 0).flatten(1).unflatten(0, (count, layers)).double().numpy(),
         unrounded=unrounded.double().numpy(),
     )
 

@@ -218,6 +218,46 @@ PLANTS: dict[str, tuple[Callable[[Submission], object], str]] = {
     ),
     "negative divergence": (lambda c: c.forge(kl=with_first(c.kl, -0.1)), "kl"),
     "entropy above that of the vocabulary": (lambda c: c.forge(entropy=with_first(c.entropy, 99.0)), "entropy"),
+    "entropy below that of the largest probability": (
+        lambda c: c.forge(entropy=np.zeros_like(c.entropy)),
+        "entropy",
+    ),
+    "entropy above what the largest probability leaves": (
+        lambda c: c.forge(max_prob=np.ones_like(c.max_prob), prob_margin=np.ones_like(c.prob_margin)),
+        "entropy",
+    ),
+    "largest probability above 1": (lambda c: c.forge(max_prob=with_first(c.max_prob, 1.2)), "max_prob"),
+    "largest probability below that of an even spread": (
+        lambda c: c.forge(max_prob=with_first(c.max_prob, 0.0)),
+        "max_prob",
+    ),
+    "negative margin of probabilities": (
+        lambda c: c.forge(prob_margin=with_first(c.prob_margin, -0.1)),
+        "prob_margin",
+    ),
+    "margin above the largest probability": (
+        lambda c: c.forge(prob_margin=with_first(c.prob_margin, 1.0)),
+        "prob_margin",
+    ),
+    "exits that are surer than their logits": (lambda c: c.forge(prob_margin=0.9 * c.max_prob), "prob_margin"),
+    "two probabilities that are more than all": (
+        lambda c: c.forge(max_prob=with_first(c.max_prob, 0.9), prob_margin=with_first(c.prob_margin, 0.1)),
+        "prob_margin",
+    ),
+    "prediction that matches where the exit does not": (
+        lambda c: c.forge(predictions=np.repeat(c.predictions[:, -1:], c.predictions.shape[1], axis=1)),
+        "predictions",
+    ),
+    "similarity to what is before the first layer": (
+        lambda c: c.forge(similarity_previous=with_first(c.similarity_previous, 0.5)),
+        "similarity_previous",
+    ),
+    "similarity to the layer before above 1": (
+        lambda c: c.forge(similarity_previous=last_layer(c.similarity_previous, 1.5)),
+        "similarity_previous",
+    ),
+    "signals of all that are of the sample": (lambda c: c.edit(signals_asked="all"), "signals_asked"),
+    "other number of signals": (lambda c: c.edit(signal_tokens=3), "signal_tokens"),
     "negative margin": (lambda c: c.forge(margin=with_first(c.margin, -1.0)), "margin"),
     "prediction that is no match": (lambda c: c.forge(predictions=c.predictions * 0 + 99), "predictions"),
     "place in a word below −1": (lambda c: c.forge(word_position=with_first(c.word_position, -2)), "word_position"),

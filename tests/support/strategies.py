@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.results.row import Row
 from benchmark.results.versions import harness_version
-from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.record import Trace
 
 # The first example of a test also pays for imports, and a busy machine is no defect: no example has a deadline.
@@ -26,11 +26,12 @@ curves = st.lists(st.floats(-1, 1), min_size=1, max_size=40)
 """Similarities to the last layer, of layers 1..L."""
 
 
-def trace_of(predictions: Sequence[Sequence[int]], **given: Any) -> Trace:
+def trace_of(predictions: Sequence[Sequence[int]], all_signals: bool = False, **given: Any) -> Trace:
     """A trace with these predictions (T × L), by default of one prompt and with every token in the sample.
 
     What is not given is plain: every layer is as similar to the last as can be, no token is a tie, each is a word of
-    its own, and no layer has two halves. Arrays of the sample are given for the tokens of the sample.
+    its own, and no layer has two halves. Arrays of the sample are given for the tokens of the sample, and so are the
+    signals unless they are known of all tokens.
     """
     said = np.asarray(predictions)
     tokens, layers = said.shape
@@ -45,13 +46,15 @@ def trace_of(predictions: Sequence[Sequence[int]], **given: Any) -> Trace:
         "word_position": np.zeros(tokens),
         "matches": said == said[:, -1:],
         **dict.fromkeys(SIMILARITIES, ones),
+        "similarity_previous": np.where(np.arange(layers) == 0, np.nan, ones),
         "margin": np.ones(tokens),
         "sampled": sampled,
         "predictions": said,
-        **dict.fromkeys(("rank", "entropy", "kl", "layer_margin"), ones),
+        **dict.fromkeys(("max_prob", "prob_margin", "rank", "entropy", "kl", "layer_margin"), ones),
         "half_matches": -ones,
     }
     plain |= {name: plain[name][sampled] for name in OF_SAMPLE}
+    plain |= {name: plain[name][sampled | all_signals] for name in OF_SIGNALS}
     return Trace(**plain | given)
 
 
@@ -79,6 +82,8 @@ class MadeUp:
     """T."""
     sampled: NDArray[np.bool_]
     """T."""
+    all_signals: bool = False
+    """Whether the signals of all tokens are known, or those of the sample."""
 
     def trace(self) -> Trace:
         """What the readout says about it."""
@@ -86,7 +91,8 @@ class MadeUp:
 
     def tokens(self, order: NDArray[np.int64]) -> "MadeUp":
         """The tokens in another order."""
-        return replace(self, **{name: array[order] for name, array in vars(self).items() if name != "has_half"})
+        by_token = {name: array for name, array in vars(self).items() if name not in ("has_half", "all_signals")}
+        return replace(self, **{name: array[order] for name, array in by_token.items()})
 
     def layers(self, order: ArrayLike) -> "MadeUp":
         """Layers left out, repeated or in another order; `order` counts from 0."""
@@ -103,6 +109,7 @@ def trace_from_logits(
     states: NDArray[np.float64],
     word_position: NDArray[np.int64],
     sampled: NDArray[np.bool_],
+    all_signals: bool = False,
     top_k: int = 2,
 ) -> Trace:
     """The trace of made-up logits, each array by its definition, in double precision; arguments as in `MadeUp`."""
@@ -113,11 +120,16 @@ def trace_from_logits(
     # In descending order, and equal logits by token id.
     ranking = np.argsort(-logits, axis=-1, kind="stable")
     top = [[set(layer[:top_k]) for layer in token] for token in ranking]
-    of_sample = {
+    probabilities = np.sort(np.exp(log_p), axis=-1)
+    signals = {
         "predictions": logits.argmax(axis=-1),
+        "max_prob": probabilities[..., -1],
+        "prob_margin": probabilities[..., -1] - probabilities[..., -2],
+        "entropy": -(np.exp(log_p) * log_p).sum(axis=-1),
+    }
+    of_sample = {
         "rank": (ranking == target[:, None, None]).argmax(axis=-1) + 1,
         "similarity_topk": np.array([[len(best & token[-1]) / top_k for best in token] for token in top]),
-        "entropy": -(np.exp(log_p) * log_p).sum(axis=-1),
         "kl": (np.exp(log_p[:, -1:]) * (log_p[:, -1:] - log_p)).sum(axis=-1),
         "layer_margin": margin,
         "half_matches": np.where(has_half, half_logits.argmax(axis=-1) == target[:, None], -1),
@@ -132,9 +144,11 @@ def trace_from_logits(
         similarity_logit=_cosine_to_last(logits - logits.mean(axis=-1, keepdims=True)),
         similarity_logit_raw=_cosine_to_last(logits),
         similarity_hidden=_cosine_to_last(states),
+        similarity_previous=_cosine_to_previous(states),
         margin=margin[:, -1],
         sampled=sampled,
         **{name: array[sampled] for name, array in of_sample.items()},
+        **{name: array[sampled | all_signals] for name, array in signals.items()},
     )
 
 
@@ -143,6 +157,14 @@ def _cosine_to_last(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     length = np.linalg.norm(vectors, axis=-1)
     lengths = length * length[:, -1:]
     return (vectors * vectors[:, -1:]).sum(axis=-1) / np.where(lengths > 0, lengths, 1)
+
+
+def _cosine_to_previous(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """T × L × any → T × L; NaN for the first layer."""
+    length = np.linalg.norm(vectors, axis=-1)
+    lengths = length[:, 1:] * length[:, :-1]
+    cosine = (vectors[:, 1:] * vectors[:, :-1]).sum(axis=-1) / np.where(lengths > 0, lengths, 1)
+    return np.concatenate([np.full((len(vectors), 1), np.nan), cosine], axis=1)
 
 
 def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -171,6 +193,7 @@ def made_up(draw: st.DrawFn, max_tokens: int = 8, max_layers: int = 6) -> MadeUp
         states=whole(-2, 2, tokens, layers, 3).astype(float),
         word_position=whole(-1, 9, tokens),
         sampled=sampled,
+        all_signals=draw(st.booleans()),
     )
 
 

@@ -16,7 +16,7 @@ from benchmark.results.audit.check import check
 from benchmark.results.audit.fault import Verdict
 from benchmark.results.recompute import recompute
 from benchmark.results.store import Store, sha256
-from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.record import Trace
 
 FULL = {"max_new_tokens": None}
@@ -68,7 +68,9 @@ class Submission:
         """Change arrays of the tokens, and their hash."""
         trace = replace(Trace.read_parquet(self.tokens), **arrays)
         trace.write_parquet(self.tokens)
-        self.edit(tokens=trace.num_tokens, sampled_tokens=int(trace.sampled.sum()))
+        self.edit(
+            tokens=trace.num_tokens, sampled_tokens=int(trace.sampled.sum()), signal_tokens=len(trace.predictions)
+        )
         self.rehash()
 
     def forge(self, **arrays: Any) -> None:
@@ -79,9 +81,8 @@ class Submission:
     def keep(self, tokens: NDArray[np.bool_]) -> None:
         """Leave the other tokens away, and recompute all that follows."""
         trace = Trace.read_parquet(self.tokens)
-        kept = {"T": tokens, "n": tokens[trace.sampled]}
-        arrays = {name: array[kept["n" if name in OF_SAMPLE else "T"]] for name, array in vars(trace).items()}
-        self.forge(**arrays)
+        kept = dict.fromkeys(OF_SAMPLE, tokens[trace.sampled]) | dict.fromkeys(OF_SIGNALS, tokens[trace.signalled])
+        self.forge(**{name: array[kept.get(name, tokens)] for name, array in vars(trace).items()})
 
     def twin(self) -> None:
         """The same row once more, under another configuration."""

@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from strategies import trace_of, traces
 
 from benchmark.errors import InputError
-from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.parquet import read_arrays
 from benchmark.trace.record import Trace
 
+TEXT_OF = [[7, 7, 7], [1, 7, 7], [8, 2, 8], [3, 4, 7], [5, 9, 9]]
 TEXT = trace_of(
-    [[7, 7, 7], [1, 7, 7], [8, 2, 8], [3, 4, 7], [5, 9, 9]],
+    TEXT_OF,
     prompt=[0, 0, 0, 1, 1],
     sampled=[True, False, True, False, True],
     text=["the", " the", "�", "the", " end"],
@@ -40,12 +41,15 @@ def test_arrays_are_held_in_the_types_they_are_stored_in():
         "similarity_logit": "float32",
         "similarity_logit_raw": "float32",
         "similarity_hidden": "float32",
+        "similarity_previous": "float32",
         "margin": "float32",
         "sampled": "bool",
         "predictions": "int32",
+        "max_prob": "float32",
+        "prob_margin": "float32",
+        "entropy": "float32",
         "rank": "int32",
         "similarity_topk": "float32",
-        "entropy": "float32",
         "kl": "float32",
         "layer_margin": "float32",
         "half_matches": "int8",
@@ -77,7 +81,10 @@ def test_a_file_has_one_row_a_token(tmp_path: Path):
     TEXT.write_parquet(tmp_path / "tokens.parquet")
     table = pq.read_table(tmp_path / "tokens.parquet")
     assert table.num_rows == 5
-    assert table.slice(2, 1).to_pylist()[0] == {
+    (row,) = table.slice(2, 1).to_pylist()
+    assert np.isnan(row["similarity_previous"][0])
+    row["similarity_previous"][0] = 2  # a number is equal to itself
+    assert row == {
         "prompt": 0,
         "position": 2,
         "target": 8,
@@ -87,22 +94,30 @@ def test_a_file_has_one_row_a_token(tmp_path: Path):
         "similarity_logit": [1, 1, 1],
         "similarity_logit_raw": [1, 1, 1],
         "similarity_hidden": [1, 1, 1],
+        "similarity_previous": [2, 1, 1],
         "margin": 1,
         "sampled": True,
         "predictions": [8, 2, 8],
+        "max_prob": [1, 1, 1],
+        "prob_margin": [1, 1, 1],
+        "entropy": [1, 1, 1],
         "rank": [1, 1, 1],
         "similarity_topk": [1, 1, 1],
-        "entropy": [1, 1, 1],
         "kl": [1, 1, 1],
         "layer_margin": [1, 1, 1],
         "half_matches": [-1, -1, -1],
     }
 
 
-def test_what_is_known_of_the_sample_is_null_elsewhere(tmp_path: Path):
-    TEXT.write_parquet(tmp_path / "tokens.parquet")
+@pytest.mark.parametrize("all_signals", [False, True])
+def test_what_is_known_of_some_tokens_is_null_elsewhere(all_signals: bool, tmp_path: Path):
+    text = trace_of(TEXT_OF, sampled=TEXT.sampled, all_signals=all_signals)
+    text.write_parquet(tmp_path / "tokens.parquet")
     unsampled = pq.read_table(tmp_path / "tokens.parquet").slice(1, 1).to_pylist()[0]
-    assert {name for name, value in unsampled.items() if value is None} == set(OF_SAMPLE)
+    unknown = {name for name, value in unsampled.items() if value is None}
+    assert unknown == {*OF_SAMPLE, *(() if all_signals else OF_SIGNALS)}
+    again = Trace.read_parquet(tmp_path / "tokens.parquet")
+    assert again.signalled.tolist() == ([True] * 5 if all_signals else TEXT.sampled.tolist())
 
 
 def test_a_file_of_other_columns_is_refused(tmp_path: Path):
@@ -133,6 +148,8 @@ def _with(name: str, array: pa.Array, path: Path) -> None:
         ("matches", pa.array([[True] * 2] * 5, pa.list_(pa.bool_(), 2)), "matches is of the type fixed_size"),
         ("matches", pa.array([[True, None, True]] * 5, pa.list_(pa.bool_(), 3)), "matches lacks 5 values"),
         ("rank", pa.array([[1] * 3] * 3 + [None] * 2, pa.list_(pa.int32(), 3)), "rank is of other tokens than those"),
+        ("entropy", pa.array([[1.0] * 3] * 4 + [None], pa.list_(pa.float32(), 3)), "entropy is of other tokens than"),
+        ("entropy", pa.array([[1.0] * 3] * 5, pa.list_(pa.float32(), 3)), "entropy is of other tokens than those"),
     ],
 )
 def test_what_would_have_to_be_converted_is_refused(name: str, array: pa.Array, reason: str, tmp_path: Path):

@@ -51,8 +51,7 @@ def add(commands: Any) -> None:
         "recompute",
         help="compute the columns of rows anew from their stored tokens, without a model",
         description="Compute every column that follows from the stored tokens anew, and rewrite the rows in place: "
-        "what to do when a definition has changed since they were measured, or to score them with other settings. Rows "
-        "of the former version are brought forward where that can be proven right.",
+        "what to do when a definition has changed since they were measured, or to score them with other settings.",
         allow_abbrev=False,
     )
     recompute.add_argument("folder", type=Path, metavar="FOLDER", help="of results, such as results/local")
@@ -131,8 +130,8 @@ def _recompute(options: argparse.Namespace) -> int:
     from benchmark.results.versions import remark
 
     count = 0
-    for path, text in recompute(options.folder, load_suites(options.suite), options.alpha, options.tau):
-        print(f"{path}: {text}" if text else path)
+    for path in recompute(options.folder, load_suites(options.suite), options.alpha, options.tau):
+        print(path)
         count += 1
     print(f"rows rewritten: {count}")
     if (others := remark(options.folder)) is not None:

@@ -102,7 +102,7 @@ def exit_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> ExitCol
         skip_ratio_settled=float(skipped_settled.mean()),
         **interval_columns("skip_ratio_settled", skipped_settled, trace.prompt, scoring.seed),
         interval_missing=_interval_missing(trace),
-        skip_ratio_chance=chance_skip_ratio(trace) if trace.sampled.any() else None,
+        skip_ratio_chance=chance_skip_ratio(trace) if trace.signalled.any() else None,
         hesitation_layers_mean=float((last - first).mean()),
         contradicted_share=float((last > first).mean()),
         tie_rate=tie_rate(trace.margin),

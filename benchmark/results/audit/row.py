@@ -35,6 +35,8 @@ _NEEDED = (
     "chat_template",
     "top_k",
     "sampled_tokens",
+    "signals_asked",
+    "signal_tokens",
     "generate_seconds",
     "oracle_seconds",
     "peak_memory_bytes",

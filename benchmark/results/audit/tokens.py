@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from benchmark.results.audit.fault import Fault
 from benchmark.results.audit.sample import impossible_sample
+from benchmark.results.audit.signals import impossible_signals
 from benchmark.results.audit.texts import impossible_texts
 from benchmark.results.row import Row
-from benchmark.trace.arrays import OF_SAMPLE
+from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.record import Trace
 
 _ROUNDING = 1e-3
 """Of cosines; many times what float32 makes of them."""
-_BY_TOKEN = ("prompt", "position", "target", "text", "word_position", "margin", "sampled")
-"""Arrays of one value a token; the others have one a layer."""
 _COSINES = ("similarity_logit", "similarity_logit_raw", "similarity_hidden")
 
 
@@ -32,7 +31,8 @@ def impossible_tokens(row: Row, trace: Trace) -> list[Fault]:
     if faults := list(_shapes(row, trace)):
         return faults
     texts = list(impossible_texts(row, trace))
-    return [*_values(row, trace), *texts, *(impossible_sample(row, trace) if not texts else ())]
+    sample = impossible_sample(row, trace) if not texts else ()
+    return [*_values(row, trace), *impossible_signals(row, trace), *texts, *sample]
 
 
 def _shapes(row: Row, trace: Trace) -> Iterator[Fault]:
@@ -45,17 +45,21 @@ def _shapes(row: Row, trace: Trace) -> Iterator[Fault]:
     sampled = int(trace.sampled.sum()) if trace.sampled.shape == (tokens,) else None
     if row.sampled_tokens != sampled:
         yield Fault("sampled_tokens", f"is {row.sampled_tokens}, but there are {sampled} in the Parquet file")
+    signalled = len(trace.predictions)
+    if row.signal_tokens != signalled or signalled not in (sampled, tokens):
+        yield Fault("signal_tokens", f"is {row.signal_tokens}, but there are {signalled} in the Parquet file")
+    counts = dict.fromkeys(OF_SAMPLE, sampled) | dict.fromkeys(OF_SIGNALS, signalled)
     for field in fields(trace):
-        rows = sampled if field.name in OF_SAMPLE else tokens
-        shape, expected = getattr(trace, field.name).shape, (rows,) if field.name in _BY_TOKEN else (rows, layers)
+        rows = counts.get(field.name, tokens)
+        shape, expected = getattr(trace, field.name).shape, (rows,) if field.name in BY_TOKEN else (rows, layers)
         if shape != expected:
             yield Fault(field.name, f"is of the shape {shape}, not {expected}: tokens, and layers of the model")
 
 
 def _values(row: Row, trace: Trace) -> Iterator[Fault]:
     """Rules on single values, each an array that is to be true all over."""
-    hit = trace.matches[trace.sampled]
-    target = trace.target[trace.sampled][:, None]
+    hit, hit_of_signals = trace.matches[trace.sampled], trace.matches[trace.signalled]
+    target = trace.target[trace.signalled][:, None]
     words = max(row.vocab_size or 0, 1)
     k = row.top_k or 1
     rules = [
@@ -64,12 +68,15 @@ def _values(row: Row, trace: Trace) -> Iterator[Fault]:
         ("word_position", "is −1 or a place in a word", trace.word_position >= -1),
         ("margin", "is not negative", trace.margin >= 0),
         ("predictions", "is a token of the vocabulary", _within(trace.predictions, 0, words - 1)),
-        ("predictions", "is the full model's token where the layer matches", ~hit | (trace.predictions == target)),
+        (
+            "predictions",
+            "is the full model's token where the layer matches",
+            ~hit_of_signals | (trace.predictions == target),
+        ),
         ("rank", "is 1 where the layer matches, and nowhere else", (trace.rank == 1) == hit),
         ("rank", "is within 1 and the vocabulary", _within(trace.rank, 1, words)),
         ("similarity_topk", f"is a share of {k}", _shares(trace.similarity_topk, k)),
         ("similarity_topk", "is 1 for the last layer", trace.similarity_topk[:, -1:] == 1),
-        ("entropy", "is within 0 and log of the vocabulary", _within(trace.entropy, 0, np.log(words) + _ROUNDING)),
         ("kl", "is not negative", trace.kl >= 0),
         ("kl", "is 0 for the last layer", trace.kl[:, -1:] == 0),
         ("layer_margin", "is not negative", trace.layer_margin >= 0),

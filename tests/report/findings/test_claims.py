@@ -265,9 +265,7 @@ class TestOutput:
         (path,) = (tmp_path / "two").rglob("*.json")
         path.write_text(path.read_text().replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 1'))
         found = findings(tmp_path)
-        assert (
-            found.notes[0] == f"{tmp_path}: JSON files not counted: 1 of an older version (recompute, or measure again)"
-        )
+        assert found.notes[0] == f"{tmp_path}: JSON files not counted: 1 of an older version (measure again)"
         assert found.rows == 1
 
     def test_json_has_the_same_and_no_numbers_that_json_does_not_know(self, three_models: Findings):

@@ -37,15 +37,18 @@ class TestHonestRows:
         assert [line for verdict in found for line in verdict.lines()] == []
         assert len(found) == 2  # the row and the table
 
-    @pytest.mark.parametrize("settings", [{"sample": None}, {"seed": 7, "top_k": 10}, {"alpha": 0.0}, {"tau": (0.5,)}])
+    @pytest.mark.parametrize("settings", [{"sample": None}, {"signals": "all"}, {"seed": 7, "top_k": 10}, {"alpha": 0.0}, {"tau": (0.5,)}])
     def test_in_any_setting(self, tmp_path: Path, settings: dict[str, Any]):
         measure(tmp_path, **FULL | settings)
         assert faulty(tmp_path / "results") == set()
 
     @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
     @pytest.mark.parametrize("kind", ["dense", "encoder"])
-    def test_in_16_bit_where_logits_are_often_equal(self, tmp_path: Path, kind: str, dtype: str):
-        measure(tmp_path, kind, dtype=dtype, top_k=1, sample=None, **FULL)
+    @pytest.mark.parametrize("sampled", [{"sample": None}, {"signals": "all"}])
+    def test_in_16_bit_where_logits_are_often_equal(
+        self, tmp_path: Path, kind: str, dtype: str, sampled: dict[str, Any]
+    ):
+        measure(tmp_path, kind, dtype=dtype, top_k=1, **sampled, **FULL)
         assert faulty(tmp_path / "results") == set()
 
     @pytest.mark.parametrize("kind", KINDS)
