@@ -60,6 +60,7 @@ def read_costs(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> Costs:
         embedding_flops=round(sum(use.flops for use in before.uses)),
         parameters=sum(elements.values()),
         active_parameters=round(sum(elements.values()) - sum(idle.values())),
+        task=task,
     )
 
 
@@ -72,6 +73,8 @@ def _layer_cost(part: Part, mixes: bool) -> LayerCost:
         flops=round(sum(use.flops for use in part.uses)),
         owed_bytes=None if part.owed is None else round(sum(use.bytes for use in part.owed)),
         owed_flops=None if part.owed is None else round(sum(use.flops for use in part.owed)),
+        active_expert_bytes=round(sum(use.bytes for use in part.uses if use.routed)),
+        expert_bytes=sum(use.parameter.numel() * use.parameter.element_size() for use in part.uses if use.routed),
     )
 
 

@@ -5,10 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from benchmark.errors import InputError
+from benchmark.inputs.settings import refuse_below_one
 from benchmark.metrics.experiments import score
 from benchmark.metrics.scoring import ALPHA, TAU, Scoring
+from benchmark.metrics.speculation import round_bytes, rounds
 from benchmark.metrics.token_table import token_table
 from benchmark.results.row import Row
 from benchmark.trace.costs import Costs, costs_of_columns
@@ -80,6 +84,44 @@ class ModelTrace:
         scoring = Scoring(alpha, tuple(tau), self.row.seed)
         columns = self.row.model_dump() | {"alpha": alpha, "tau": list(scoring.tau)}
         return pd.Series(columns | score(self.arrays, scoring, self.costs), dtype=object)
+
+    def speculation(self, exit_layer: int, draft_length: int) -> pd.DataFrame:
+        """Return what self-speculation would do, one line a prompt; its text is that of plain decoding.
+
+        Args:
+            exit_layer: E, whose layers draft; in 1..L − 1.
+            draft_length: γ, tokens of a draft; at least 1.
+
+        Returns:
+            `prompt`, counted from 0; `tokens` of its text; `rounds`, the passes of the whole model; `tokens_per_round`;
+            `speedup` and `speedup_unshared`, in bytes of weights, where draft and check share one cache, and where the
+            check computes the first layers again; NaN where costs are not known.
+
+        Raises:
+            InputError: E or γ is outside its range, or the model is an encoder, which writes no text.
+        """
+        if self.row.architecture == "encoder":
+            raise InputError("speculation: an encoder writes no text; use a model that does")
+        layers = self.arrays.num_layers
+        if not isinstance(exit_layer, int) or not 1 <= exit_layer < layers:
+            raise InputError(f"exit_layer: must be a whole number from 1 to {layers - 1}, not {exit_layer!r}")
+        refuse_below_one("draft_length", draft_length)
+        counted = rounds(self.arrays.matches, self.arrays.prompt, (draft_length,))
+        taken, thrown = (part[:, exit_layer - 1, 0] for part in (counted.rounds, counted.rejections))
+        cost = None if self.costs is None else round_bytes(self.costs, (draft_length,))
+        columns = {
+            "prompt": counted.texts,
+            "tokens": counted.tokens,
+            "rounds": taken,
+            "tokens_per_round": counted.tokens / taken,
+            "speedup": np.nan,
+            "speedup_unshared": np.nan,
+        }
+        if cost is not None:
+            plain, at = cost.token * counted.tokens, (exit_layer - 1, 0)
+            columns["speedup"] = plain / (taken * cost.shared[at] + thrown * cost.rollback[at])
+            columns["speedup_unshared"] = plain / (taken * cost.unshared[at] + thrown * cost.rollback_unshared[at])
+        return pd.DataFrame(columns)
 
     def tokens(self) -> pd.DataFrame:
         """Return one line a token, as `token_table` gives it."""

@@ -25,6 +25,7 @@ from benchmark.metrics.experiments.bounds import BoundColumns
 from benchmark.metrics.experiments.exits import ExitColumns
 from benchmark.metrics.experiments.halves import HalfColumns
 from benchmark.metrics.experiments.layers import LayerColumns
+from benchmark.metrics.experiments.speculation import SpeculationColumns
 from benchmark.metrics.experiments.suitability import SuitabilityColumns
 from benchmark.metrics.experiments.words import WordColumns
 from benchmark.metrics.scoring import TAU, Scoring
@@ -177,6 +178,10 @@ class Cost(Columns):
     """Parameter bytes the layer's cache needs even if the layer is skipped; null where that cannot be observed."""
     layer_owed_flops: ListOfOperations = None
     """2 × elements of the weight matrices among them."""
+    layer_active_expert_bytes: Sizes = None
+    """Of `layer_bytes`, those of the experts that the router chose for the token."""
+    layer_expert_bytes: Sizes = None
+    """Parameter bytes of all experts that the layer's router chooses among; 0 without a router."""
     head_bytes: Size = None
     """Parameter bytes read behind the layers for one decoded token: final norm, projections, output head."""
     head_flops: Operations = None
@@ -224,6 +229,7 @@ class Row(
     HalfColumns,
     WordColumns,
     LayerColumns,
+    SpeculationColumns,
     BoundColumns,
     SuitabilityColumns,
     ExitColumns,

@@ -31,6 +31,17 @@ class LayerCost:
     norm before them, or what updates a recurrent state. 0 without a cache; None where a kernel shows no gradient."""
     owed_flops: int | None
     """2 × elements of the weight matrices among them."""
+    active_expert_bytes: int = 0
+    """Of `weight_bytes`, those of the experts that the token's router chose; several tokens at once read more."""
+    expert_bytes: int = 0
+    """Parameter bytes of all experts that a router chooses among; no number of tokens reads more."""
+
+    def bytes_of(self, tokens: int) -> int:
+        """Return the parameter bytes read for so many tokens in one pass, none of whose experts are the same.
+
+        Of experts that is the most there can be: min(all of them, `tokens` times the active ones).
+        """
+        return self.weight_bytes - self.active_expert_bytes + min(self.expert_bytes, tokens * self.active_expert_bytes)
 
     @property
     def kind(self) -> str:
@@ -58,6 +69,13 @@ class Costs:
     """Elements of all parameters, tied ones once."""
     active_parameters: int
     """The same without the experts that one token does not use."""
+    task: Task = "causal"
+    """How the model is run."""
+
+    @property
+    def token_bytes(self) -> int:
+        """Parameter bytes read for one decoded token: embedding, all layers, head."""
+        return self.embedding_bytes + sum(layer.weight_bytes for layer in self.layers) + self.head_bytes
 
     @property
     def recurrent(self) -> bool:
@@ -86,6 +104,8 @@ def cost_columns(costs: Costs | None) -> dict[str, Any]:
         "layer_flops": [layer.flops for layer in layers],
         "layer_owed_bytes": [layer.owed_bytes for layer in layers] if observed else None,
         "layer_owed_flops": [layer.owed_flops for layer in layers] if observed else None,
+        "layer_active_expert_bytes": [layer.active_expert_bytes for layer in layers],
+        "layer_expert_bytes": [layer.expert_bytes for layer in layers],
         "head_bytes": costs.head_bytes,
         "head_flops": costs.head_flops,
         "embedding_bytes": costs.embedding_bytes,
@@ -108,12 +128,19 @@ def costs_of_columns(known: Mapping[str, Any]) -> Costs | None:
         known["layer_flops"],
         known["layer_owed_bytes"] or unknown,
         known["layer_owed_flops"] or unknown,
+        known["layer_active_expert_bytes"],
+        known["layer_expert_bytes"],
         strict=True,
     )
     return Costs(
         layers=tuple(LayerCost(*_mixer_and_experts(kind), *costs) for kind, *costs in layers),
-        **{field.name: known[field.name] for field in fields(Costs) if field.name != "layers"},
+        **{field.name: known[field.name] for field in fields(Costs) if field.name not in ("layers", "task")},
+        task=_TASKS.get(known["architecture"], "causal"),
     )
+
+
+_TASKS: dict[str | None, Task] = {"encoder": "masked", "encoder-decoder": "encoder-decoder"}
+"""Of the families that are named by their task."""
 
 
 def _mixer_and_experts(kind: str) -> tuple[Mixer, bool]:

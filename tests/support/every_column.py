@@ -16,6 +16,8 @@ from benchmark.trace.costs import Costs, LayerCost, cost_columns
 from benchmark.trace.record import Trace
 
 TAU = (-0.5, 0.5, 0.9, 1.0)
+JUDGED = {name for name in Row.model_fields if name.startswith(("speedup_speculation", "gate_"))}
+"""Columns for which one half of the prompts judges what the other has chosen."""
 INTERVALS = {name for name in Row.model_fields if "_ci_" in name}
 
 

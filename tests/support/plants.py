@@ -16,7 +16,14 @@ from benchmark.trace.record import Trace
 
 NAN = float("nan")
 COSTS = ("layer_kind", "layer_bytes", "layer_flops", "layer_owed_bytes", "layer_owed_flops", "head_bytes")
-COSTS += ("head_flops", "embedding_bytes", "embedding_flops", "active_parameters")
+COSTS += (
+    "layer_active_expert_bytes",
+    "layer_expert_bytes",
+    "head_flops",
+    "embedding_bytes",
+    "embedding_flops",
+    "active_parameters",
+)
 FRAME = ("suite", "model", "workload", "configuration", "limited", "alpha", "seed", "started", "accelerator")
 FRAME += ("schema_version", "harness_version", "harness_commit", "harness_dirty", "torch_version")
 FRAME += ("transformers_version", "python_version", "platform")

@@ -8,13 +8,14 @@ from benchmark.metrics.experiments.bounds import BOUNDS
 from benchmark.metrics.experiments.exits import EXITS
 from benchmark.metrics.experiments.halves import HALVES
 from benchmark.metrics.experiments.layers import LAYERS
+from benchmark.metrics.experiments.speculation import SPECULATION
 from benchmark.metrics.experiments.suitability import SUITABILITY
 from benchmark.metrics.experiments.words import WORDS
 from benchmark.metrics.scoring import Scoring
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 
-EXPERIMENTS: tuple[Experiment[Any], ...] = (EXITS, SUITABILITY, BOUNDS, LAYERS, WORDS, HALVES)
+EXPERIMENTS: tuple[Experiment[Any], ...] = (EXITS, SUITABILITY, BOUNDS, SPECULATION, LAYERS, WORDS, HALVES)
 
 
 def score(

@@ -54,8 +54,8 @@ def _difference(stated: Any, computed: Any, tolerance: float) -> str | None:
     if len(stated) != len(computed):
         return f"has {len(stated)} entries, but its tokens give {len(computed)}"
     for number, (one, other) in enumerate(zip(stated, computed, strict=True), start=1):
-        if not _same(one, other, tolerance):
-            return f"entry {number} is {told(one)}, but its tokens give {told(other)}"
+        if (difference := _difference(one, other, tolerance)) is not None:
+            return f"entry {number} {difference}"
     return None
 
 

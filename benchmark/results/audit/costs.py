@@ -12,7 +12,7 @@ from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
 from benchmark.trace.costs import architecture, costs_of_columns
 
-_PER_LAYER = re.compile(r"layer_(kind|bytes|flops|owed_bytes|owed_flops)")
+_PER_LAYER = re.compile(r"layer_(kind|bytes|flops|owed_bytes|owed_flops|(active_)?expert_bytes)")
 _KIND = re.compile(r"(attention|recurrent|attention\+recurrent|mlp)(\+moe)?|moe")
 _MIXER = re.compile("attention|recurrent")
 _BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
@@ -49,21 +49,22 @@ def impossible_costs(row: Row) -> Iterator[Fault]:
     broken = {column for column, value in known.items() if len(value) != row.num_layers}
     for column in sorted(broken):
         yield Fault(column, f"has {len(known[column])} entries, and the model {row.num_layers} layers")
-    told_of = {"layer_kind", "layer_bytes", "layer_flops"}
+    told_of = {"layer_kind", "layer_bytes", "layer_flops", "layer_active_expert_bytes", "layer_expert_bytes"}
     rest = [row.head_bytes, row.head_flops, row.embedding_bytes, row.embedding_flops, row.active_parameters]
     if not known and row.architecture is not None:
         yield Fault("architecture", "is read off the layers, of which the row has nothing")
     if broken or not known:
         return
-    if not told_of <= known.keys() or None in rest or len(known) not in (3, 5):
+    if not told_of <= known.keys() or None in rest or len(known) not in (5, 7):
         yield Fault("layer_bytes", "some columns of what a token costs are there, and others are not")
         return
     for number, kind in enumerate(known["layer_kind"], start=1):
         if not _KIND.fullmatch(kind):
             yield Fault("layer_kind", f"layer {number} is of the unknown kind {told(kind)}")
             return
-    if len(known) == 5:
+    if len(known) == 7:
         yield from _owed(row, known)
+    yield from _experts(known)
     costs = costs_of_columns(row.model_dump())
     if costs is not None and row.architecture not in ("encoder", "encoder-decoder", architecture("causal", costs)):
         yield Fault("architecture", f"is {told(row.architecture)}, but its layers are {architecture('causal', costs)}")
@@ -85,6 +86,16 @@ def _owed(row: Row, known: dict[str, Any]) -> Iterator[Fault]:
                 f"layer_owed_{unit}",
                 f"{caches.count(0)} of {len(caches)} layers with attention or a recurrence owe nothing to their cache",
             )
+
+
+def _experts(known: dict[str, Any]) -> Iterator[Fault]:
+    """A layer with a router reads some of its experts' bytes, and a layer without one has no experts."""
+    per_layer = (known[f"layer_{name}"] for name in ("kind", "bytes", "active_expert_bytes", "expert_bytes"))
+    for number, (kind, read, active, every) in enumerate(zip(*per_layer, strict=True), start=1):
+        if (active > 0) != kind.endswith("moe") or (every > 0) != (active > 0):
+            yield Fault("layer_expert_bytes", f"layer {number} is of the kind {kind}, and its experts {every} bytes")
+        elif active > min(every, read):
+            yield Fault("layer_active_expert_bytes", f"layer {number} reads {active} bytes of {every} of experts")
 
 
 def _weights(row: Row, layer_bytes: list[int], layer_flops: list[int]) -> Iterator[Fault]:

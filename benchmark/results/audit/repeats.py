@@ -13,6 +13,7 @@ _WEIGHTS = ("source", "revision", "dtype", "quantization")
 """Columns that tell which weights were loaded, and in which type."""
 _OF_WEIGHTS = (
     *("num_layers", "vocab_size", "parameters", "active_parameters", "layer_kind", "layer_bytes", "layer_flops"),
+    *("layer_active_expert_bytes", "layer_expert_bytes"),
     *("layer_owed_bytes", "layer_owed_flops", "head_bytes", "head_flops", "embedding_bytes", "embedding_flops"),
 )
 """Columns that follow from them; what a device does not show is null."""

@@ -165,7 +165,7 @@ def _ranges(row: Row) -> Iterator[Fault]:
         value = getattr(row, column)
         low, high = (_limit(row, bound) for bound in (declared.low, declared.high))
         low, high = -math.inf if low is None else low, math.inf if high is None else high
-        numbers = [number for number in (value if isinstance(value, list) else [value]) if number is not None]
+        numbers = [number for number in flat(value) if number is not None]
         outside = [
             number
             for number in numbers
@@ -176,6 +176,14 @@ def _ranges(row: Row) -> Iterator[Fault]:
     for smaller, larger in _NOT_MORE.items():
         if (getattr(row, smaller) or 0) > (getattr(row, larger) or math.inf):
             yield Fault(smaller, f"is larger than {larger}")
+
+
+def flat(value: Any) -> Iterator[Any]:
+    """Yield the plain values of a column, be it one, a list or a list of lists."""
+    for part in value if isinstance(value, list) else ():
+        yield from flat(part)
+    if not isinstance(value, list):
+        yield value
 
 
 def _limit(row: Row, bound: Bound) -> float | None:

@@ -37,7 +37,9 @@ class TestHonestRows:
         assert [line for verdict in found for line in verdict.lines()] == []
         assert len(found) == 2  # the row and the table
 
-    @pytest.mark.parametrize("settings", [{"sample": None}, {"signals": "all"}, {"seed": 7, "top_k": 10}, {"alpha": 0.0}, {"tau": (0.5,)}])
+    @pytest.mark.parametrize(
+        "settings", [{"sample": None}, {"signals": "all"}, {"seed": 7, "top_k": 10}, {"alpha": 0.0}, {"tau": (0.5,)}]
+    )
     def test_in_any_setting(self, tmp_path: Path, settings: dict[str, Any]):
         measure(tmp_path, **FULL | settings)
         assert faulty(tmp_path / "results") == set()
