@@ -45,7 +45,7 @@ def read_costs(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> Costs:
         if not (parameter.is_meta and path in tied)
     }
     with torch.inference_mode(False), _differentiable(model):
-        _decode_one(model, task, watch)
+        vocab_size = _decode_one(model, task, watch)
     before, *stack, behind = watch.parts
     cached = all(part.grown or part.kept for part in stack)
     mixing = [True] * len(stack) if cached else _mixing(model, anatomy, task)
@@ -60,6 +60,7 @@ def read_costs(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> Costs:
         embedding_flops=round(sum(use.flops for use in before.uses)),
         parameters=sum(elements.values()),
         active_parameters=round(sum(elements.values()) - sum(idle.values())),
+        vocab_size=vocab_size,
         task=task,
     )
 
@@ -78,8 +79,11 @@ def _layer_cost(part: Part, mixes: bool) -> LayerCost:
     )
 
 
-def _decode_one(model: PreTrainedModel, task: Task, watch: Watch) -> None:
-    """Run a short text without and then one token with the watch; of an encoder, which has no cache, all of it."""
+def _decode_one(model: PreTrainedModel, task: Task, watch: Watch) -> int:
+    """Run a short text without and then one token with the watch; of an encoder, which has no cache, all of it.
+
+    Returns the size of the vocabulary.
+    """
     ids = torch.arange(5, 6 + _PROMPT, device=input_device(model))[None]
     name = "decoder_input_ids" if task == "encoder-decoder" else "input_ids"
     accepted = inspect.signature(model.forward).parameters
@@ -99,7 +103,9 @@ def _decode_one(model: PreTrainedModel, task: Task, watch: Watch) -> None:
                 model(**{name: prompt}, **given, **cache)
         given |= cache
     with watch.hooks(), torch.enable_grad(), allow_mutation_on_saved_tensors():
-        watch.finish(model(**{name: ids}, **given).logits)
+        logits: Tensor = model(**{name: ids}, **given).logits
+        watch.finish(logits)
+    return logits.shape[-1]
 
 
 def _mixing(model: PreTrainedModel, anatomy: Anatomy, task: Task) -> list[bool]:

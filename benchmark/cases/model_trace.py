@@ -1,5 +1,6 @@
 """What a job leaves in memory: the trace of a model on some prompts, and the numbers that follow; needs no model."""
 
+import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,13 @@ import pandas as pd
 
 from benchmark.errors import InputError
 from benchmark.inputs.settings import refuse_below_one
+from benchmark.messages import cut
 from benchmark.metrics.experiments import score
+from benchmark.metrics.experiments.gates import BUILDABLE
+from benchmark.metrics.gates.curve import curve
+from benchmark.metrics.gates.gate import Gate, Oracle
+from benchmark.metrics.gates.judged import bytes_by_exit, looks_of
+from benchmark.metrics.gates.seen import Seen
 from benchmark.metrics.scoring import ALPHA, TAU, Scoring
 from benchmark.metrics.speculation import round_bytes, rounds
 from benchmark.metrics.token_table import token_table
@@ -53,6 +60,15 @@ class InMemory:
         """Replace the row by what `change` makes of it."""
         self.row = change(self.row)
         return self.row
+
+
+def _known_gate(name: str) -> Gate:
+    gates = {gate.name: gate for gate in (*BUILDABLE, Oracle())}
+    if name not in gates:
+        near = difflib.get_close_matches(str(name), gates, n=1, cutoff=0.5)
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        raise InputError(f"gate: there is no {cut(name)}; there are: {', '.join(gates)}{meant}")
+    return gates[name]
 
 
 @dataclass(frozen=True, repr=False)
@@ -122,6 +138,47 @@ class ModelTrace:
             columns["speedup"] = plain / (taken * cost.shared[at] + thrown * cost.rollback[at])
             columns["speedup_unshared"] = plain / (taken * cost.unshared[at] + thrown * cost.rollback_unshared[at])
         return pd.DataFrame(columns)
+
+    def gate_curve(self, gate: str | Gate, *, min_exit_layer: int = 1, check_every: int = 1) -> pd.DataFrame:
+        """Return all that a gate can do on these texts, one line a threshold at which something changes.
+
+        Args:
+            gate: one of `exitbench`'s by name, such as `margin`, or one of your own. It sees the tokens that it is
+                judged on, and a gate that is fitted is fitted to them; the columns of a row are judged on others.
+            min_exit_layer: the layer from which on it looks.
+            check_every: every how many layers it looks.
+
+        Returns:
+            `threshold`, λ, falling, infinite where no token leaves; `skip_ratio`; `agreement`, the share of tokens that
+            are the full model's; `speed`, in bytes, looks paid, NaN where costs are not known.
+
+        Raises:
+            InputError: there is no such gate, a layer is outside its range, or the gate needs signals of all tokens and
+                the trace has only those of the sample.
+        """
+        chosen = gate if isinstance(gate, Gate) else _known_gate(gate)
+        layers, costs = self.arrays.num_layers, self.costs
+        refuse_below_one("check_every", check_every)
+        if not isinstance(min_exit_layer, int) or not 1 <= min_exit_layer < layers:
+            raise InputError(f"min_exit_layer: must be a whole number from 1 to {layers - 1}, not {min_exit_layer!r}")
+        if chosen.vocabulary and not self.arrays.signalled.all():
+            raise InputError(
+                f"gate '{chosen.name}': signals were kept of {len(self.arrays.predictions)} of "
+                f'{self.arrays.num_tokens} tokens; trace with signals="all"'
+            )
+        seen = Seen.of(self.arrays, self.row.vocab_size or 0).at(looks_of(layers, min_exit_layer, check_every))
+        depth = np.append(seen.looks, layers).astype(np.float64)
+        read = np.full(len(depth), np.nan) if costs is None else bytes_by_exit(chosen, seen.looks, costs)
+        found = curve(chosen.fitted(seen).score(seen), seen.matches, np.stack([depth, read], axis=1))
+        mean = found.sums / self.arrays.num_tokens
+        return pd.DataFrame(
+            {
+                "threshold": found.thresholds,
+                "skip_ratio": (layers - mean[:, 0]) / layers,
+                "agreement": found.right / self.arrays.num_tokens,
+                "speed": (costs.token_bytes if costs else np.nan) / mean[:, 1],
+            }
+        )
 
     def tokens(self) -> pd.DataFrame:
         """Return one line a token, as `token_table` gives it."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from benchmark.errors import ExitBenchError, told
-from benchmark.interface.commands import contribution, inspection, leaderboard, run
+from benchmark.interface.commands import contribution, inspection, ladder, leaderboard, run
 from benchmark.interface.commands.run import INTERRUPTED
 from benchmark.interface.streams import flush_all, legible, tell
 from benchmark.messages import printable
@@ -69,6 +69,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     added = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     run.add(added)
     inspection.add(added)
+    ladder.add(added)
     leaderboard.add(added)
     contribution.add(added)
     return {"": parser, **added.choices}

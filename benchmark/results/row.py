@@ -23,6 +23,7 @@ from benchmark.metrics.column_types import (
 from benchmark.metrics.experiments import EXPERIMENTS
 from benchmark.metrics.experiments.bounds import BoundColumns
 from benchmark.metrics.experiments.exits import ExitColumns
+from benchmark.metrics.experiments.gates import GateColumns
 from benchmark.metrics.experiments.halves import HalfColumns
 from benchmark.metrics.experiments.layers import LayerColumns
 from benchmark.metrics.experiments.speculation import SpeculationColumns
@@ -230,6 +231,7 @@ class Row(
     WordColumns,
     LayerColumns,
     SpeculationColumns,
+    GateColumns,
     BoundColumns,
     SuitabilityColumns,
     ExitColumns,

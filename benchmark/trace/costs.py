@@ -69,6 +69,8 @@ class Costs:
     """Elements of all parameters, tied ones once."""
     active_parameters: int
     """The same without the experts that one token does not use."""
+    vocab_size: int
+    """Length of a logit vector."""
     task: Task = "causal"
     """How the model is run."""
 

@@ -60,7 +60,7 @@ def mixture(experts: bool = True, mixer: str = "attention", owed: int | None = 2
     """Two layers of 100 bytes; of the second, 40 are those of 1 of 3 experts."""
     plain = LayerCost(mixer, False, 100, 0, owed, 0)
     routed = LayerCost("attention", True, 100, 0, 20, 0, active_expert_bytes=40, expert_bytes=120)
-    return Costs((plain, routed if experts else plain), 50, 0, 10, 0, 1000, 900)
+    return Costs((plain, routed if experts else plain), 50, 0, 10, 0, 1000, 900, vocab_size=4)
 
 
 class TestBytes:

@@ -53,6 +53,7 @@ COSTS = Costs(
     embedding_flops=0,
     parameters=36,
     active_parameters=36,
+    vocab_size=8,
 )
 COLUMNS = {
     **exit_columns(TRACE, seed=0),

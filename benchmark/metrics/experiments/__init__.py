@@ -6,6 +6,7 @@ from typing import Any
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.experiments.bounds import BOUNDS
 from benchmark.metrics.experiments.exits import EXITS
+from benchmark.metrics.experiments.gates import GATES
 from benchmark.metrics.experiments.halves import HALVES
 from benchmark.metrics.experiments.layers import LAYERS
 from benchmark.metrics.experiments.speculation import SPECULATION
@@ -15,7 +16,16 @@ from benchmark.metrics.scoring import Scoring
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 
-EXPERIMENTS: tuple[Experiment[Any], ...] = (EXITS, SUITABILITY, BOUNDS, SPECULATION, LAYERS, WORDS, HALVES)
+EXPERIMENTS: tuple[Experiment[Any], ...] = (
+    EXITS,
+    SUITABILITY,
+    BOUNDS,
+    GATES,
+    SPECULATION,
+    LAYERS,
+    WORDS,
+    HALVES,
+)
 
 
 def score(

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from benchmark.metrics.column_types import Column, Columns
-from benchmark.metrics.exits import first_match
+from benchmark.metrics.exits import first_match, settled
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
 from benchmark.metrics.speedup_bounds import speedup_bound_head, speedup_bound_kv, speedup_bound_layers
@@ -26,6 +26,8 @@ class BoundColumns(Columns):
         float | None, Column(low=1, title="+cache", headline=True, digits=2, mean="harmonic")
     ] = None
     """The same, also charging what skipped layers owe their cache."""
+    speedup_bound_settled: Annotated[float | None, Column(low=1, digits=2, mean="harmonic")] = None
+    """`speedup_bound_kv` of a rule that leaves only where no deeper layer disagrees: over the settled exits."""
     speedup_bound_head_flops: Annotated[float | None, Column(low=1, digits=2, mean="harmonic")] = None
     """`speedup_bound_head` in FLOPs instead of bytes."""
     speedup_bound_kv_flops: Annotated[float | None, Column(low=1, digits=2, mean="harmonic")] = None
@@ -33,7 +35,7 @@ class BoundColumns(Columns):
 
 
 def bound_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> BoundColumns:
-    """Return upper bounds of the speedup, over the first-match exits.
+    """Return upper bounds of the speedup, over the first-match exits and over the settled ones.
 
     Args:
         trace: of at least one token.
@@ -48,6 +50,9 @@ def bound_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> BoundC
         other = cost.get(f"head_{unit}", 0) + cost.get(f"embedding_{unit}", 0)
         columns[f"speedup_bound_head{suffix}"] = layers and speedup_bound_head(exits, layers, other)
         columns[f"speedup_bound_kv{suffix}"] = layers and owed and speedup_bound_kv(exits, layers, owed, other)
+        if not suffix:
+            last = settled(trace.matches)
+            columns["speedup_bound_settled"] = layers and owed and speedup_bound_kv(last, layers, owed, other)
     return BoundColumns(**columns)
 
 

@@ -26,7 +26,9 @@ class SpeculationColumns(Columns):
     """Draft lengths γ that are tried."""
     speculation_tokens_per_round: Annotated[list[list[float]] | None, Column(low=1, counted=True)] = None
     """Draft lengths × L: tokens that a pass of the whole model gives, for every γ and every exit layer E."""
-    speedup_speculation: Annotated[float | None, Column(low=0, title="lossless", digits=2, mean="harmonic")] = None
+    speedup_speculation: Annotated[
+        float | None, Column(low=0, title="lossless", headline=True, digits=2, mean="harmonic")
+    ] = None
     """Bytes of plain decoding / bytes of speculation in which draft and check share one cache."""
     speedup_speculation_ci_low: Annotated[float | None, Column(low=0)] = None
     """Lower end of its interval, E and γ fixed."""

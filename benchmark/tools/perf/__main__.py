@@ -7,14 +7,17 @@ from benchmark.errors import ExitBenchError
 from benchmark.tools.perf.memory import only_peak
 from benchmark.tools.perf.report import report
 from benchmark.tools.perf.scaling import scaling
+from benchmark.tools.perf.speculation import speculation
 from benchmark.tools.perf.subjects import WAYS
+
+_MODES = {"scaling": scaling, "speculation": speculation}
 
 
 def main() -> int:
     """Measure and print; our own errors become one line and exit code 1."""
     options = _parser().parse_args()
     try:
-        run = only_peak if options.peak_of else scaling if options.scaling else report
+        run = only_peak if options.peak_of else _MODES.get(options.mode, report)
         for line in run(options):
             print(line, flush=True)
     except ExitBenchError as error:
@@ -40,7 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: CUDA when there")
     add("--rounds", type=int, default=3, help="of (a) and (c) in alternation (default 3); (b) is slow and runs once")
     add("--without-obvious", action="store_true", help="leave (b) out: it is slow, and takes the memory of all states")
-    add("--scaling", action="store_true", help="instead: time and memory against prompts, tokens, layers, vocabulary")
+    instead = parser.add_mutually_exclusive_group().add_argument
+    for name, what in (
+        ("scaling", "time and memory against prompts, tokens, layers, vocabulary"),
+        ("speculation", "self-speculation by transformers against the rounds that the trace predicts"),
+    ):
+        instead(f"--{name}", action="store_const", dest="mode", const=name, help=f"instead: {what}")
     add("--peak-of", choices=WAYS, help="instead: run one of the three once and print its peak of memory, in bytes")
     return parser
 

@@ -85,7 +85,7 @@ class Subject:
         with torch.inference_mode():
             for ids, mask, members in self._batches():
                 out = self.loaded.model.generate(ids, attention_mask=mask, max_new_tokens=self.max_new_tokens)
-                tokens += sum(len(self._text(out[row, ids.shape[1] :].tolist())) for row in range(len(members)))
+                tokens += sum(len(self.text(out[row, ids.shape[1] :].tolist())) for row in range(len(members)))
         return tokens
 
     def obvious(self) -> ExitsOfPrompts:
@@ -108,7 +108,8 @@ class Subject:
             products = sum(reader.products for reader in readers)
             self.measured = Measured(store.tokens(path, row), row, products)
 
-    def _text(self, ids: list[int]) -> list[int]:
+    def text(self, ids: list[int]) -> list[int]:
+        """Return token ids up to and including the first end of text."""
         ends = [place for place, token in enumerate(ids) if token in self.loaded.end_ids]
         return ids[: ends[0] + 1] if ends else ids
 

@@ -1,0 +1,41 @@
+"""`exitbench ladder`: what a perfect rule could skip, and what of it can be had."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import InputError
+from benchmark.interface.commands.folders import existing
+from benchmark.messages import printable
+
+
+def add(commands: Any) -> None:
+    """Add the command to those of `exitbench`."""
+    ladder = commands.add_parser(
+        "ladder",
+        help="from what a perfect rule could skip to what can be had, step by step",
+        description="Print, for every case of a folder of results, the speed of each step from the oracle down: layers "
+        "alone, head paid, cache paid, settled exits, the best gate that is to keep 95 or 99 %% of tokens, lossless "
+        "self-speculation.",
+        allow_abbrev=False,
+    )
+    ladder.add_argument("folder", type=Path, metavar="FOLDER", help="of results, such as results/local")
+    ladder.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    ladder.set_defaults(run=_ladder)
+
+
+def _ladder(options: argparse.Namespace) -> int:
+    existing(options.folder)
+
+    from benchmark.report.ladder import as_text, ladders
+    from benchmark.results.table import read_rows
+
+    found = ladders(read_rows(options.folder))
+    if not found:
+        raise InputError(
+            f"{printable(options.folder)}: holds no row that went well; measure with: pytest suites/ --results-dir "
+            f"{printable(options.folder)}"
+        )
+    print(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False) if options.json else as_text(found))
+    return 0
