@@ -175,9 +175,7 @@ class TestEdges:
         unknown = {name for name, value in columns.items() if value is None}
         gates = {name for name in columns if name.startswith("gate_")}
         blind = {name for gate in BUILDABLE if gate.vocabulary for name in gates if f"_{gate.name}_" in name}
-        blind |= {
-            name for name in gates if name.endswith(("certified_threshold", "certified_skip_ratio"))
-        }
+        blind |= {name for name in gates if name.endswith(("certified_threshold", "certified_skip_ratio"))}
         assert unknown - {"interval_missing", "exit_layer_mean_continuation"} == {
             "skip_ratio_chance",
             *("eas_topk", "similarity_topk", "tau_skip_ratio_topk", "tau_agreement_topk"),

@@ -52,6 +52,9 @@ def write_case(folder: Path, model: str, workload: str, gain: float, **columns: 
         "speedup_bound_layers": 1 / (1 - gain),
         "speedup_bound_head": 1 / (1 - 0.8 * gain),
         "speedup_bound_kv": 1 / (1 - 0.7 * gain),
+        "gate_speed_99": 1 + gain / 10,
+        "gate_found_99": 0.1,
+        "speedup_speculation": 1 + gain / 20,
     }
     store = Store(folder)
     row = row_of(model=model, workload=workload, **(plain | columns))
@@ -88,4 +91,6 @@ def write_world(folder: Path, claimed: bool) -> None:
                         parameters=30_000_000_000 if large else 7_000_000_000,
                         eas=0.2 + sign * skip / 4,
                         skip_ratio_chance=skip - sign * 0.1,
+                        gate_speed_99=1 + skip / 10,
+                        gate_found_99=0.5 - sign * 0.4,
                     )

@@ -14,12 +14,14 @@ import pandas as pd
 from benchmark.errors import InputError
 from benchmark.report.findings.comparable_rows import comparable, read
 from benchmark.report.findings.comparisons import (
+    HAD,
     MEASURES,
     TUNED,
     above_chance,
     base_and_tuned,
     comparisons,
     correlation,
+    exits_found,
     means,
     predictions,
     table_of_models,
@@ -129,6 +131,7 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
     by_measure = {measure: comparisons(natural, rows, measure) for measure in MEASURES}
     generations, experts, recurrent, size, tuned = by_measure["skip_ratio"]
     predicted = predictions(rows, models)
+    had = next(estimate for estimate in predicted if estimate.name.startswith(f"EAS and {HAD[0]}, over models"))
     return Findings(
         folder=folder,
         rows=len(rows),
@@ -145,7 +148,11 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
             Finding("Base models have more to gain than those tuned from them.", DIMINISHING, 1, tuned),
             Finding("Exits belong to the model, hardly to the workload.", DIMINISHING, 1, shares[-1]),
             Finding("EAS predicts the gain.", DIMINISHING, 1, predicted[0]),
+            Finding("EAS predicts what can be had.", DIMINISHING, 1, had),
             Finding("Models not trained for it can exit early all the same.", NATURAL, 1, above_chance(natural)),
+            Finding(
+                "Without training for it, gates miss most of the oracle's exits.", NATURAL, -1, exits_found(natural)
+            ),
         ],
         estimates={
             "What decides the depth of exits": shares[:-1],

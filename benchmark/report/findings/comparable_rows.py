@@ -50,6 +50,7 @@ _TEXTS = (
     "quantization",
     "prompts_sha256",
     "token_records_sha256",
+    "gates_missing",
     "started",
 )
 _NUMBERS = (
@@ -64,7 +65,12 @@ _NUMBERS = (
     "speedup_bound_layers",
     "speedup_bound_head",
     "speedup_bound_kv",
+    "speedup_speculation",
+    "gate_speed_99",
+    "gate_found_99",
 )
+OF_ALL_GATES = ("gate_speed_99", "gate_found_99")
+"""Columns of the best gate, which are compared only where every gate was tried."""
 
 _OF_THE_RULE = (
     "suite",
@@ -126,7 +132,9 @@ def table_of(rows: Iterable[tuple[Path, Row]]) -> pd.DataFrame:
     of_row = attrgetter(*columns)
     table = pd.DataFrame([(path, *of_row(row)) for path, row in rows], columns=["path", *columns])
     texts = {name: table[name].fillna("").astype(str) for name in _TEXTS}
-    return table.assign(**texts, **{name: table[name].astype(float) for name in _NUMBERS})
+    table = table.assign(**texts, **{name: table[name].astype(float) for name in _NUMBERS})
+    table.loc[table["gates_missing"].ne(""), [*OF_ALL_GATES]] = float("nan")
+    return table
 
 
 def comparable(table: pd.DataFrame) -> Comparable:

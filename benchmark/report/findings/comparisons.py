@@ -17,6 +17,8 @@ from benchmark.results.row import DECLARED
 MEASURES = {name: DECLARED[name].title for name in ("skip_ratio", "eas")}
 """What gain is compared in, and its title."""
 BOUNDS = ("speedup_bound_layers", "speedup_bound_head", "speedup_bound_kv")
+HAD = ("gate_speed_99", "speedup_speculation")
+"""What can be had of it: by the best gate that is to keep 99 % of the tokens, and by self-speculation."""
 LARGE = 20e9
 """Parameters above which the study calls a model large."""
 BASE = ("base", "continued")
@@ -29,8 +31,8 @@ def table_of_models(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a model: its facts, `years` of its release, and its level (`comparable.levels`) of every number."""
     facts = ["source", "family", "released", "architecture", "stage", "parameters", "lineage"]
     models = rows.sort_values("started", kind="stable").groupby("model")[facts].last()
-    rows = rows.assign(above_chance=rows["skip_ratio"] - rows["skip_ratio_chance"])
-    for column in (*MEASURES, *BOUNDS, "above_chance"):
+    rows = rows.assign(above_chance=rows["skip_ratio"] - rows["skip_ratio_chance"], found=rows["gate_found_99"] - 0.5)
+    for column in (*MEASURES, *BOUNDS, *HAD, "above_chance", "found"):
         models[column] = levels(rows, column)
     return models.assign(years=models["released"].map(years))
 
@@ -105,8 +107,8 @@ def correlation(models: pd.DataFrame, x: str, y: str) -> Estimate:
 
 
 def predictions(rows: pd.DataFrame, models: pd.DataFrame) -> list[Estimate]:
-    """Rank correlation of EAS with skip ratio and bounds, over models and over rows."""
-    columns = ("skip_ratio", *BOUNDS)
+    """Rank correlation of EAS with skip ratio, bounds and what can be had, over models and over rows."""
+    columns = ("skip_ratio", *BOUNDS, *HAD)
     over_models = _correlations(models, models.index.to_series(), "eas", columns, "over models")
     over_rows = _correlations(rows, rows["model"], "eas", columns, "over rows")
     return [estimate for both in zip(over_models, over_rows, strict=True) for estimate in both]
@@ -136,6 +138,13 @@ def above_chance(models: pd.DataFrame) -> Estimate:
     """How much more layers are skipped than by accident."""
     known = models.dropna(subset=["above_chance"])
     return mean("mean above chance", "skip ratio", known["above_chance"], known["lineage"])
+
+
+def exits_found(models: pd.DataFrame) -> Estimate:
+    """By how much real gates find more than one half of the oracle's exits."""
+    known = models.dropna(subset=["found"])
+    name = "mean share of the oracle's early exits that the best gate at 99 % takes, less one half"
+    return mean(name, "share of tokens", known["found"], known["lineage"])
 
 
 def means(models: pd.DataFrame) -> list[Estimate]:

@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=16, help="default: 16")
     add("--dtype", choices=("float32", "bfloat16", "float16"), help="default: the checkpoint's; bfloat16 if random")
     add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: CUDA when there")
+    add(
+        "--signals", choices=("sample", "all"), default="sample", help="whose signals (c) keeps (default: the sample's)"
+    )
     add("--rounds", type=int, default=3, help="of (a) and (c) in alternation (default 3); (b) is slow and runs once")
     add("--without-obvious", action="store_true", help="leave (b) out: it is slow, and takes the memory of all states")
     instead = parser.add_mutually_exclusive_group().add_argument

@@ -172,7 +172,10 @@ def _subject(
 ) -> Subject:
     workload = workload.model_copy(update={"max_new_tokens": options.max_new_tokens})
     capture = CaptureSettings(
-        device="cuda" if loaded.device.type == "cuda" else "cpu", dtype=options.dtype, batch_size=options.batch_size
+        device="cuda" if loaded.device.type == "cuda" else "cpu",
+        dtype=options.dtype,
+        batch_size=options.batch_size,
+        signals=options.signals,
     )
     job = Job(entry, workload, capture, Scoring(), tuple(prompts))
     chat = workload.kind == "chat" and loaded.tokenizer.chat_template is not None

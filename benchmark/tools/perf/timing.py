@@ -22,6 +22,7 @@ _PARTS: dict[str, list[tuple[Any, str]]] = {
     "norm": [(reading.Reader, "_entered")],
     "screen": [(screening.Screen, "matches"), (screening.Screen, "argmax")],
     "sample": [(reading.Reader, "_sample")],
+    "signals": [(reading, "signals_of_states"), (reading, "similarity_to_previous")],
     "similarity": [(linear_head.LinearHead, "cosines")],
     "words": [(assemble, "read_pieces")],
     "statistics": [(job, "score")],

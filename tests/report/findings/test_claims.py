@@ -25,7 +25,9 @@ CLAIMS = (
     "Base models have more to gain than those tuned from them.",
     "Exits belong to the model, hardly to the workload.",
     "EAS predicts the gain.",
+    "EAS predicts what can be had.",
     "Models not trained for it can exit early all the same.",
+    "Without training for it, gates miss most of the oracle's exits.",
 )
 
 
@@ -121,7 +123,17 @@ class TestNumbers:
         assert estimate.models == 35
 
     def test_above_chance(self, as_claimed: Findings):
-        assert finding(as_claimed, CLAIMS[7]).estimate.value == pytest.approx(0.1)
+        assert finding(as_claimed, CLAIMS[8]).estimate.value == pytest.approx(0.1)
+
+    def test_exits_that_gates_find(self, as_claimed: Findings, the_contrary: Findings):
+        assert finding(as_claimed, CLAIMS[9]).estimate.value == pytest.approx(-0.4)
+        assert finding(the_contrary, CLAIMS[9]).estimate.value == pytest.approx(0.4)
+
+    def test_the_best_of_some_gates_is_not_compared(self, tmp_path: Path):
+        write_case(tmp_path, "every", "chat", 0.3)
+        write_case(tmp_path, "some", "chat", 0.2, gates_missing="signals were kept of 48 of 1024 tokens")
+        found = findings(tmp_path)
+        assert finding(found, CLAIMS[9]).estimate.models == finding(found, CLAIMS[7]).estimate.models == 1
 
     def test_the_same_in_eas(self, as_claimed: Findings):
         estimate = numbers(as_claimed, "The comparisons in EAS")["base minus tuned, mean over base models", "EAS"]
@@ -142,7 +154,7 @@ class TestNumbers:
 
     def test_eas_is_held_against_every_bound(self, as_claimed: Findings):
         names = [name for name, _ in numbers(as_claimed, "What EAS predicts")]
-        assert len(names) == 8
+        assert len(names) == 12
         assert "EAS and speedup_bound_kv, over rows" in names
 
 
@@ -271,8 +283,8 @@ class TestOutput:
     def test_json_has_the_same_and_no_numbers_that_json_does_not_know(self, three_models: Findings):
         data = json.loads(json.dumps(as_data(three_models), allow_nan=False))
         assert [entry["claim"] for entry in data["findings"]] == list(CLAIMS)
-        assert data["findings"][7]["verdict"] == "not enough data"
-        assert data["findings"][7]["value"] == pytest.approx(0.33)
+        assert data["findings"][8]["verdict"] == "not enough data"
+        assert data["findings"][8]["value"] == pytest.approx(0.33)
         assert set(data["estimates"]) == set(three_models.estimates)
 
     def test_rows_that_cannot_be_compared_are_no_findings(self, tmp_path: Path):
