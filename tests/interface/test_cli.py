@@ -12,7 +12,7 @@ from folders import write_case
 
 from benchmark.interface.cli import main
 
-COMMANDS = ("run", "doctor", "findings", "leaderboard", "recompute", "architectures")
+COMMANDS = ("run", "doctor", "findings", "ladder", "leaderboard", "recompute", "architectures")
 COMMANDS += ("plan", "new-model", "validate", "check", "merge", "schema")
 # Seconds of imports that no help text is worth.
 SLOW = ("torch", "transformers", "pandas", "scipy", "plotly", "datasets", "pytest")
