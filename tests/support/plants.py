@@ -225,6 +225,34 @@ PLANTS: dict[str, tuple[Callable[[Submission], object], str]] = {
     ),
     "negative divergence": (lambda c: c.forge(kl=with_first(c.kl, -0.1)), "kl"),
     "entropy above that of the vocabulary": (lambda c: c.forge(entropy=with_first(c.entropy, 99.0)), "entropy"),
+    "a faster gate": (lambda c: c.edit(gate_speed_99=9.0), "gate_speed_99"),
+    "a gate that skips more": (
+        lambda c: c.edit(gate_static_skip_ratio=[0.5] * len(c.row["gate_targets"])),
+        "gate_static_skip_ratio",
+    ),
+    "a gate of the vocabulary without its signals": (
+        lambda c: c.edit(gate_margin_agreement=[1.0] * len(c.row["gate_targets"])),
+        "gate_margin_agreement",
+    ),
+    "gates that are not said to be missing": (lambda c: c.edit(gates_missing=None), "gates_missing"),
+    "faster speculation": (lambda c: c.edit(speedup_speculation=3.0), "speedup_speculation"),
+    "more tokens a round": (
+        lambda c: c.edit(
+            speculation_tokens_per_round=[[2.0, *some[1:]] for some in c.row["speculation_tokens_per_round"]]
+        ),
+        "speculation_tokens_per_round",
+    ),
+    "fewer than one token a round": (
+        lambda c: c.edit(
+            speculation_tokens_per_round=[[0.0, *some[1:]] for some in c.row["speculation_tokens_per_round"]]
+        ),
+        "speculation_tokens_per_round",
+    ),
+    "states that need not be taken back": (lambda c: c.edit(speculation_rollback=True), "speculation_rollback"),
+    "experts of a layer without a router": (
+        lambda c: c.rebound(layer_expert_bytes=[1000] * 4),
+        "layer_expert_bytes",
+    ),
     "entropy below that of the largest probability": (
         lambda c: c.forge(entropy=np.zeros_like(c.entropy)),
         "entropy",
