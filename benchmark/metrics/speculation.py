@@ -37,11 +37,13 @@ def rounds(matches: NDArray[np.bool_], prompt: NDArray[np.integer], draft_length
     tokens of a text of T.
 
     Args:
-        matches: tokens × L, in the order of the texts.
+        matches: tokens × L; those of one prompt in the order of its text.
         prompt: tokens, the prompt each belongs to.
         draft_lengths: γ, each at least 1.
     """
-    texts, start, tokens = np.unique(prompt, return_index=True, return_counts=True)
+    order = np.argsort(prompt, kind="stable")
+    matches = matches[order]
+    texts, start, tokens = np.unique(prompt[order], return_index=True, return_counts=True)
     length, layers = matches.shape
     end = np.repeat(start + tokens, tokens)[:, None]
     place = np.arange(length)[:, None]

@@ -48,6 +48,16 @@ def test_rounds_equal_a_naive_simulation(trace: Trace, lengths: tuple[int, ...])
                 assert (found.rounds[row, layer, number], found.rejections[row, layer, number]) == expected
 
 
+@given(traces(max_tokens=12), st.randoms(use_true_random=False))
+def test_the_order_of_the_texts_changes_nothing(trace: Trace, shuffle):
+    texts = list(np.unique(trace.prompt))
+    shuffle.shuffle(texts)
+    order = np.concatenate([np.flatnonzero(trace.prompt == text) for text in texts])
+    plain, turned = (rounds(trace.matches[some], trace.prompt[some], (1, 3)) for some in (slice(None), order))
+    for one, other in zip(plain, turned, strict=True):
+        assert one.tolist() == other.tolist()
+
+
 def test_by_hand():
     # Right, right, wrong, right, right, right: with γ = 2 the check gives the third, then the sixth token.
     trace = trace_of([[7, 7], [7, 7], [1, 7], [7, 7], [7, 7], [7, 7]])
