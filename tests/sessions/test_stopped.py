@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-EXPERIMENTS = ["bounds", "exits", "halves", "layers", "suitability", "words"]
+EXPERIMENTS = ["bounds", "exits", "gates", "halves", "layers", "speculation", "suitability", "words"]
 WORKLOADS = ("chat", "humaneval", "translation")
 # Forked from a process that has imported torch, so that most of a session's time is measuring.
 _SESSIONS = """

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-EXPERIMENTS = ["bounds", "exits", "halves", "layers", "suitability", "words"]
+EXPERIMENTS = ["bounds", "exits", "gates", "halves", "layers", "speculation", "suitability", "words"]
 OWN = '''
 from typing import Annotated
 from benchmark.cases.case import Case
