@@ -79,7 +79,7 @@ class Display:
 
 
 def results_table(rows: Iterable[Row]) -> str:
-    """The rows as a person wants to see them first, by model and setting: exits, skip ratio, EAS, bounds."""
+    """The rows as a person wants to see them first, by model and setting: the columns of the headline."""
     blocks = []
     by_setting: dict[str, list[Row]] = {}
     for row in rows:
@@ -88,7 +88,12 @@ def results_table(rows: Iterable[Row]) -> str:
             heading = f"{row.model}: {row.num_layers} layers, {setting}"
             by_setting.setdefault(heading, []).append(row)
     for heading, group in by_setting.items():
-        blocks.append(f"{heading}\n{pd.DataFrame([_line(row) for row in group]).to_string(index=False)}")
+        table = pd.DataFrame([_line(row) for row in group])
+        # What no row has takes no room.
+        table = table.loc[:, (table != "").any()]
+        blocks.append(f"{heading}\n{table.to_string(index=False)}")
+    if any(row.gates_missing and row.signals_asked == "sample" for group in by_setting.values() for row in group):
+        blocks.append("what real gates give is told with --signals all")
     if any(row.limited for group in by_setting.values() for row in group):
         blocks.append("* limited: not the prompts of a full run")
     return "\n\n".join(blocks) or "nothing was measured"

@@ -66,12 +66,15 @@ class JudgedColumns(Columns):
 
 
 class HeadlineColumns(Columns):
-    """The best of the gates that can be built; which one is best is chosen on one half of the prompts as well."""
+    """The best of the gates that can be built; which one is best is chosen on one half of the prompts as well.
+
+    Null unless every gate could be tried: the best of some gates is not compared with the best of all.
+    """
 
     gate_targets: Shares = None
     """Shares of the tokens that are to stay the full model's; the lists of every gate have an entry for each."""
     gates_missing: str | None = None
-    """Why gates of the vocabulary have no numbers; the best is then one of the others."""
+    """Why gates of the vocabulary have no numbers, and there is no best one."""
     gate_99: str | None = None
     """The gate that all prompts choose for speed at 99 %."""
     gate_skip_ratio_99: Annotated[float | None, Column(low=0, high=1, mean="interval")] = None
@@ -160,8 +163,9 @@ def gate_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> Columns
     columns: dict[str, Any] = {"gate_targets": list(TARGETS), "gates_missing": _missing(trace, costs)}
     for gate in known:
         columns |= _judged(gate, trace, seen, costs, trial)
-    for ending, target in HEADLINES.items():
-        columns |= _headline(ending, TARGETS.index(target), known, trace, costs, trial, scoring.seed)
+    if costs is not None and columns["gates_missing"] is None:
+        for ending, target in HEADLINES.items():
+            columns |= _headline(ending, TARGETS.index(target), trace, costs, trial, scoring.seed)
     return GateColumns(**columns)
 
 
@@ -210,34 +214,21 @@ def _judged(gate: Gate, trace: Trace, seen: Seen, costs: Costs | None, trial: Tr
     return {f"gate_{gate.name}_{name}": value for name, value in columns.items()}
 
 
-def _headline(
-    ending: int,
-    number: int,
-    known: Sequence[Gate],
-    trace: Trace,
-    costs: Costs | None,
-    trial: Trial,
-    seed: int,
-) -> dict[str, Any]:
+def _headline(ending: int, number: int, trace: Trace, costs: Costs, trial: Trial, seed: int) -> dict[str, Any]:
     """Return the columns of the best gate at one target."""
-    names = [gate.name for gate in known]
-    best = trial.best(names, "skip", number)
-    skipped, oracle = skip_ratio(best.exits, trace.num_layers), first_match(trace.matches)
-    name = f"gate_skip_ratio_{ending}"
-    columns: dict[str, Any] = {
-        name: float(skipped.mean()),
-        **interval_columns(name, skipped, trace.prompt, seed),
-        f"gate_agreement_{ending}": float(_right(best.exits, trace).mean()),
-        f"gate_found_{ending}": mean((best.exits == oracle)[oracle < trace.num_layers]),
-    }
-    if costs is None:
-        return columns
-    full, best, name = costs.token_bytes, trial.best(names, "speed", number), f"gate_speed_{ending}"
-    return columns | {
+    names, full = [gate.name for gate in BUILDABLE], costs.token_bytes
+    deepest, fastest = trial.best(names, "skip", number), trial.best(names, "speed", number)
+    skipped, oracle = skip_ratio(deepest.exits, trace.num_layers), first_match(trace.matches)
+    skip, speed = f"gate_skip_ratio_{ending}", f"gate_speed_{ending}"
+    return {
+        skip: float(skipped.mean()),
+        **interval_columns(skip, skipped, trace.prompt, seed),
+        f"gate_agreement_{ending}": float(_right(deepest.exits, trace).mean()),
+        f"gate_found_{ending}": mean((deepest.exits == oracle)[oracle < trace.num_layers]),
         f"gate_{ending}": trial.liked(names, "speed", number),
-        name: float(full / best.read.mean()),
-        **interval_columns(name, best.read, trace.prompt, seed, lambda means: full / means[:, 0]),
-        f"gate_speed_agreement_{ending}": float(_right(best.exits, trace).mean()),
+        speed: float(full / fastest.read.mean()),
+        **interval_columns(speed, fastest.read, trace.prompt, seed, lambda means: full / means[:, 0]),
+        f"gate_speed_agreement_{ending}": float(_right(fastest.exits, trace).mean()),
     }
 
 

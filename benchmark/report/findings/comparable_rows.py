@@ -50,7 +50,6 @@ _TEXTS = (
     "quantization",
     "prompts_sha256",
     "token_records_sha256",
-    "gates_missing",
     "started",
 )
 _NUMBERS = (
@@ -69,8 +68,6 @@ _NUMBERS = (
     "gate_speed_99",
     "gate_found_99",
 )
-OF_ALL_GATES = ("gate_speed_99", "gate_found_99")
-"""Columns of the best gate, which are compared only where every gate was tried."""
 
 _OF_THE_RULE = (
     "suite",
@@ -132,9 +129,7 @@ def table_of(rows: Iterable[tuple[Path, Row]]) -> pd.DataFrame:
     of_row = attrgetter(*columns)
     table = pd.DataFrame([(path, *of_row(row)) for path, row in rows], columns=["path", *columns])
     texts = {name: table[name].fillna("").astype(str) for name in _TEXTS}
-    table = table.assign(**texts, **{name: table[name].astype(float) for name in _NUMBERS})
-    table.loc[table["gates_missing"].ne(""), [*OF_ALL_GATES]] = float("nan")
-    return table
+    return table.assign(**texts, **{name: table[name].astype(float) for name in _NUMBERS})
 
 
 def comparable(table: pd.DataFrame) -> Comparable:

@@ -129,9 +129,9 @@ class TestNumbers:
         assert finding(as_claimed, CLAIMS[9]).estimate.value == pytest.approx(-0.4)
         assert finding(the_contrary, CLAIMS[9]).estimate.value == pytest.approx(0.4)
 
-    def test_the_best_of_some_gates_is_not_compared(self, tmp_path: Path):
+    def test_rows_without_a_best_gate_are_not_compared(self, tmp_path: Path):
         write_case(tmp_path, "every", "chat", 0.3)
-        write_case(tmp_path, "some", "chat", 0.2, gates_missing="signals were kept of 48 of 1024 tokens")
+        write_case(tmp_path, "some", "chat", 0.2, gate_speed_99=None, gate_found_99=None)
         found = findings(tmp_path)
         assert finding(found, CLAIMS[9]).estimate.models == finding(found, CLAIMS[7]).estimate.models == 1
 
