@@ -28,14 +28,34 @@ def first_row(table: str) -> str:
 class TestResultsTable:
     """Exits, skip ratio with its interval, EAS and bounds, by model and setting."""
 
-    def test_columns(self):
-        heading, head, _ = results_table([row_of(**MEASURED)]).splitlines()
-        assert heading.startswith("tiny: 4 layers, ")
-        assert " ".join(head.split()) == "workload tokens exit settled skip ratio chance EAS bound +head +cache"
+    EVERYTHING = MEASURED | {
+        "speedup_bound_head": 1.5,
+        "speedup_bound_kv": 1.4,
+        "gate_speed_99": 1.01,
+        "speedup_speculation": 0.9,
+    }
 
-    def test_it_fits_a_hundred_columns(self):
-        row = row_of(**MEASURED | {"speedup_bound_head": 1.5, "speedup_bound_kv": 1.4}, workload="open_ended_writing")
-        assert max(len(line) for line in results_table([row]).splitlines()) <= 100
+    def test_columns(self):
+        heading, head, _ = results_table([row_of(**self.EVERYTHING)]).splitlines()
+        assert heading.startswith("tiny: 4 layers, ")
+        columns = "workload tokens exit settled skip ratio chance EAS bound +head +cache gate 99 % lossless"
+        assert " ".join(head.split()) == columns
+
+    def test_it_fits_a_hundred_and_ten_columns(self):
+        row = row_of(**self.EVERYTHING, workload="open_ended_writing")
+        assert max(len(line) for line in results_table([row]).splitlines()) <= 110
+
+    def test_what_no_row_has_takes_no_room(self):
+        _, head, _ = results_table([row_of(**MEASURED)]).splitlines()
+        assert " ".join(head.split()) == "workload tokens exit settled skip ratio chance EAS bound"
+        both = results_table([row_of(**MEASURED), row_of(**self.EVERYTHING, workload="math")])
+        assert "lossless" in both
+
+    def test_how_to_get_gates_is_told(self):
+        missing = {"gates_missing": "signals were kept of 48 of 900 tokens; measure with --signals all"}
+        told = "what real gates give is told with --signals all"
+        assert results_table([row_of(**MEASURED, **missing, signals_asked="sample")]).splitlines()[-1] == told
+        assert told not in results_table([row_of(**self.EVERYTHING, signals_asked="all")])
 
     def test_settings_are_told_apart(self):
         rows = [row_of(**MEASURED, dtype=dtype, device="cpu", batch_size=2) for dtype in ("float32", "bfloat16")]

@@ -24,7 +24,7 @@ from strategies import row_of, trace_of, traces
 
 from benchmark.errors import MeasurementError
 from benchmark.metrics import bootstrap as statistics
-from benchmark.metrics.experiments.gates import BUILDABLE
+from benchmark.metrics.experiments.gates import BUILDABLE, HeadlineColumns
 from benchmark.results.row import Row
 from benchmark.results.store import Store
 from benchmark.trace.costs import cost_columns, costs_of_columns
@@ -174,6 +174,7 @@ class TestEdges:
         columns = all_columns(trace_of([[1, 2], [2, 2]], prompt=[0, 1], sampled=[False, False]))
         unknown = {name for name, value in columns.items() if value is None}
         gates = {name for name in columns if name.startswith("gate_")}
+        headlines = {name for name in HeadlineColumns.model_fields if name.startswith("gate_")} - {"gate_targets"}
         blind = {name for gate in BUILDABLE if gate.vocabulary for name in gates if f"_{gate.name}_" in name}
         blind |= {name for name in gates if name.endswith(("certified_threshold", "certified_skip_ratio"))}
         assert unknown - {"interval_missing", "exit_layer_mean_continuation"} == {
@@ -182,6 +183,7 @@ class TestEdges:
             *("entropy_nats", "max_prob", "prob_margin", "kl_nats", "target_rank", "margin"),
             *(name for name in Row.model_fields if name.startswith("half_")),
             *blind,
+            *headlines,
         }
 
     def test_nine_of_ten_is_as_similar_as_nine_tenths(self):
