@@ -587,7 +587,7 @@ def test_a_killed_session_is_completed_by_the_same_command(killed):
     assert code == -signal.SIGKILL
     assert 1 <= len(before) < 4
     done = sum(len(row["experiments"]) for row in before.values())
-    assert f"{24 - done} passed" in finished
+    assert f"{32 - done} passed" in finished
     assert {workload for _, workload in rows(results)} == {"chat", "humaneval", "math", "translation"}
     for row in rows(results).values():
         assert (row["status"], row["experiments"]) == ("ok", list(EXPERIMENTS))

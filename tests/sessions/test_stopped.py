@@ -132,7 +132,7 @@ sys.exit(pytest.main(json.loads(sys.argv[2])))
 """
 
 
-@pytest.mark.parametrize("size", [5000, 100])
+@pytest.mark.parametrize("size", [10000, 100])
 def test_a_disk_that_is_full_fails_every_case_in_one_line_and_the_summary_comes(size, models, start):
     results = models.parent / f"results {size}"
     arguments = ["suites/test_exits.py", "-p", "no:cacheprovider", f"--model-file={models}"]
@@ -143,7 +143,7 @@ def test_a_disk_that_is_full_fails_every_case_in_one_line_and_the_summary_comes(
     assert "Traceback" not in output
     assert output.count("cannot be written: ") >= 2
     assert "2 failed" in output
-    assert f"{2 if size == 5000 else 0} rows, " in output
+    assert f"{2 if size == 10000 else 0} rows, " in output
     rows = [json.loads(path.read_text()) for path in results.rglob("oracle-*.json")]
-    assert [row["status"] for row in rows] == ["failed"] * (2 if size == 5000 else 0)
+    assert [row["status"] for row in rows] == ["failed"] * (2 if size == 10000 else 0)
     assert list(results.rglob("*.parquet")) == []
