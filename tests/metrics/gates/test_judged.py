@@ -1,5 +1,9 @@
 """Choosing thresholds and judging them: costs by hand, both halves, and the laws that any gate obeys."""
 
+import re
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from every_column import costs_of
@@ -192,6 +196,17 @@ class TestOwnGate:
             assert value == (
                 pytest.approx(expected) if isinstance(expected, list) and None not in expected else expected
             )
+
+    def test_the_one_of_the_page_runs_as_it_stands_there(self):
+        page = (Path(__file__).parents[3] / "docs" / "extending.md").read_text(encoding="utf-8")
+        (block,) = (text for text in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "class Second" in text)
+        names: dict[str, Any] = {}
+        exec(block, names)
+        trace = trace_of([[7, 7], [1, 7]], max_prob=[[0.9, 1], [0.5, 1]], prob_margin=[[0.8, 1], [0.1, 1]])
+        columns = names["SECOND"].of(trace, Scoring(), costs_of(2)).model_dump()
+        # Left by an unlikely second token, p₂ = 0.1, where the layer is right; it stays at p₂ = 0.4.
+        assert columns["gate_second_agreement"] == [1] * len(TARGETS)
+        assert columns["gate_second_skip_ratio"] == pytest.approx([0.25] * len(TARGETS))
 
     def test_without_its_signals_it_gives_nothing(self):
         class Probability(Gate):
