@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from strategies import trace_of, traces
 
 from benchmark.metrics.experiments.speculation import SPECULATION
-from benchmark.metrics.folds import two_folds
 from benchmark.metrics.scoring import Scoring
 from benchmark.metrics.speculation import DRAFT_LENGTHS, round_bytes, rounds
+from benchmark.metrics.statistics.folds import two_folds
 from benchmark.trace.costs import Costs, LayerCost
 from benchmark.trace.record import Trace
 

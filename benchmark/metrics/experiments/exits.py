@@ -4,12 +4,12 @@ from typing import Annotated
 
 import numpy as np
 
-from benchmark.metrics.bootstrap import ONE_PROMPT, interval_columns
 from benchmark.metrics.chance import chance_skip_ratio
 from benchmark.metrics.column_types import Column, Columns, Share
 from benchmark.metrics.exits import agreement, exit_share, first_match, settled, skip_ratio, tie_rate
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
+from benchmark.metrics.statistics.bootstrap import ONE_PROMPT, interval_columns
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 

@@ -7,8 +7,6 @@ import numpy as np
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
-from benchmark.metrics.bins import mean
-from benchmark.metrics.bootstrap import interval_columns
 from benchmark.metrics.column_types import Column, Columns, Share, Shares
 from benchmark.metrics.exits import first_match, skip_ratio
 from benchmark.metrics.experiment import Experiment
@@ -17,6 +15,8 @@ from benchmark.metrics.gates.judged import TARGETS, Choice, Trial, certify
 from benchmark.metrics.gates.learned import Learned
 from benchmark.metrics.gates.seen import Seen
 from benchmark.metrics.scoring import Scoring
+from benchmark.metrics.statistics.bins import mean
+from benchmark.metrics.statistics.bootstrap import interval_columns
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from benchmark.metrics.bootstrap import interval_columns
 from benchmark.metrics.column_types import Column, Columns, Share
 from benchmark.metrics.exits import first_match, settled, skip_ratio, with_halves
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
+from benchmark.metrics.statistics.bootstrap import interval_columns
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from benchmark.metrics.bins import mean_of_layers
 from benchmark.metrics.column_types import Column, Columns, Nats, Shares
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
+from benchmark.metrics.statistics.bins import mean_of_layers
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics.bootstrap import interval_columns
 from benchmark.metrics.column_types import Column, Columns, Count, Counts
 from benchmark.metrics.experiment import Experiment
-from benchmark.metrics.folds import two_folds
 from benchmark.metrics.scoring import Scoring
 from benchmark.metrics.speculation import DRAFT_LENGTHS, Rounds, round_bytes, rounds
+from benchmark.metrics.statistics.bootstrap import interval_columns
+from benchmark.metrics.statistics.folds import two_folds
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 

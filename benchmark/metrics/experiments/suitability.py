@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from benchmark.metrics.bins import mean_of_layers
-from benchmark.metrics.bootstrap import interval_columns
 from benchmark.metrics.column_types import Column, Columns, Cosines, Share, Shares
 from benchmark.metrics.eas import eas, eas_max, eas_of_curves
 from benchmark.metrics.exits import agreement_at, similar_enough, skip_ratio
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
+from benchmark.metrics.statistics.bins import mean_of_layers
+from benchmark.metrics.statistics.bootstrap import interval_columns
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 

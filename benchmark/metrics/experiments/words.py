@@ -4,11 +4,11 @@ from typing import Annotated
 
 import numpy as np
 
-from benchmark.metrics.bins import doubling, group_means, mean
 from benchmark.metrics.column_types import Column, Columns, Counts, ExitLayer, ExitLayers
 from benchmark.metrics.exits import first_match
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
+from benchmark.metrics.statistics.bins import doubling, group_means, mean
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 

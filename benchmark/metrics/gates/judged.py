@@ -7,11 +7,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics.folds import Fold, two_folds
 from benchmark.metrics.gates.certified import THRESHOLDS, certified
 from benchmark.metrics.gates.curve import curve, exits_at
 from benchmark.metrics.gates.gate import Gate, Scores
 from benchmark.metrics.gates.seen import Seen
+from benchmark.metrics.statistics.folds import Fold, two_folds
 from benchmark.trace.costs import Costs
 
 TARGETS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)

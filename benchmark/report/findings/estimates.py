@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.metrics.bootstrap import RESAMPLES, expanded_tail
+from benchmark.metrics.statistics.bootstrap import RESAMPLES, expanded_tail
 
 MINIMUM_DEGREES = 5
 """Degrees of freedom from which on there is an interval. They are the lineages, less the means and slopes fitted: six

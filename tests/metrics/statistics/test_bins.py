@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.metrics.bins import doubling, group_means, mean
+from benchmark.metrics.statistics.bins import doubling, group_means, mean
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmark.metrics import bootstrap as statistics
-from benchmark.metrics.bootstrap import bootstrap_interval, expanded_tail
+from benchmark.metrics.statistics import bootstrap as statistics
 from benchmark.metrics.eas import eas, eas_of_curves
+from benchmark.metrics.statistics.bootstrap import bootstrap_interval, expanded_tail
 
 
 def test_one_prompt_says_nothing_about_other_prompts():
