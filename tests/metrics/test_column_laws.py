@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from strategies import MadeUp, made_up, traces
 
-from benchmark.metrics import bootstrap as statistics
 from benchmark.metrics.eas import eas_max
+from benchmark.metrics.statistics import bootstrap as statistics
 from benchmark.results.audit.row import flat
 from benchmark.trace.record import Trace
 

@@ -23,8 +23,8 @@ from hypothesis import HealthCheck, given, settings
 from strategies import row_of, trace_of, traces
 
 from benchmark.errors import MeasurementError
-from benchmark.metrics import bootstrap as statistics
 from benchmark.metrics.experiments.gates import BUILDABLE, HeadlineColumns
+from benchmark.metrics.statistics import bootstrap as statistics
 from benchmark.results.row import Row
 from benchmark.results.store import Store
 from benchmark.trace.costs import cost_columns, costs_of_columns

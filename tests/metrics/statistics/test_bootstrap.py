@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmark.metrics.statistics import bootstrap as statistics
 from benchmark.metrics.eas import eas, eas_of_curves
+from benchmark.metrics.statistics import bootstrap as statistics
 from benchmark.metrics.statistics.bootstrap import bootstrap_interval, expanded_tail
 
 
