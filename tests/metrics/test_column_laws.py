@@ -10,7 +10,7 @@ from every_column import (
     INTERVALS,
     JUDGED,
     TAU,
-    all_columns,
+    all_but_gates,
     bound_columns,
     costs_of,
     exit_columns,
@@ -106,8 +106,8 @@ class TestOfLogits:
         self, made: MadeUp, data: st.DataObject
     ):
         constants = data.draw(arrays(np.int64, (*made.logits.shape[:2], 1), elements=st.integers(-9, 9)))
-        before = all_columns(made.trace())
-        after = all_columns(replace(made, logits=made.logits + constants).trace())
+        before = all_but_gates(made.trace())
+        after = all_but_gates(replace(made, logits=made.logits + constants).trace())
         for column in before:
             if column != "eas_raw" and not column.endswith("logit_raw"):
                 assert after[column] == before[column], column
@@ -118,18 +118,18 @@ class TestOfLogits:
     ):
         renumbered = np.array(numbers)[made.prompt]
         turned = replace(made, prompt=renumbered).tokens(np.argsort(renumbered, kind="stable"))
-        before, after = all_columns(made.trace()), all_columns(turned.trace())
+        before, after = all_but_gates(made.trace()), all_but_gates(turned.trace())
         assert_close(after, before, but=INTERVALS | JUDGED)
 
     @given(made_up(), st.integers(1, 3))
     def test_layers_at_the_end_that_do_nothing_add_to_what_is_skipped(self, made: MadeUp, more: int):
         layers = made.logits.shape[1]
         made = replace(made, has_half=np.ones(layers, bool))
-        before = all_columns(made.trace())
+        before = all_but_gates(made.trace())
         longer = made.layers([*range(layers), *[layers - 1] * more])
         # Half of doing nothing is doing nothing.
         longer.half_logits[:, layers:] = made.logits[:, -1:]
-        after = all_columns(longer.trace())
+        after = all_but_gates(longer.trace())
         same = ("exit_layer_mean", "exit_layer_settled_mean", "half_exit_mean", "half_exit_settled_mean")
         assert_close({name: after[name] for name in same}, before)
         for name in ("skip_ratio", "skip_ratio_settled", "half_skip_ratio", "half_skip_ratio_settled"):
@@ -143,7 +143,7 @@ class TestOfLogits:
         made = replace(made, has_half=np.ones(layers, bool))
         doubled = made.layers(np.repeat(np.arange(layers), 2))
         doubled.half_logits[:, 1::2] = made.logits
-        before, after = all_columns(made.trace()), all_columns(doubled.trace())
+        before, after = all_but_gates(made.trace()), all_but_gates(doubled.trace())
         # Layer ℓ is now layer 2ℓ − 1.
         for name in ("exit_layer_mean", "exit_layer_settled_mean"):
             assert after[name] == pytest.approx(2 * before[name] - 1), name
@@ -155,7 +155,7 @@ class TestOfLogits:
     @given(made_up())
     def test_a_model_whose_layers_all_say_the_same_can_skip_all_but_one(self, made: MadeUp):
         layers = made.logits.shape[1]
-        columns = all_columns(made.layers([layers - 1] * layers).trace())
+        columns = all_but_gates(made.layers([layers - 1] * layers).trace())
         assert columns["skip_ratio"] == columns["skip_ratio_settled"] == pytest.approx((layers - 1) / layers)
         assert columns["kl_nats"] == [0] * layers
         assert columns["similarity_topk"] == [1] * layers

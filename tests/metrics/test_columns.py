@@ -273,7 +273,8 @@ class TestCosts:
 
 
 @given(trace=traces())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # every example overwrites the same file
+# Every example overwrites the same file.
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_files_give_the_same_columns_again(trace: Trace, tmp_path: Path):
     costs = costs_of(trace.num_layers)
     columns = all_columns(trace, costs)

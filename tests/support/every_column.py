@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.metrics.experiments import score
+from benchmark.metrics.experiments import EXPERIMENTS, score
 from benchmark.metrics.experiments.bounds import BOUNDS
 from benchmark.metrics.experiments.exits import EXITS
 from benchmark.metrics.experiments.halves import HALVES
@@ -42,6 +42,13 @@ def all_columns(trace: Trace, costs: Costs | None = None) -> dict[str, Any]:
     costs = costs or costs_of(trace.num_layers)
     scoring = Scoring(0.5, TAU, 0)
     return {"tau": list(TAU), **score(trace, scoring, costs), **cost_columns(costs)}
+
+
+def all_but_gates(trace: Trace, costs: Costs | None = None) -> dict[str, Any]:
+    """The same without the gates, which take longer than all others, and have laws of their own."""
+    costs = costs or costs_of(trace.num_layers)
+    others = [experiment for experiment in EXPERIMENTS if experiment.name != "gates"]
+    return {"tau": list(TAU), **score(trace, Scoring(0.5, TAU, 0), costs, others), **cost_columns(costs)}
 
 
 def exit_columns(trace: Trace, seed: int) -> dict[str, Any]:
