@@ -30,7 +30,9 @@ def session(log, rows=None, number=None):
     if child == 0:
         sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(sink, 1), os.dup2(sink, 2)
-        os._exit(int(pytest.main(arguments)))
+        code = int(pytest.main(arguments))
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(code)
     if rows is not None:
         while len(list(folder.rglob("oracle-*.json"))) < rows or not (rows or "collected" in log.read_text()):
             time.sleep(0.002)

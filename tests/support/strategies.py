@@ -16,7 +16,8 @@ from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.record import Trace
 
 # The first example of a test also pays for imports, and a busy machine is no defect: no example has a deadline.
-settings.register_profile("unhurried", deadline=None)
+# The tests run often, and each run draws other examples.
+settings.register_profile("unhurried", deadline=None, max_examples=50)
 settings.load_profile("unhurried")
 
 SIMILARITIES = ("similarity_logit", "similarity_logit_raw", "similarity_hidden", "similarity_topk")

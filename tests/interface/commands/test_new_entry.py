@@ -353,7 +353,7 @@ class TestInstructions:
     def test_options_of_a_measurement(self, request: pytest.FixtureRequest):
         (arguments,) = self.commands("pytest")
         options = [argument for argument in arguments if argument.startswith("--")]
-        assert options == ["--model", "--download"]
+        assert options == ["--model", "--download", "--signals"]
         for option in options:
             request.config.getoption("exitbench_" + option.removeprefix("--"))
 
