@@ -16,6 +16,12 @@ _APART_16_BIT = 0.2
 """How far 1 − p₂/p₁ may lie from what the margin of the logits gives, on average: another product rounds another way.
 Measured: 1e-6 in 32 bit; 0.02 in 16 bit, where logits of 20 stand 0.1 apart."""
 
+_SHARE_OF_TIES = {"float32": 0.001, "float64": 0.001}
+_SHARE_OF_TIES_16_BIT = 0.02
+_TIES = 3
+"""Exits, and their share, that may name the full model's token without matching: where its two best logits are so near
+that the exact product prefers the other, exits are held against that one."""
+
 
 def impossible_signals(row: Row, trace: Trace) -> Iterator[Fault]:
     """What is wrong with the signals of the exits.
@@ -31,7 +37,7 @@ def impossible_signals(row: Row, trace: Trace) -> Iterator[Fault]:
     if not (np.isnan(first).all() and (np.abs(others) <= 1 + _ROUNDING).all()):
         yield Fault("similarity_previous", "is a cosine from the second layer on, and none for the first")
     missed = ~trace.matches[kept] & (trace.predictions == trace.target[kept][:, None])
-    if missed.any():
+    if missed.sum() > _TIES + _SHARE_OF_TIES.get(row.dtype or "", _SHARE_OF_TIES_16_BIT) * missed.size:
         yield Fault("predictions", f"is the full model's token at {int(missed.sum())} exits that do not match")
     if not kept.any():
         return
