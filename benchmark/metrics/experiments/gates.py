@@ -8,7 +8,7 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from benchmark.metrics.column_types import Column, Columns, Share, Shares
-from benchmark.metrics.exits import first_match, skip_ratio
+from benchmark.metrics.exits import agreement_at, first_match, skip_ratio
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.gates.gate import Entropy, Gate, Margin, MaxProb, Patience, Saturation, Static
 from benchmark.metrics.gates.judged import TARGETS, Choice, Trial, certify
@@ -190,10 +190,10 @@ def _judged(gate: Gate, trace: Trace, seen: Seen, costs: Costs | None, trial: Tr
     on_all = trial.on_all[gate.name]
     for number in range(len(TARGETS)):
         choice, exits = on_all["skip"][number], trial.gate(gate.name, "skip", number).exits
-        right = _right(exits, trace)
+        right = trace.matches[np.arange(len(exits)), exits - 1]
         late = right & (exits > oracle)
         lists["skip_ratio"].append(float(skip_ratio(exits, layers).mean()))
-        lists["agreement"].append(float(right.mean()))
+        lists["agreement"].append(agreement_at(exits, trace.matches))
         lists["located"].append(float((right & (exits == oracle)).mean()))
         lists["early"].append(float((~right).mean()))
         lists["late_layers"].append(float((exits - oracle)[late].mean()) if late.any() else None)
@@ -202,12 +202,12 @@ def _judged(gate: Gate, trace: Trace, seen: Seen, costs: Costs | None, trial: Tr
         if costs is not None:
             choice, judged = on_all["speed"][number], trial.gate(gate.name, "speed", number)
             lists["speed"].append(float(costs.token_bytes / judged.read.mean()))
-            lists["speed_agreement"].append(float(_right(judged.exits, trace).mean()))
+            lists["speed_agreement"].append(agreement_at(judged.exits, trace.matches))
             lists["speed_threshold"].append(_finite(choice))
             lists["min_exit_layer"].append(choice.min_exit_layer)
             lists["check_every"].append(choice.check_every)
     columns: dict[str, Any] = {name: values or None for name, values in lists.items()}
-    if (found := certify(gate, seen)) is not None:
+    if (found := certify(gate, seen, trial)) is not None:
         threshold, judged = found
         columns["certified_threshold"] = threshold
         columns["certified_skip_ratio"] = float(skip_ratio(judged.exits, layers).mean())
@@ -223,18 +223,13 @@ def _headline(ending: int, number: int, trace: Trace, costs: Costs, trial: Trial
     return {
         skip: float(skipped.mean()),
         **interval_columns(skip, skipped, trace.prompt, seed),
-        f"gate_agreement_{ending}": float(_right(deepest.exits, trace).mean()),
+        f"gate_agreement_{ending}": agreement_at(deepest.exits, trace.matches),
         f"gate_found_{ending}": mean((deepest.exits == oracle)[oracle < trace.num_layers]),
         f"gate_{ending}": trial.liked(names, "speed", number),
         speed: float(full / fastest.read.mean()),
         **interval_columns(speed, fastest.read, trace.prompt, seed, lambda means: full / means[:, 0]),
-        f"gate_speed_agreement_{ending}": float(_right(fastest.exits, trace).mean()),
+        f"gate_speed_agreement_{ending}": agreement_at(fastest.exits, trace.matches),
     }
-
-
-def _right(exits: np.ndarray, trace: Trace) -> np.ndarray:
-    """Whether each token's exit gives the full model's token."""
-    return trace.matches[np.arange(trace.num_tokens), exits - 1]
 
 
 def _finite(choice: Choice) -> float | None:

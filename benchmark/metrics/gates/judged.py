@@ -86,7 +86,7 @@ def choose(gate: Gate, seen: Seen, costs: Costs | None) -> Choices:
     """
     fitted, layers = gate.fitted(seen), seen.num_layers
     enough = np.array(TARGETS) * len(seen.prompt) - _ROUNDING
-    best: Choices = {"skip": [], "speed": []}
+    tried: dict[Aim, list[list[Choice]]] = {"skip": [], "speed": []}
     for start, every in spacings(gate, layers):
         at = seen.at(looks_of(layers, start, every))
         skipped = layers - np.append(at.looks, layers).astype(np.float64)
@@ -97,16 +97,21 @@ def choose(gate: Gate, seen: Seen, costs: Costs | None) -> Choices:
         gains = np.where(kept, found.sums[:, None, :], -np.inf)
         places = gains.argmax(axis=0)
         for column, aim in enumerate(AIMS):
-            if aim == "skip" and (start, every) != (1, 1):
-                continue
-            for number, place in enumerate(places[:, column]):
-                gain = float(gains[place, number, column])
-                choice = Choice(fitted, start, every, float(found.thresholds[place]), gain)
-                if len(best[aim]) == number:
-                    best[aim].append(choice)
-                elif gain > best[aim][number].gain:
-                    best[aim][number] = choice
-    return best
+            if aim == "speed" or (start, every) == (1, 1):
+                tried[aim].append(
+                    [
+                        Choice(
+                            fitted, start, every, float(found.thresholds[place]), float(gains[place, number, column])
+                        )
+                        for number, place in enumerate(places[:, column])
+                    ]
+                )
+    # Of each target; `max` gives the first among equals.
+    return {aim: [max(some, key=_gain) for some in zip(*lists, strict=True)] for aim, lists in tried.items()}
+
+
+def _gain(choice: Choice) -> float:
+    return choice.gain
 
 
 def apply(choices: Sequence[Choice], seen: Seen, costs: Costs | None) -> list[Judged]:
@@ -168,7 +173,7 @@ class Trial:
 
     @staticmethod
     def _liked(choices: dict[str, Choices], names: Sequence[str], aim: Aim, target: int) -> str:
-        return max(names, key=lambda name: choices[name][aim][target].gain)
+        return max(names, key=lambda name: _gain(choices[name][aim][target]))
 
     def _together(self, parts: Sequence[Judged]) -> Judged:
         tokens = len(self.folds[0][0])
@@ -178,18 +183,21 @@ class Trial:
         return Judged(exits, read)
 
 
-def certify(gate: Gate, seen: Seen) -> tuple[float, Judged] | None:
+def certify(gate: Gate, seen: Seen, trial: Trial) -> tuple[float, Judged] | None:
     """Return the laxest threshold that is certified to change at most 5 % of the tokens, and where tokens then leave.
 
-    A gate that is fitted is fitted to one half of the prompts and certified on the other; without another half there is
-    no guarantee.
+    A gate that is fitted is certified on the half of the prompts that its first fold is not fitted to; without another
+    half there is no guarantee.
+
+    Args:
+        gate: as it was before it was fitted.
+        seen: all tokens.
+        trial: of the gate on these tokens.
     """
-    folds = two_folds(seen.prompt)
-    by, judge = folds[0]
-    fitted = gate.fitted(seen.tokens(by))
-    if fitted is not gate and len(folds) == 1:
+    fitted = trial.chosen[0][gate.name]["skip"][0].gate
+    if fitted is not gate and len(trial.folds) == 1:
         return None
-    some = seen if fitted is gate else seen.tokens(judge)
+    some = seen if fitted is gate else seen.tokens(trial.folds[0][1])
     number = certified(np.stack(list(_risks(fitted, some)), axis=1))
     if number is None:
         return None

@@ -13,7 +13,7 @@ from strategies import trace_of, traces
 from benchmark.metrics.exits import first_match, skip_ratio
 from benchmark.metrics.experiments.gates import BUILDABLE, GATES, HEADLINES, gate_experiment
 from benchmark.metrics.gates.gate import Gate, Margin, Oracle, Saturation, Static
-from benchmark.metrics.gates.judged import TARGETS, bytes_by_exit, certify, choose, looks_of, spacings
+from benchmark.metrics.gates.judged import TARGETS, Judged, Trial, bytes_by_exit, certify, choose, looks_of, spacings
 from benchmark.metrics.gates.seen import Seen
 from benchmark.metrics.scoring import Scoring
 from benchmark.trace.costs import Costs
@@ -219,15 +219,20 @@ class TestOwnGate:
         assert set(gate_experiment(Probability()).of(trace, Scoring(), costs_of(2)).model_dump().values()) == {None}
 
 
+def certified_of(gate: Gate, trace: Trace) -> tuple[float, Judged] | None:
+    seen = Seen.of(trace, 4)
+    return certify(gate, seen, Trial.of([gate], seen, None))
+
+
 class TestCertified:
     """Thresholds that hold with 95 % confidence."""
 
     def test_enough_prompts_certify_what_is_always_right(self):
         trace = trace_of([[7, 7]] * 60, prompt=range(60))
-        threshold, judged = certify(Oracle(), Seen.of(trace, 4))
+        threshold, judged = certified_of(Oracle(), trace)
         assert threshold == 0
         assert (judged.exits == 1).all()
-        assert certify(Oracle(), Seen.of(trace_of([[7, 7]] * 58, prompt=range(58)), 4)) is None
+        assert certified_of(Oracle(), trace_of([[7, 7]] * 58, prompt=range(58))) is None
 
     def test_a_threshold_that_changes_too_much_is_not(self):
         said = [[7, 7]] * 90 + [[1, 7]] * 10
