@@ -1,12 +1,12 @@
 """The options of a measurement, as argparse and pytest declare them; both know them, and this needs neither."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from benchmark.inputs.packaged import LOCAL_RESULTS
 from benchmark.interface.values import fraction, positive, sample, seed, thresholds
 from benchmark.metrics.scoring import ALPHA, TAU
-from benchmark.trace.sample import SAMPLE, TOP_K
+from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "--model-file": {
@@ -89,7 +89,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         f"chance and halves of layers (default {SAMPLE})",
     },
     "--signals": {
-        "choices": ("sample", "all"),
+        "choices": get_args(SignalsOf),
         "default": "sample",
         "help": "tokens whose probabilities are kept at every layer, which gates need: those of --sample (default), or "
         "all; all takes half as long again",

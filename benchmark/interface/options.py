@@ -2,11 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from benchmark.interface.option_table import OPTIONS
+from benchmark.trace.sample import SignalsOf
 
 _PREFIX = "exitbench_"
 """Of the names that pytest keeps our options under, so that those of others stay theirs."""
@@ -33,7 +34,7 @@ class Options:
     top_k: int
     tau: tuple[float, ...]
     sample: int | None
-    signals: Literal["sample", "all"]
+    signals: SignalsOf
     seed: int
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from typing import get_args
 
 from benchmark.errors import ExitBenchError
 from benchmark.tools.perf.memory import only_peak
@@ -9,6 +10,7 @@ from benchmark.tools.perf.report import report
 from benchmark.tools.perf.scaling import scaling
 from benchmark.tools.perf.speculation import speculation
 from benchmark.tools.perf.subjects import WAYS
+from benchmark.trace.sample import SignalsOf
 
 _MODES = {"scaling": scaling, "speculation": speculation}
 
@@ -42,7 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", choices=("float32", "bfloat16", "float16"), help="default: the checkpoint's; bfloat16 if random")
     add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: CUDA when there")
     add(
-        "--signals", choices=("sample", "all"), default="sample", help="whose signals (c) keeps (default: the sample's)"
+        "--signals",
+        choices=get_args(SignalsOf),
+        default="sample",
+        help="whose signals (c) keeps (default: the sample's)",
     )
     add("--rounds", type=int, default=3, help="of (a) and (c) in alternation (default 3); (b) is slow and runs once")
     add("--without-obvious", action="store_true", help="leave (b) out: it is slow, and takes the memory of all states")
