@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from benchmark.errors import InputError
@@ -14,13 +13,13 @@ from benchmark.inputs.settings import refuse_below_one
 from benchmark.messages import cut
 from benchmark.metrics.experiments import score
 from benchmark.metrics.experiments.gates import BUILDABLE
-from benchmark.metrics.gates.curve import curve
 from benchmark.metrics.gates.gate import Gate, Oracle
-from benchmark.metrics.gates.judged import bytes_by_exit, looks_of
+from benchmark.metrics.gates.judged import looks_of
 from benchmark.metrics.gates.seen import Seen
 from benchmark.metrics.scoring import ALPHA, TAU, Scoring
-from benchmark.metrics.speculation import round_bytes, rounds
-from benchmark.metrics.token_table import token_table
+from benchmark.metrics.tables.gate_curve import gate_curve
+from benchmark.metrics.tables.speculation import speculation_table
+from benchmark.metrics.tables.tokens import token_table
 from benchmark.results.row import Row
 from benchmark.trace.costs import Costs, costs_of_columns
 from benchmark.trace.record import Trace
@@ -122,22 +121,7 @@ class ModelTrace:
         if not isinstance(exit_layer, int) or not 1 <= exit_layer < layers:
             raise InputError(f"exit_layer: must be a whole number from 1 to {layers - 1}, not {exit_layer!r}")
         refuse_below_one("draft_length", draft_length)
-        counted = rounds(self.arrays.matches, self.arrays.prompt, (draft_length,))
-        taken, thrown = (part[:, exit_layer - 1, 0] for part in (counted.rounds, counted.rejections))
-        cost = None if self.costs is None else round_bytes(self.costs, (draft_length,))
-        columns = {
-            "prompt": counted.texts,
-            "tokens": counted.tokens,
-            "rounds": taken,
-            "tokens_per_round": counted.tokens / taken,
-            "speedup": np.nan,
-            "speedup_unshared": np.nan,
-        }
-        if cost is not None:
-            plain, at = cost.token * counted.tokens, (exit_layer - 1, 0)
-            columns["speedup"] = plain / (taken * cost.shared[at] + thrown * cost.rollback[at])
-            columns["speedup_unshared"] = plain / (taken * cost.unshared[at] + thrown * cost.rollback_unshared[at])
-        return pd.DataFrame(columns)
+        return speculation_table(self.arrays, self.costs, exit_layer, draft_length)
 
     def gate_curve(self, gate: str | Gate, *, min_exit_layer: int = 1, check_every: int = 1) -> pd.DataFrame:
         """Return all that a gate can do on these texts, one line a threshold at which something changes.
@@ -157,7 +141,7 @@ class ModelTrace:
                 the trace has only those of the sample.
         """
         chosen = gate if isinstance(gate, Gate) else _known_gate(gate)
-        layers, costs = self.arrays.num_layers, self.costs
+        layers = self.arrays.num_layers
         refuse_below_one("check_every", check_every)
         if not isinstance(min_exit_layer, int) or not 1 <= min_exit_layer < layers:
             raise InputError(f"min_exit_layer: must be a whole number from 1 to {layers - 1}, not {min_exit_layer!r}")
@@ -167,18 +151,7 @@ class ModelTrace:
                 f'{self.arrays.num_tokens} tokens; trace with signals="all"'
             )
         seen = Seen.of(self.arrays, self.row.vocab_size or 0).at(looks_of(layers, min_exit_layer, check_every))
-        depth = np.append(seen.looks, layers).astype(np.float64)
-        read = np.full(len(depth), np.nan) if costs is None else bytes_by_exit(chosen, seen.looks, costs)
-        found = curve(chosen.fitted(seen).score(seen), seen.matches, np.stack([depth, read], axis=1))
-        mean = found.sums / self.arrays.num_tokens
-        return pd.DataFrame(
-            {
-                "threshold": found.thresholds,
-                "skip_ratio": (layers - mean[:, 0]) / layers,
-                "agreement": found.right / self.arrays.num_tokens,
-                "speed": (costs.token_bytes if costs else np.nan) / mean[:, 1],
-            }
-        )
+        return gate_curve(chosen, seen, self.costs)
 
     def tokens(self) -> pd.DataFrame:
         """Return one line a token, as `token_table` gives it."""

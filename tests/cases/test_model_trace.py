@@ -11,7 +11,7 @@ from benchmark.errors import InputError
 from benchmark.metrics.gates.gate import Margin
 from benchmark.metrics.gates.seen import Seen
 from benchmark.metrics.scoring import TAU
-from benchmark.metrics.token_table import token_table
+from benchmark.metrics.tables.tokens import token_table
 from benchmark.trace.costs import cost_columns
 
 # Two prompts, three layers. Token 1 is there from layer 2 on, token 2 at once and then for a layer not.
