@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmark.decoding.prepare import free_memory
+from benchmark.errors import MeasurementError
 from benchmark.models import hardware
 from benchmark.tools.gpu.correctness import KINDS, correctness
 from benchmark.tools.gpu.environment import environment
@@ -46,14 +47,19 @@ class _Subjects:
         self._device = device
         self._sizes = sizes
         self._held: tuple[str, Subject] | None = None
+        self._given_up: set[str] = set()
 
     def on(self, shape: str, look: Callable[..., None], *arguments: int) -> Callable[[Figures], None]:
         """Return a function that looks at a model, which is made when it is first needed."""
 
         def run(figures: Figures) -> None:
             if self._held is None or self._held[0] != shape:
+                if shape in self._given_up:
+                    raise MeasurementError(f"{shape} was tried before, and could not be made")
                 self.release()
+                self._given_up.add(shape)
                 self._held = shape, Subject.of(shape, self._device, self._sizes)
+                self._given_up.remove(shape)
             look(self._held[1], *arguments, figures)
 
         return run
@@ -130,8 +136,9 @@ def taken(chosen: Sequence[Step], budget: float, tiny: bool) -> Iterator[Outcome
             outcome.status = "failed"
             outcome.error = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             outcome.trace = "".join(traceback.format_exception(error)).splitlines()[-_LAST_LINES:]
-            free_memory()  # the next may need what this one held
         outcome.seconds = time.perf_counter() - began
+        if outcome.status == "failed":
+            free_memory()  # the next may need what this one held
         yield outcome
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmark.decoding import buffer as waiting
+from benchmark.decoding import prepare as preparing
 from benchmark.decoding.batching import padded
 from benchmark.decoding.buffer import Capture, capture
 from benchmark.decoding.engine import Limits, Step
@@ -18,6 +19,7 @@ from benchmark.decoding.generate import Generate
 from benchmark.decoding.prepare import prepare
 from benchmark.models import hardware
 from benchmark.readout import reader as reading
+from benchmark.readout import screen as screening
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.gpu.journal import Figures
 from benchmark.tools.gpu.sizes import Sizes
@@ -27,8 +29,10 @@ from benchmark.tools.tiny_models import tiny_tokenizer
 from benchmark.trace.sample import Sampling, SignalsOf
 
 _WARM_TOKENS = 4
+_OF_PROOF = ("rewritten_tensors", "dissect", "read_costs", "find_halves", "prove_decoding")
 _PIECES = (4, 16)
-"""By how much larger than usual the pieces are that wait, and are read, together."""
+_SIZES = ((waiting, "_BYTES"), (waiting, "_TOKENS"), (reading, "_CHUNK_BYTES"), (screening, "_BLOCK"))
+"""What says how many tokens wait, how many states are read in one product, and with how much of the vocabulary."""
 
 
 @dataclass
@@ -40,6 +44,8 @@ class Subject:
     new_tokens: int
     made_seconds: float
     proof_seconds: float
+    proof_parts: dict[str, float]
+    """Seconds of what is done at load, by the name of the function."""
     proof_peak_bytes: int
 
     @classmethod
@@ -51,10 +57,14 @@ class Subject:
         tokenizer = tiny_tokenizer()
         tokenizer.eos_token = None
         hardware.reset_peak_memory(device)
-        loaded = prepare(model, tokenizer, "causal")
-        proof = hardware.now(device) - made
+        taken: dict[str, list[float]] = {name: [] for name in _OF_PROOF}
+        with ExitStack() as stack:
+            for name, into in taken.items():
+                stack.enter_context(_timed(preparing, name, into, device))
+            loaded = prepare(model, tokenizer, "causal")
+        proof, parts = hardware.now(device) - made, {name: sum(times) for name, times in taken.items()}
         tokens = sizes.speed_tokens[shape]
-        return cls(loaded, sizes, tokens, made - start, proof, hardware.peak_memory(device))
+        return cls(loaded, sizes, tokens, made - start, proof, parts, hardware.peak_memory(device))
 
     def prompts(self, count: int) -> list[list[int]]:
         """Return random token ids, the same every time."""
@@ -67,7 +77,8 @@ class Subject:
         """Decode so many prompts in one batch by plain `generate`; returns what is new, prompts × tokens."""
         model = self.loaded
         ids, mask = padded(self.prompts(count), model.pad_id, model.device, on_the_left=True)
-        with torch.inference_mode():
+        # What is compiled may not work on tensors of inference mode.
+        with torch.inference_mode(not given.get("cache_implementation")):
             out = model.model.generate(ids, attention_mask=mask, max_new_tokens=new_tokens, **given)
         new: Tensor = out[:, ids.shape[1] :]
         return new
@@ -96,6 +107,7 @@ def made(subject: Subject, figures: Figures) -> None:
     loaded = subject.loaded
     figures["made_seconds"] = subject.made_seconds
     figures["proof_seconds"] = subject.proof_seconds
+    figures["proof_parts"] = subject.proof_parts
     figures["proof_peak_bytes"] = subject.proof_peak_bytes
     figures["parameters"] = loaded.num_parameters
     figures["layers"] = loaded.anatomy.num_layers
@@ -124,7 +136,7 @@ def speed(subject: Subject, count: int, figures: Figures) -> None:
         peaks["plain"] = hardware.peak_memory(device)
         figures |= _of_plain(plain, count, new_tokens)
         hardware.reset_peak_memory(device)
-        with _timed(waiting, "assemble", words):
+        with _timed(waiting, "assemble", words, device):
             whole.append(seconds(lambda: captures.append(subject.captured(count, new_tokens)), device))
         peaks["capture"] = hardware.peak_memory(device)
         figures |= _of_captures(plain, whole, captures)
@@ -161,19 +173,23 @@ def _of_captures(plain: list[float], whole: list[float], captures: list[Capture]
 
 
 def pieces(subject: Subject, count: int, figures: Figures) -> None:
-    """Fill in the times of a capture when more tokens wait, and more states are read in one product, than usual."""
+    """Fill in the times of a capture when all that is waited for and read together is larger; the exits must stay."""
     device, new_tokens = subject.loaded.device, subject.new_tokens
+    usual: Capture | None = None
     for factor in (1, *_PIECES):
         with ExitStack() as stack:
-            for place, name in ((waiting, "_BYTES"), (reading, "_CHUNK_BYTES")):
+            for place, name in _SIZES:
                 stack.enter_context(_set(place, name, factor * getattr(place, name)))
             hardware.reset_peak_memory(device)
             captured = subject.captured(count, new_tokens)
-            figures[f"times_{factor}"] = {
-                "generate_seconds": captured.generate_seconds,
-                "oracle_seconds": captured.oracle_seconds,
-                "peak_bytes": hardware.peak_memory(device),
-            }
+        usual = usual or captured
+        figures[f"times_{factor}"] = {
+            "generate_seconds": captured.generate_seconds,
+            "oracle_seconds": captured.oracle_seconds,
+            "peak_bytes": hardware.peak_memory(device),
+            "tokens_differing": int((captured.trace.target != usual.trace.target).sum()),
+            "matches_differing": int((captured.trace.matches != usual.trace.matches).sum()),
+        }
 
 
 def all_signals(subject: Subject, count: int, figures: Figures) -> None:
@@ -199,14 +215,16 @@ def static_cache(subject: Subject, count: int, figures: Figures) -> None:
 
 
 @contextmanager
-def _timed(owner: Any, name: str, into: list[float]) -> Iterator[None]:
-    """Inside the block, the seconds of each call of a function of the host are kept."""
+def _timed(owner: Any, name: str, into: list[float], device: torch.device) -> Iterator[None]:
+    """Inside the block, the seconds of each call of a function are kept."""
     original = getattr(owner, name)
 
     def timed(*args: Any, **kwargs: Any) -> Any:
-        result: list[Any] = []
-        into.append(seconds(lambda: result.append(original(*args, **kwargs)), torch.device("cpu")))
-        return result[0]
+        start = hardware.now(device)
+        try:
+            return original(*args, **kwargs)
+        finally:
+            into.append(hardware.now(device) - start)
 
     with _set(owner, name, timed):
         yield

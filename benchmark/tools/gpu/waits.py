@@ -26,6 +26,12 @@ _COUNTED = (
     "cudaEventSynchronize",
     "cudaMemcpyAsync",
     "cudaLaunchKernel",
+    "cudaLaunchKernelExC",
+    "cuLaunchKernel",
+    "cuLaunchKernelEx",
+    "Memcpy DtoH (Device -> Pageable)",
+    "Memcpy DtoH (Device -> Pinned)",
+    "Memcpy HtoD (Pageable -> Device)",
     "aten::item",
     "aten::_local_scalar_dense",
     "aten::nonzero",
@@ -102,8 +108,8 @@ class _Window:
         """Return what was seen, counts and times a step."""
         events = list(self._profile.key_averages())
         counts = {event.key: event.count for event in events}
-        # Operations are listed again as what they run on the device; only kernels have a time of their own there.
-        kernels = [event for event in events if _on_device(event) > 0]
+        # The time of a kernel is told twice: as its own, and as that of the operation that launched it.
+        kernels = [event for event in events if str(event.device_type).endswith("CUDA")]
         return {
             "ms_per_step": 1000 * self._seconds / steps,
             "device_ms_per_step": sum(map(_on_device, kernels)) / 1000 / steps,
@@ -114,9 +120,7 @@ class _Window:
 
 
 def _on_device(event: Any) -> float:
-    """Return microseconds of an event's own on the device; operations repeat those of their kernels."""
-    if str(event.key).startswith(("aten::", "cuda", "Activity", "Command")):
-        return 0.0
+    """Return microseconds of an event's own on the device."""
     return float(getattr(event, "self_device_time_total", 0) or 0)
 
 
