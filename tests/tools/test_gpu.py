@@ -55,6 +55,7 @@ def test_both_files_are_written_after_each_step(rehearsal):
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_differs_in_float32(rehearsal, kind):
     figures = rehearsal[1][f"correctness:{kind}"]["figures"]
+    assert figures["costs_equal"] and figures["device"]["kind"] != "unknown"
     for pair in ("device_against_cpu", "batch_against_alone"):
         assert figures[pair]["tokens"] > 0
         assert {name: figures[pair][name] for name in COUNTS} == dict.fromkeys(COUNTS, 0)

@@ -24,7 +24,7 @@ from benchmark.tools.gpu.agreement import agreement
 from benchmark.tools.gpu.journal import Figures
 from benchmark.tools.gpu.sizes import Sizes
 from benchmark.tools.tiny_models import VOCABULARY, tiny_model, tiny_tokenizer
-from benchmark.trace.costs import Task
+from benchmark.trace.costs import Task, architecture
 from benchmark.trace.record import Trace
 from benchmark.trace.sample import Sampling
 
@@ -52,6 +52,8 @@ def correctness(kind: str, device: torch.device, sizes: Sizes, figures: Figures)
     prompts = _prompts(sizes.prompts)
     cpu = _prepared(model, task, figures, "cpu")
     there = _prepared(on_device, task, figures, "device")
+    # Where the step that they are read off fails, they are unknown, and nothing else is told.
+    figures["costs_equal"] = cpu.costs == there.costs
     reference = _capture(cpu, prompts, sizes.new_tokens, 1)
     alone = _capture(there, prompts, sizes.new_tokens, 1)
     figures["device_against_cpu"] = agreement(reference.capture.trace, alone.capture.trace)
@@ -75,6 +77,7 @@ def _prepared(model: PreTrainedModel, task: Task, figures: Figures, name: str) -
     hardware.synchronize(loaded.device)
     figures[name] = {
         "proof_seconds": time.perf_counter() - start,
+        "kind": architecture(task, loaded.costs) if loaded.costs else "unknown",
         "batchable": loaded.batchable,
         "with_cache": loaded.with_cache,
         "halves": sum(half is not None for half in loaded.halves),

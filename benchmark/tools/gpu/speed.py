@@ -112,6 +112,7 @@ def made(subject: Subject, figures: Figures) -> None:
     figures["parameters"] = loaded.num_parameters
     figures["layers"] = loaded.anatomy.num_layers
     figures["halves"] = sum(half is not None for half in loaded.halves)
+    figures["costs"] = loaded.costs is not None
     figures["batchable"] = loaded.batchable
     figures["with_cache"] = loaded.with_cache
     figures["linear_head"] = loaded.readout.head is not None
