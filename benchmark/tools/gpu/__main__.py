@@ -100,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_NO_CUDA)
         return 0
     device = hardware.choose_device(options.device)
+    # Tiny models have nothing to share out among threads, and what is launched on a GPU is launched by one.
+    torch.set_num_threads(1)
     sizes = REHEARSED if options.tiny else MEANT
     chosen = [step for step in steps(device, sizes) if _is_asked_for(step.name, options.only)]
     if not chosen:
