@@ -36,7 +36,7 @@ class GivenText:
         """
         sink.begin(len(prompts), max(map(len, self.texts)))
         for number, (prompt, text) in enumerate(zip(prompts, self.texts, strict=True)):
-            before, encoded = _start(model, prompt)
+            before, encoded = start(model, prompt)
             ids = [*before, *text[:-1]]
             read = len(before) - 1
             inner = set(range(read + 1, len(ids)))
@@ -55,7 +55,7 @@ class Greedy:
         """Decode every prompt; the first end-of-text token counts and ends a text."""
         sink.begin(len(prompts), limits.max_new_tokens)
         for number, prompt in enumerate(prompts):
-            text, encoded = _start(model, prompt)
+            text, encoded = start(model, prompt)
             for written in range(limits.max_new_tokens):
                 step = _step(model, number, text, 1, written, encoded)
                 sink.take(step)
@@ -67,7 +67,7 @@ class Greedy:
                     break
 
 
-def _start(model: LoadedModel, prompt: Sequence[int]) -> tuple[list[int], ModelOutput | None]:
+def start(model: LoadedModel, prompt: Sequence[int]) -> tuple[list[int], ModelOutput | None]:
     """Return the ids that the layers begin with, and what an encoder says of the prompt.
 
     Raises:

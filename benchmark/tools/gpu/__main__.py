@@ -17,6 +17,7 @@ from benchmark.errors import MeasurementError
 from benchmark.models import hardware
 from benchmark.tools.gpu.correctness import KINDS, correctness
 from benchmark.tools.gpu.environment import environment
+from benchmark.tools.gpu.gated import gated
 from benchmark.tools.gpu.journal import Figures, Journal, Outcome
 from benchmark.tools.gpu.sizes import LARGE, MEANT, REHEARSED, SMALL, Sizes
 from benchmark.tools.gpu.speed import Subject, all_signals, made, pieces, speed, static_cache
@@ -77,6 +78,11 @@ def steps(device: torch.device, sizes: Sizes) -> tuple[Step, ...]:
     return (
         Step("environment", 5, partial(environment, device)),
         *(Step(f"correctness:{kind}", 15, partial(correctness, kind, device, sizes)) for kind in KINDS),
+        *(
+            Step(f"gated:{kind}", 25, partial(gated, kind, device, sizes))
+            for kind, (_, task, _) in KINDS.items()
+            if task != "masked"
+        ),
         *(
             Step(f"whole-path:{dtype}", 15, partial(whole_path, dtype, device, sizes))
             for dtype in ("float32", "bfloat16")

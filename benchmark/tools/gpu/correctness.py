@@ -49,7 +49,7 @@ def correctness(kind: str, device: torch.device, sizes: Sizes, figures: Figures)
     model = tiny_model(model_type, task, **changes)
     on_device = deepcopy(model).to(device)
     narrow = deepcopy(model).to(device, torch.bfloat16)
-    prompts = _prompts(sizes.prompts)
+    prompts = prompts_of(sizes.prompts)
     cpu = _prepared(model, task, figures, "cpu")
     there = _prepared(on_device, task, figures, "device")
     # Where the step that they are read off fails, they are unknown, and nothing else is told.
@@ -65,7 +65,7 @@ def correctness(kind: str, device: torch.device, sizes: Sizes, figures: Figures)
     figures["bfloat16_against_float32"] = _shares(there, low, prompts, alone.capture.trace, sizes.new_tokens)
 
 
-def _prompts(count: int) -> list[list[int]]:
+def prompts_of(count: int) -> list[list[int]]:
     """Return random token ids: `count` prompts, all of other lengths, around the windows of tiny models and beyond."""
     rng = np.random.default_rng(0)
     return [rng.integers(4, VOCABULARY, 3 + 5 * number).tolist() for number in range(count)]
