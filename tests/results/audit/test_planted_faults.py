@@ -85,7 +85,7 @@ class TestPlantedFaults:
         limited.write_text(json.dumps(row | {"limited": False}))
         (verdict,) = verdicts(limited.parent)
         assert [line.partition("limited: ")[2] for line in verdict.lines()] == [
-            "is false, but 3 prompts were taken of 16"
+            "is false, but 3 prompts were taken of 64"
         ]
 
 
