@@ -14,7 +14,7 @@ from benchmark.cases.identity import Asked
 from benchmark.decoding.buffer import Capture, Progress
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.proof import Again, capture_proven
-from benchmark.decoding.tokenize import TODAY, asks_for_date, encode
+from benchmark.decoding.text.tokenize import TODAY, asks_for_date, encode
 from benchmark.errors import MeasurementError
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from benchmark.decoding.words import read_masked, read_pieces
+from benchmark.decoding.text.words import read_masked, read_pieces
 from benchmark.errors import MeasurementError
 from benchmark.readout.reading import Reading
 from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
