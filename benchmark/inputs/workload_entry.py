@@ -85,6 +85,8 @@ class WorkloadEntry(Strict):
             raise ValueError("give 'target' and 'scorer' together, or neither of them")
         if self.kind == "masked" and (self.target or self.stop):
             raise ValueError("a masked text has no answer; leave 'target', 'scorer' and 'stop' away")
+        if self.scorer == "pass_at_1" and self.kind != "completion":
+            raise ValueError("pass_at_1 runs prompt and answer as one program, which needs the kind 'completion'")
         return self
 
     @property
