@@ -8,8 +8,9 @@ import torch
 from benchmark.cases.provenance import provenance
 from benchmark.cases.resources import Resources
 from benchmark.errors import CannotRun
+from benchmark.inputs.fields import ScorerName
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.prompt import Prompt, prompts_sha256
+from benchmark.inputs.prompt import Prompt, prompts_sha256, targets_sha256
 from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.models.locate import Machine
@@ -28,6 +29,10 @@ class Asked:
     max_new_tokens: int
     batch_size: int
     sampling: Sampling
+    scorer: ScorerName | None = None
+    """What answers are scored with; None where they are not."""
+    allow_code_execution: bool = False
+    """Whether answers that are code may be run."""
 
 
 def machine_of(settings: CaptureSettings) -> Machine:
@@ -62,6 +67,8 @@ def asked_of(
         max_new_tokens=capture.max_new_tokens or workload.max_new_tokens,
         batch_size=capture.batch_size or entry.batch_size or DEFAULT_BATCH_SIZE,
         sampling=Sampling(capture.sample, capture.top_k, capture.seed, capture.signals),
+        scorer=workload.scorer if any(prompt.targets for prompt in prompts) else None,
+        allow_code_execution=capture.allow_code_execution,
     )
 
 
@@ -101,6 +108,9 @@ def frame_columns(
         "layer_stack": entry.layer_stack,
         "seam": entry.seam,
         "prompts_sha256": prompts_sha256(asked.prompts),
+        "stop": list(dict.fromkeys(stop for prompt in asked.prompts for stop in prompt.stop)) or None,
+        "scorer": asked.scorer,
+        "targets_sha256": targets_sha256(asked.prompts) if asked.scorer else None,
         "workload_kind": workload.kind,
         "chat_template_asked": entry.chat_template,
         "max_new_tokens": asked.max_new_tokens,

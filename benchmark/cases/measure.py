@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmark.cases.answers import Scores, answers_of, score_answers
 from benchmark.cases.identity import Asked
 from benchmark.decoding.buffer import Capture, Progress
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.proof import Again, capture_proven
-from benchmark.decoding.tokenize import TODAY, asks_for_date, encode
+from benchmark.decoding.text.tokenize import TODAY, asks_for_date, encode
 from benchmark.errors import MeasurementError
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
@@ -38,11 +39,13 @@ class Measurement:
     with_cache: bool
     again: Again
     """What came of reading some of the texts again."""
+    scores: Scores
+    """What the answers are worth; the trace has them, too."""
     peak_memory_bytes: int
 
 
 def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measurement:
-    """Run every prompt that fits and record every exit.
+    """Run every prompt that fits, record every exit, and score the answers.
 
     Args:
         loaded: the model.
@@ -61,7 +64,8 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
     fitting = [encoded[number] for number in kept]
     progress(0, len(encoded) - len(fitting))
     hardware.reset_peak_memory(loaded.device)
-    limits = Limits(asked.max_new_tokens, asked.batch_size)
+    stops = tuple(asked.prompts[number].stop for number in kept)
+    limits = Limits(asked.max_new_tokens, asked.batch_size, stops if any(stops) else ())
     try:
         proven = capture_proven(loaded, fitting, limits, asked.sampling, progress)
     except torch.OutOfMemoryError:
@@ -76,14 +80,17 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
         ) from error
     captured = proven.capture
     in_workload = replace(captured.trace, prompt=np.array(kept)[captured.trace.prompt])
+    scores = score_answers(asked, answers_of(loaded, asked, dict(zip(kept, fitting, strict=True)), in_workload))
+    scored = replace(in_workload, score=scores.at_ends(in_workload.prompt))
     return Measurement(
-        capture=replace(captured, trace=in_workload),
+        capture=replace(captured, trace=scored),
         prompts=len(fitting),
         prompts_left_out=len(encoded) - len(fitting),
         prompt_ids_sha256=hashlib.sha256(json.dumps(fitting).encode()).hexdigest(),
         chat_template=chat,
         template_date=TODAY.isoformat() if chat and asks_for_date(loaded.tokenizer) else None,
         again=proven.again,
+        scores=scores,
         with_cache=proven.model.with_cache and loaded.task != "masked",
         peak_memory_bytes=hardware.peak_memory(loaded.device),
     )
@@ -110,6 +117,8 @@ def measured_columns(measurement: Measurement, loaded: LoadedModel) -> dict[str,
         "with_cache": measurement.with_cache,
         "reread_tokens": measurement.again.tokens,
         "reread_differing": measurement.again.differing,
+        "score_errors": measurement.scores.errors,
+        "score_missing": measurement.scores.missing,
         "chat_template": measurement.chat_template,
         "template_date": measurement.template_date,
         "generate_seconds": capture.generate_seconds,

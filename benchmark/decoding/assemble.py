@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from benchmark.decoding.words import read_masked, read_pieces
+from benchmark.decoding.text.words import read_masked, read_pieces
 from benchmark.errors import MeasurementError
 from benchmark.readout.reading import Reading
 from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
@@ -42,7 +42,7 @@ def assemble(
     readings: Sequence[Reading],
     masked: bool = False,
 ) -> Trace:
-    """Put the tokens of all readings into the order of the prompts and, within one, of the text.
+    """Put the tokens of all readings into the order of the prompts and, within one, of the text; nothing is scored yet.
 
     Args:
         tokenizer: of the model, to find the words.
@@ -84,5 +84,6 @@ def assemble(
         position=position,
         text=np.array(texts, dtype=object),
         word_position=np.array(word_positions),
+        score=np.full(len(prompt), np.nan),
         **columns,
     )

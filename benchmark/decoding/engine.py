@@ -23,6 +23,8 @@ class Limits:
     """Tokens a prompt at most; of an encoder, masked positions a text."""
     batch_size: int
     """The most prompts that run together."""
+    stops: tuple[tuple[str, ...], ...] = ()
+    """Stop strings of each prompt, which end its text; empty if none has any."""
 
 
 @dataclass(frozen=True)

@@ -9,33 +9,43 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from benchmark.anatomy.unchanged import unchanged
 from benchmark.anatomy.watch import Watch
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.engine import Limits, Sink, Step
+from benchmark.decoding.text.stops import Stops
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reading import Chosen
 
 
 class Generate:
-    """Greedy decoding of causal models and encoder-decoders; the first end-of-text token counts and ends a text."""
+    """Greedy decoding of causal models and encoder-decoders.
+
+    The first end-of-text token, or the token that completes a stop string, counts and ends a text.
+    """
 
     def decode(self, model: LoadedModel, prompts: Sequence[Sequence[int]], limits: Limits, sink: Sink) -> None:
         """Decode every prompt greedily. Recurrent models share a batch only at equal length."""
         sink.begin(len(prompts), limits.max_new_tokens)
+        stops = Stops(model, prompts, limits.stops)
         for members in batches(model, prompts, limits.batch_size, limits.max_new_tokens):
-            _Watcher(model, sink, np.array(members)).decode([prompts[member] for member in members], limits)
+            _Watcher(model, sink, np.array(members), stops).decode([prompts[member] for member in members], limits)
 
 
 class _Watcher(LogitsProcessor):
     """Sits where `generate` asks for changes to the logits, after a step's forward pass. It changes nothing."""
 
-    def __init__(self, model: LoadedModel, sink: Sink, members: NDArray[np.int64]) -> None:
+    def __init__(self, model: LoadedModel, sink: Sink, members: NDArray[np.int64], stops: Stops) -> None:
         self._model = model
         self._sink = sink
         self._members = members
+        self._stops = stops
+        # Of the texts that a stop string may end, the ids so far, by their place in the batch.
+        self._written: dict[int, list[int]] = {
+            place: [] for place, member in enumerate(members.tolist()) if stops.of(member)
+        }
         self._watch = Watch(model.anatomy, self._keep, model.halves, self._keep_midlayer, len(members))
         self._step = 0
         # On a GPU, counting would make decoding wait for the device at every token; there ended texts count on.
@@ -64,6 +74,7 @@ class _Watcher(LogitsProcessor):
                 attention_mask=mask,
                 max_new_tokens=limits.max_new_tokens,
                 logits_processor=LogitsProcessorList([self]),
+                stopping_criteria=StoppingCriteriaList([_Stopped(self)] if self._written else []),
             )
         self._sink.progress(0, int(self._going.sum()) if self._counts else len(prompts))
 
@@ -75,11 +86,28 @@ class _Watcher(LogitsProcessor):
         assert into is not None
         into.copy_(self._model.anatomy.last_position(state))
 
+    @property
+    def ended(self) -> Tensor:
+        """Return which texts of the batch have ended."""
+        return ~self._going
+
+    def _stopped(self, tokens: Tensor) -> Tensor:
+        """Return which texts have ended with these tokens, by a stop string."""
+        stopped = torch.zeros_like(self._going)
+        if self._written:  # else nothing has to wait for the device
+            ids = tokens.tolist()
+            for place, written in list(self._written.items()):
+                written.append(ids[place])
+                if self._stops.ended(int(self._members[place]), written):
+                    stopped[place] = True
+                    del self._written[place]
+        return stopped
+
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Hand over what this step gave; the scores stay as they are."""
         chosen = Chosen.of(scores)
         going = self._going
-        self._going = going & ~torch.isin(chosen.target, self._ends)
+        self._going = going & ~torch.isin(chosen.target, self._ends) & ~self._stopped(chosen.target)
         place = np.full(len(self._members), self._step)
         step = Step(self._members, place, place, going, chosen, self._states, self._midlayer_states)
         with self._watch.paused():
@@ -90,3 +118,14 @@ class _Watcher(LogitsProcessor):
         else:
             self._sink.progress(len(going), 0)
         return scores
+
+
+class _Stopped(StoppingCriteria):
+    """Tells `generate` which texts have ended, so that it ends when all have."""
+
+    def __init__(self, watcher: _Watcher) -> None:
+        self._watcher = watcher
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **_: object) -> Tensor:
+        """Return which texts have ended, one of a batch each."""
+        return self._watcher.ended

@@ -15,7 +15,7 @@ from benchmark.anatomy.token_costs import read_costs
 from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
 from benchmark.decoding.batching import length_thresholds
 from benchmark.decoding.proof import prove_decoding, prove_masking
-from benchmark.decoding.tokenize import leaving_open, refuse_unusable
+from benchmark.decoding.text.tokenize import leaving_open, refuse_unusable
 from benchmark.errors import MeasurementError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models.source import Machine, Source

@@ -14,6 +14,7 @@ from transformers.utils import ModelOutput
 from benchmark.anatomy.unchanged import unchanged
 from benchmark.decoding.engine import Limits, Sink, Step
 from benchmark.decoding.one_pass import OnePass
+from benchmark.decoding.text.stops import Stops
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import forward_logits, run_encoder
 from benchmark.readout.loaded_model import LoadedModel
@@ -52,16 +53,19 @@ class Greedy:
     """Greedy decoding of causal models and encoder-decoders, with a pass over the whole text for every token."""
 
     def decode(self, model: LoadedModel, prompts: Sequence[Sequence[int]], limits: Limits, sink: Sink) -> None:
-        """Decode every prompt; the first end-of-text token counts and ends a text."""
+        """Decode every prompt; the first end-of-text token, or the one that completes a stop string, ends a text."""
         sink.begin(len(prompts), limits.max_new_tokens)
+        stops = Stops(model, prompts, limits.stops)
         for number, prompt in enumerate(prompts):
             text, encoded = start(model, prompt)
+            read = len(text)
             for written in range(limits.max_new_tokens):
                 step = _step(model, number, text, 1, written, encoded)
                 sink.take(step)
                 token = int(step.chosen.target)
                 text = [*text, token]
-                ended = token in model.end_ids or written == limits.max_new_tokens - 1
+                ended = token in model.end_ids or stops.ended(number, text[read:])
+                ended = ended or written == limits.max_new_tokens - 1
                 sink.progress(1, int(ended))
                 if ended:
                     break

@@ -9,6 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 WorkloadKind = Literal["chat", "completion", "masked"]
 """How prompts are put to a model: through its chat template, as they stand, or with masked tokens."""
+ScorerName = Literal["exact_number", "exact_answer", "contained_answer", "chrf", "bleu", "rouge_l", "pass_at_1"]
+"""What an answer is held against its references with; docs/definitions.md says what each is."""
+Stop = Annotated[str, Field(min_length=1)]
+"""A string that ends an answer."""
 Stage = Literal["base", "continued", "instruct", "distilled", "early-exit"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 

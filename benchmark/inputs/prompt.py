@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
+from benchmark.inputs.fields import Stop
 from benchmark.inputs.yaml_reader import Strict
 
 Role = Literal["system", "user", "assistant"]
@@ -26,10 +27,10 @@ class Prompt(Strict):
     """Tells it from the other prompts of its workload."""
     messages: str | tuple[Turn, ...]
     """A text, or the turns of a conversation."""
-    target: str | None = None
-    """A reference answer; None where there is none."""
-    stop: tuple[str, ...] = ()
-    """Strings that end the answer."""
+    targets: tuple[str, ...] = ()
+    """Reference answers; none where an answer is not scored. Of code, the tests that it has to pass, all of them."""
+    stop: tuple[Stop, ...] = ()
+    """Strings that end the answer, as an end of text does."""
 
     @field_validator("messages")
     @classmethod
@@ -58,6 +59,12 @@ def prompts_sha256(prompts: Sequence[Prompt]) -> str:
     Reference answers are no part of it, because they change nothing that is captured.
     """
     return hashlib.sha256(json.dumps([_put(prompt) for prompt in prompts]).encode()).hexdigest()
+
+
+def targets_sha256(prompts: Sequence[Prompt]) -> str | None:
+    """Return the SHA-256 of the reference answers of prompts; None where no prompt has one."""
+    targets = [prompt.targets for prompt in prompts]
+    return hashlib.sha256(json.dumps(targets).encode()).hexdigest() if any(targets) else None
 
 
 def _put(prompt: Prompt) -> Any:

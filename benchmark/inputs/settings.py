@@ -13,13 +13,15 @@ _SEEDS = 2**32
 
 @dataclass(frozen=True)
 class CaptureSettings:
-    """What is captured, as plain data. All of it but `limit` and `trust_remote_code` is asked of every model alike."""
+    """What is captured, as plain data. All of it but `limit` and what is allowed is asked of every model alike."""
 
     device: Literal["cuda", "cpu"] = "cpu"
     dtype: str | None = None
     """Type of the weights, which wins over the entry's."""
     trust_remote_code: bool = False
     """Whether entries that ask for it may run the code of their repository."""
+    allow_code_execution: bool = False
+    """Whether code that a model has written may be run, to see whether it passes its tests."""
     limit: int | None = None
     """The first so many prompts; None takes as many as a full run of the workload does."""
     max_new_tokens: int | None = None

@@ -7,7 +7,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from benchmark.errors import InputError
 from benchmark.inputs.checkpoints import Revision
-from benchmark.inputs.fields import HubId, InnerPath, WorkloadKind
+from benchmark.inputs.fields import HubId, InnerPath, ScorerName, Stop, WorkloadKind
 from benchmark.inputs.yaml_reader import Strict, explain, read_yaml
 from benchmark.messages import printable
 
@@ -62,6 +62,13 @@ class WorkloadEntry(Strict):
     """How many prompts a full run takes, from the top of the file."""
     max_new_tokens: Annotated[int, Field(gt=0)]
     """Tokens generated for a prompt at most; of a `masked` text, the positions masked at most."""
+    target: Annotated[str, Field(min_length=1)] | None = None
+    """The reference answers: a field of the record that is a text, a number, or a list of these; or a template, as for
+    the prompt. `"{answers[text]}"`, which is one field and nothing else, may be such a list, too."""
+    scorer: ScorerName | None = None
+    """What an answer is held against its references with."""
+    stop: list[Stop] = Field(default=[])
+    """Strings that end an answer, as an end of text does."""
     licence: str
 
     _file: str = PrivateAttr(default="")
@@ -70,6 +77,16 @@ class WorkloadEntry(Strict):
     def _one_prompt(self) -> Self:
         if (self.field is None) == (self.template is None):
             raise ValueError("give exactly one of 'field' and 'template'")
+        return self
+
+    @model_validator(mode="after")
+    def _answers(self) -> Self:
+        if (self.target is None) != (self.scorer is None):
+            raise ValueError("give 'target' and 'scorer' together, or neither of them")
+        if self.kind == "masked" and (self.target or self.stop):
+            raise ValueError("a masked text has no answer; leave 'target', 'scorer' and 'stop' away")
+        if self.scorer == "pass_at_1" and self.kind != "completion":
+            raise ValueError("pass_at_1 runs prompt and answer as one program, which needs the kind 'completion'")
         return self
 
     @property

@@ -64,6 +64,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "action": "store_true",
         "help": "let entries with 'trust_remote_code: true' run their code",
     },
+    "--allow-code-execution": {
+        "action": "store_true",
+        "help": "run answers that are code, shut away in a process of their own, to see whether they pass their tests",
+    },
     "--alpha": {
         "type": fraction,
         "default": ALPHA,

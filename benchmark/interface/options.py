@@ -30,6 +30,7 @@ class Options:
     rerun: str | None
     download: bool
     trust_remote_code: bool
+    allow_code_execution: bool
     alpha: float
     top_k: int
     tau: tuple[float, ...]

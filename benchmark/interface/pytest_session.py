@@ -76,6 +76,7 @@ class MeasuringSession:
             device="cuda" if self.device.type == "cuda" else "cpu",
             dtype=options.dtype,
             trust_remote_code=options.trust_remote_code,
+            allow_code_execution=options.allow_code_execution,
             limit=options.limit,
             max_new_tokens=options.max_new_tokens,
             batch_size=options.batch_size,

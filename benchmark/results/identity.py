@@ -9,8 +9,10 @@ IDENTITY = (
     *("suite", "source", "revision", "dtype_asked", "device", "device_map", "quantization", "prompts_sha256"),
     *("workload_kind", "chat_template_asked", "trust_remote_code", "layer_stack", "seam", "max_new_tokens"),
     *("batch_size_asked", "seed", "top_k", "sample_asked", "signals_asked"),
+    *("scorer", "targets_sha256"),
 )
-"""Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it."""
+"""Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it. How answers are scored is: a
+trace holds the scores of one scorer against one set of references."""
 
 
 def configuration_of(columns: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
-from benchmark.inputs.fields import Dtype, Stage, WorkloadKind
+from benchmark.inputs.fields import Dtype, ScorerName, Stage, WorkloadKind
 from benchmark.metrics.column_types import (
     Column,
     Columns,
@@ -21,6 +21,7 @@ from benchmark.metrics.column_types import (
     declared,
 )
 from benchmark.metrics.experiments import EXPERIMENTS
+from benchmark.metrics.experiments.answers import AnswerColumns
 from benchmark.metrics.experiments.bounds import BoundColumns
 from benchmark.metrics.experiments.exits import ExitColumns
 from benchmark.metrics.experiments.gates import GateColumns
@@ -33,7 +34,7 @@ from benchmark.metrics.scoring import TAU, Scoring
 from benchmark.trace.costs import Architecture
 from benchmark.trace.sample import SignalsOf
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 Seconds = Annotated[float | None, Column(low=0, high=1e9, unit="seconds")]
 
@@ -95,7 +96,13 @@ class Setting(Columns):
     workload_kind: WorkloadKind | None = None
     """How prompts are put to the model."""
     prompts_sha256: str | None = None
-    """SHA-256 of the prompts' texts, to tell whether two rows saw the same."""
+    """SHA-256 of the prompts' texts and stop strings, to tell whether two rows saw the same."""
+    stop: list[str] | None = None
+    """Strings that end an answer, hashed with the prompts; null where there are none."""
+    scorer: ScorerName | None = None
+    """What answers are held against their references with; null where they are not scored."""
+    targets_sha256: str | None = None
+    """SHA-256 of the reference answers."""
     limited: bool
     """Whether `--limit` took another number of prompts than a full run of the workload does."""
     chat_template_asked: bool | None = None
@@ -148,7 +155,7 @@ class Measured(Columns):
     template_date: Annotated[str | None, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = None
     """The date that the chat template was told is today, the same for all rows; null where it asks for none."""
     tokens: Count = None
-    """Generated tokens, up to and including the first end of text of each prompt."""
+    """Generated tokens, up to and including the first end of text of each prompt, or what completes a stop string."""
     sampled_tokens: Annotated[int | None, Column(low=0)] = None
     """Tokens of the fixed random sample: all of a small case. What takes the logits of the whole vocabulary is known of
     these: `similarity_topk`, `kl_nats`, `target_rank`, `margin`, and the exits between the halves of layers."""
@@ -164,6 +171,11 @@ class Measured(Columns):
     than rounding lies between the two, prompts are run one by one, and if that does not help, without a cache."""
     reread_differing: Annotated[int | None, Column(low=0, high="reread_tokens")] = None
     """How many of them had another token or another exit then."""
+    score_errors: list[str] | None = None
+    """Ids of the prompts whose answers count as wrong because the scorer failed on them; null where answers are not
+    scored."""
+    score_missing: str | None = None
+    """Why answers are not scored although there is a scorer, in a sentence."""
 
 
 class Cost(Columns):
@@ -227,6 +239,7 @@ class Provenance(Columns):
 class Row(
     Provenance,
     Cost,
+    AnswerColumns,
     HalfColumns,
     WordColumns,
     LayerColumns,

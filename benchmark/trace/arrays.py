@@ -10,6 +10,7 @@ TYPES: dict[str, Any] = {
     **dict.fromkeys(("similarity_logit", "similarity_logit_raw", "similarity_hidden", "similarity_topk"), np.float32),
     **dict.fromkeys(("similarity_previous", "max_prob", "prob_margin"), np.float32),
     **dict.fromkeys(("margin", "layer_margin", "entropy", "kl"), np.float32),
+    "score": np.float64,
     "text": np.object_,
     "half_matches": np.int8,
 }
@@ -17,5 +18,5 @@ OF_SIGNALS = ("predictions", "max_prob", "prob_margin", "entropy")
 """Arrays with a row for every token, or only for those of the sample, as was asked: what a real gate can see."""
 OF_SAMPLE = ("rank", "similarity_topk", "kl", "layer_margin", "half_matches")
 """Arrays with a row for every token of the sample, not for every token."""
-BY_TOKEN = ("prompt", "position", "target", "text", "word_position", "margin", "sampled")
+BY_TOKEN = ("prompt", "position", "target", "text", "word_position", "margin", "sampled", "score")
 """Arrays of one value a token; the others have one a layer."""

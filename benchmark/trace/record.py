@@ -44,6 +44,9 @@ class Trace:
     """T: largest minus second largest logit of the full model; 0 is a tie."""
     sampled: NDArray[np.bool_]
     """T: whether the token is in the sample; true n times."""
+    score: NDArray[np.float64]
+    """T: at the last token of a prompt, how good its answer is, from 0 to 1; NaN at all others, and where answers are
+    not scored."""
 
     predictions: NDArray[np.int32]
     """m × L: token id with the largest logit."""

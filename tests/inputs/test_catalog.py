@@ -3,13 +3,16 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from benchmark.errors import InputError
 from benchmark.inputs.catalog import WORKLOAD_FOLDER, load_workloads
+from benchmark.inputs.fields import ScorerName
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.metrics.answers.scorers import SCORERS
 from benchmark.models.hub import Hub
 
 SPECS = load_workloads()
@@ -77,8 +80,22 @@ def test_no_prompt_is_there_twice(spec: WorkloadEntry):
 @each(SHIPPED)
 def test_no_field_is_empty_and_no_id_is_there_twice(spec: WorkloadEntry):
     records = [json.loads(line) for line in (WORKLOAD_FOLDER / spec.source.file).read_text().splitlines()]
-    assert all(isinstance(value, str) and value.strip() for record in records for value in record.values())
+    values = [value for record in records for value in record.values()]
+    texts = [text for value in values for text in (value if isinstance(value, list) else [value])]
+    assert [] not in values and all(isinstance(text, str) and text.strip() for text in texts)
     assert len({record["id"] for record in records}) == len(records)
+
+
+@each(BUILT_IN)
+def test_every_prompt_of_a_workload_with_a_scorer_has_a_reference_that_it_can_score(spec: WorkloadEntry):
+    prompts = read_prompts(spec, 10**9, Hub(download=False))
+    assert all(bool(prompt.targets) == (spec.scorer is not None) for prompt in prompts)
+    if spec.scorer in SCORERS:
+        assert all(SCORERS[spec.scorer].score(prompt.targets[0], prompt.targets) > 0.999 for prompt in prompts)
+
+
+def test_every_scorer_there_is_may_be_asked_for():
+    assert set(get_args(ScorerName)) == {*SCORERS, "pass_at_1"}
 
 
 @each(SPECS)

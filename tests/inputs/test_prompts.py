@@ -274,3 +274,66 @@ def test_of_a_large_parquet_file_only_the_head_is_read(tmp_path: Path):
     content[middle : middle + 100] = bytes(100)
     path.write_bytes(content)
     assert texts(workload(tmp_path, "data.parquet"), 3, NO_HUB) == ["number 0", "number 1", "number 2"]
+
+
+def scored(folder: Path, target: str, record: dict[str, Any]) -> tuple[str, ...]:
+    """The reference answers of a record."""
+    spec = workload(folder, prompt=f"field: q\ntarget: {json.dumps(target)}\nscorer: exact_answer")
+    (folder / "data.jsonl").write_bytes(lines({"q": "Why?"} | record))
+    (prompt,) = read_prompts(spec, 5, NO_HUB)
+    return prompt.targets
+
+
+class TestReferenceAnswers:
+    """A field or a template of the record."""
+
+    @pytest.mark.parametrize(
+        ("target", "record", "references"),
+        [
+            ("answer", {"answer": "because"}, ("because",)),
+            ("answer", {"answer": 18}, ("18",)),
+            ("answer", {"answer": ["a", 2.5]}, ("a", "2.5")),
+            ("{answers[text]}", {"answers": {"text": ["a", "b"]}}, ("a", "b")),
+            ("{translation[en]}", {"translation": {"en": "One"}}, ("One",)),
+            ("{lists[1]}", {"lists": [["a"], ["b", "c"]]}, ("b", "c")),
+            ("{test}\ncheck({name})", {"test": "x = {}", "name": "f"}, ("x = {}\ncheck(f)",)),
+            ("{{{answer}}}", {"answer": "x"}, ("{x}",)),
+        ],
+    )
+    def test_are_texts(self, tmp_path: Path, target: str, record: dict[str, Any], references: tuple[str, ...]):
+        assert scored(tmp_path, target, record) == references
+
+    def test_without_a_target_there_are_none(self, tmp_path: Path):
+        spec = workload(tmp_path)
+        (tmp_path / "data.jsonl").write_bytes(lines({"prompt": "a"}))
+        (prompt,) = read_prompts(spec, 1, NO_HUB)
+        assert (prompt.targets, prompt.stop) == ((), ())
+
+    @pytest.mark.parametrize(
+        ("target", "record", "problem"),
+        [
+            ("answer", {"a": "b"}, "record 1 has no 'answer'; its fields: q, a"),
+            ("{answers[text]}", {"answers": {"label": []}}, "record 1 has no 'answers[text]'; its fields: q, answers"),
+            ("{a.__class__}", {"a": "b"}, "record 1 has no field 'a.__class__' that a template may name; its fields"),
+            ("So: {a}", {"a": ["b"]}, "record 1 has no text in 'a'; its fields: q, a"),
+            ("{a", {"a": "b"}, "not usable as a template: "),
+            ("a", {"a": ""}, "record 1 has an empty reference answer; give it one, or leave it out"),
+            ("a", {"a": []}, "record 1 has an empty reference answer"),
+            ("{a}", {"a": ["b", " "]}, "record 1 has an empty reference answer"),
+            ("a", {"a": None}, "record 1: a reference answer is a text or a number, not NoneType"),
+            ("a", {"a": True}, "record 1: a reference answer is a text or a number, not bool"),
+            ("a", {"a": ["b", {}]}, "record 1: a reference answer is a text or a number, not dict"),
+            ("{a}", {"a": {"b": "c"}}, "record 1: a reference answer is a text or a number, not dict"),
+        ],
+    )
+    def test_that_cannot_be_had_are_named(self, tmp_path: Path, target: str, record: dict[str, Any], problem: str):
+        with pytest.raises(InputError) as error:
+            scored(tmp_path, target, record)
+        assert str(error.value).startswith(f"{tmp_path}/made_up.yaml: target: {problem}")
+        assert "\n" not in str(error.value)
+
+
+def test_stop_strings_go_to_every_prompt(tmp_path: Path):
+    spec = workload(tmp_path, prompt='field: prompt\nstop: ["Question:", "\\n"]')
+    (tmp_path / "data.jsonl").write_bytes(lines({"prompt": "a"}, {"prompt": "b"}))
+    assert [prompt.stop for prompt in read_prompts(spec, 5, NO_HUB)] == [("Question:", "\n")] * 2

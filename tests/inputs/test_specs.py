@@ -529,6 +529,12 @@ class TestAWorkload:
             ("{file: chat.jsonl}", "{file: a, id: b, package: c}", "field 'source': give 'package' or 'id', not both"),
             ("field: prompt", "field: a\ntemplate: '{a}'", "give exactly one of 'field' and 'template'"),
             ("field: prompt", "", "give exactly one of 'field' and 'template'"),
+            ("field: prompt", "field: a\ntarget: b", "give 'target' and 'scorer' together, or neither of them"),
+            ("field: prompt", "field: a\nscorer: chrf", "give 'target' and 'scorer' together, or neither of them"),
+            ("field: prompt", "field: a\ntarget: b\nscorer: taste", "field 'scorer': input should be 'exact_number'"),
+            ("field: prompt", "field: a\nstop: x", "field 'stop': input should be a valid list, got 'x'"),
+            ("field: prompt", "field: a\nstop: ['']", "field 'stop.1': string should have at least 1 character"),
+            ("kind: chat", "kind: masked\nstop: [x]", "a masked text has no answer; leave 'target', 'scorer' and"),
         ],
     )
     def test_mistake(self, tmp_path: Path, old: str, new: str, message: str):

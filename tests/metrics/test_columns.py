@@ -171,7 +171,7 @@ class TestEdges:
         assert columns["tau_agreement_logit"] == [0.5]
 
     def test_of_an_empty_sample_nothing_is_known(self):
-        columns = all_columns(trace_of([[1, 2], [2, 2]], prompt=[0, 1], sampled=[False, False]))
+        columns = all_columns(trace_of([[1, 2], [2, 2]], prompt=[0, 1], sampled=[False, False], score=[0, 1]))
         unknown = {name for name, value in columns.items() if value is None}
         gates = {name for name in columns if name.startswith("gate_")}
         headlines = {name for name in HeadlineColumns.model_fields if name.startswith("gate_")} - {"gate_targets"}

@@ -53,6 +53,7 @@ def trace_of(predictions: Sequence[Sequence[int]], all_signals: bool = False, **
         "predictions": said,
         **dict.fromkeys(("max_prob", "prob_margin", "rank", "entropy", "kl", "layer_margin"), ones),
         "half_matches": -ones,
+        "score": np.full(tokens, np.nan),
     }
     plain |= {name: plain[name][sampled] for name in OF_SAMPLE}
     plain |= {name: plain[name][sampled | all_signals] for name in OF_SIGNALS}
@@ -83,6 +84,8 @@ class MadeUp:
     """T."""
     sampled: NDArray[np.bool_]
     """T."""
+    score: NDArray[np.float64]
+    """T: at the last token of each prompt, if answers were scored."""
     all_signals: bool = False
     """Whether the signals of all tokens are known, or those of the sample."""
 
@@ -110,6 +113,7 @@ def trace_from_logits(
     states: NDArray[np.float64],
     word_position: NDArray[np.int64],
     sampled: NDArray[np.bool_],
+    score: NDArray[np.float64],
     all_signals: bool = False,
     top_k: int = 2,
 ) -> Trace:
@@ -148,6 +152,7 @@ def trace_from_logits(
         similarity_previous=_cosine_to_previous(states),
         margin=margin[:, -1],
         sampled=sampled,
+        score=score,
         **{name: array[sampled] for name, array in of_sample.items()},
         **{name: array[sampled | all_signals] for name, array in signals.items()},
     )
@@ -186,14 +191,16 @@ def made_up(draw: st.DrawFn, max_tokens: int = 8, max_layers: int = 6) -> MadeUp
 
     sampled = draw(arrays(np.bool_, tokens))
     sampled[draw(st.integers(0, tokens - 1))] = True
+    prompt = np.sort(whole(0, 3, tokens))
     return MadeUp(
-        prompt=np.sort(whole(0, 3, tokens)),
+        prompt=prompt,
         logits=whole(-3, 3, tokens, layers, 4).astype(float),
         half_logits=whole(-3, 3, tokens, layers, 4).astype(float),
         has_half=draw(arrays(np.bool_, layers)),
         states=whole(-2, 2, tokens, layers, 3).astype(float),
         word_position=whole(-1, 9, tokens),
         sampled=sampled,
+        score=np.where(np.append(np.diff(prompt) != 0, True) & draw(st.booleans()), whole(0, 2, tokens) / 2, np.nan),
         all_signals=draw(st.booleans()),
     )
 

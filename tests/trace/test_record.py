@@ -22,6 +22,7 @@ TEXT = trace_of(
     prompt=[0, 0, 0, 1, 1],
     sampled=[True, False, True, False, True],
     text=["the", " the", "�", "the", " end"],
+    score=[np.nan, np.nan, 1 / 3, np.nan, 1.0],
 )
 
 
@@ -53,6 +54,7 @@ def test_arrays_are_held_in_the_types_they_are_stored_in():
         "kl": "float32",
         "layer_margin": "float32",
         "half_matches": "int8",
+        "score": "float64",
     }
 
 
@@ -106,6 +108,7 @@ def test_a_file_has_one_row_a_token(tmp_path: Path):
         "kl": [1, 1, 1],
         "layer_margin": [1, 1, 1],
         "half_matches": [-1, -1, -1],
+        "score": 1 / 3,
     }
 
 

@@ -17,6 +17,7 @@ from benchmark.decoding.buffer import Progress
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.exits import Exits, oracle_exits
 from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
+from benchmark.decoding.text.stops import Stops
 from benchmark.decoding.without_cache import start
 from benchmark.models.tasks import forward_logits
 from benchmark.readout.loaded_model import LoadedModel
@@ -32,8 +33,9 @@ def decode_without_cache(
     progress: Progress = lambda tokens, prompts: None,
 ) -> list[GatedText]:
     """Return the text behind each prompt; see `decode_gated`. The policy is `recompute` or `propagate`."""
+    stops = Stops(model, prompts, limits.stops)
     return [
-        _Text(model, number, rule, policy).decode(prompt, limits.max_new_tokens, progress)
+        _Text(model, number, rule, policy, stops).decode(prompt, limits.max_new_tokens, progress)
         for number, prompt in enumerate(prompts)
     ]
 
@@ -41,8 +43,10 @@ def decode_without_cache(
 class _Text:
     """One text. Positions that left pass their state on through every deeper layer of each later pass."""
 
-    def __init__(self, model: LoadedModel, number: int, rule: Rule | Given, policy: Policy) -> None:
+    def __init__(self, model: LoadedModel, number: int, rule: Rule | Given, policy: Policy, stops: Stops) -> None:
         self._model = model
+        self._number = number
+        self._stops = stops
         self._rule = rule
         self._policy = policy
         self._exits = Exits(model, rule, [number])
@@ -75,7 +79,8 @@ class _Text:
             if self._policy == "propagate" and exit_layer < last:
                 self._left[len(text) - 1] = exit_layer
             text = [*text, tokens[-1]]
-            ended = tokens[-1] in model.end_ids or written == max_new_tokens - 1
+            ended = tokens[-1] in model.end_ids or self._stops.ended(self._number, tokens)
+            ended = ended or written == max_new_tokens - 1
             progress(1, int(ended))
             if ended:
                 break

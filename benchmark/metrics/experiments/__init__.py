@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.experiments.answers import ANSWERS
 from benchmark.metrics.experiments.bounds import BOUNDS
 from benchmark.metrics.experiments.exits import EXITS
 from benchmark.metrics.experiments.gates import GATES
@@ -25,6 +26,7 @@ EXPERIMENTS: tuple[Experiment[Any], ...] = (
     LAYERS,
     WORDS,
     HALVES,
+    ANSWERS,
 )
 
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import numpy as np
 
-from benchmark.metrics.chance import chance_skip_ratio
 from benchmark.metrics.column_types import Column, Columns, Share
 from benchmark.metrics.exits import agreement, exit_share, first_match, settled, skip_ratio, tie_rate
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
 from benchmark.metrics.statistics.bootstrap import ONE_PROMPT, interval_columns
+from benchmark.metrics.statistics.chance import chance_skip_ratio
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 
@@ -102,7 +102,7 @@ def exit_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> ExitCol
         skip_ratio_settled=float(skipped_settled.mean()),
         **interval_columns("skip_ratio_settled", skipped_settled, trace.prompt, scoring.seed),
         interval_missing=_interval_missing(trace),
-        skip_ratio_chance=chance_skip_ratio(trace) if trace.signalled.any() else None,
+        skip_ratio_chance=chance_skip_ratio(trace.target, trace.predictions) if trace.signalled.any() else None,
         hesitation_layers_mean=float((last - first).mean()),
         contradicted_share=float((last > first).mean()),
         tie_rate=tie_rate(trace.margin),

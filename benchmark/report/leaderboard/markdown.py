@@ -17,7 +17,7 @@ MEANS = (
     "2008). A model in another revision, dtype or on another device is another line."
 )
 _RANKED = "eas"
-_SHOWN = tuple(name for name in HEADLINE if name != _RANKED)
+_SHOWN = tuple(name for name in HEADLINE if name != _RANKED and DECLARED[name].mean is not None)
 _HEADING = (
     *("#", "model", "family", "released", "kind", "parameters", "layers", "setting", "workloads"),
     *(DECLARED[_RANKED].title, f"{DECLARED[_RANKED].title} ratio", *(DECLARED[name].title for name in _SHOWN)),

@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.prompt import prompts_sha256
+from benchmark.inputs.prompt import prompts_sha256, targets_sha256
 from benchmark.inputs.prompts import DataFiles, read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.results.audit.fault import Fault, told
@@ -45,6 +45,9 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
     if row.status == "ok" and row.max_new_tokens != spec.max_new_tokens:
         asked = f"and a full run of {row.workload} has {spec.max_new_tokens}; measure without --max-new-tokens"
         yield Fault("max_new_tokens", f"is {told(row.max_new_tokens)}, {asked}")
+    for column, stated, listed in (("scorer", row.scorer, spec.scorer), ("stop", row.stop, spec.stop or None)):
+        if row.status == "ok" and stated != listed:
+            yield Fault(column, f"is {told(stated)}, and {told(listed)} in the file of {row.workload}")
     taken = (row.prompts or 0) + (row.prompts_left_out or 0)
     if taken < 1:  # it failed before they were read, or somebody wrote a number that cannot be
         return
@@ -57,6 +60,8 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
         return  # without the data nothing can be said
     if prompts_sha256(prompts) != row.prompts_sha256:
         yield Fault("prompts_sha256", f"these are not the first {taken} prompts of {row.workload}")
+    if targets_sha256(prompts) != row.targets_sha256:
+        yield Fault("targets_sha256", f"these are not the references of the first {taken} prompts of {row.workload}")
 
 
 def _entry(row: Row, models: Mapping[str, ModelEntry]) -> Iterator[Fault]:

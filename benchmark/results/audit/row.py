@@ -49,6 +49,7 @@ _FORMATS = {
     "device": r"cuda|cpu",
     "prompts_sha256": rf"{_HEX}{{64}}",
     "prompt_ids_sha256": rf"{_HEX}{{64}}",
+    "targets_sha256": rf"{_HEX}{{64}}",
     "harness_commit": rf"{_HEX}{{40}}",
 }
 """What some texts look like."""

@@ -1,8 +1,10 @@
 """What texts cannot be like: tokens follow each other, there are as many as the row says, and texts end at an end."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.results.audit.fault import Fault
 from benchmark.results.row import Row
@@ -44,9 +46,18 @@ def impossible_texts(row: Row, trace: Trace) -> Iterator[Fault]:
 
 
 def _ends(row: Row, trace: Trace) -> Iterator[Fault]:
-    """A text that is shorter than it might be ends with an end-of-text token, and those stand nowhere else."""
+    """A text that is shorter than it might be ends with an end-of-text token, and those stand nowhere else.
+
+    Or its last token completes a stop string, which no other token of it does.
+    """
     last = np.flatnonzero(np.diff(trace.prompt, append=-1))
     short = trace.position[last] + 1 < (row.max_new_tokens or 0)
+    if row.stop:
+        texts = np.split(trace.text, last[:-1] + 1)
+        going_on = sum(any(stop in _joined(text[:-1]) for stop in row.stop) for text in texts)
+        if going_on:
+            yield Fault("text", f"{going_on} texts go on behind a stop string")
+        short &= [not any(_may_have(_joined(text), stop) for stop in row.stop) for text in texts]
     ends = np.unique(trace.target[last[short]])
     inside = np.isin(trace.target, ends)
     inside[last] = False
@@ -57,3 +68,13 @@ def _ends(row: Row, trace: Trace) -> Iterator[Fault]:
             f"different ones, which stand inside of texts {int(inside.sum())} times; one that ends a text stands "
             "nowhere else",
         )
+
+
+def _joined(pieces: NDArray[np.object_]) -> str:
+    return "".join(pieces.tolist())
+
+
+def _may_have(text: str, stop: str) -> bool:
+    """Whether a text of pieces may have a string in it; a letter beyond ASCII may be there in parts, as U+FFFD."""
+    letters = (re.escape(letter) if letter.isascii() else f"(?:{re.escape(letter)}|\ufffd+)" for letter in stop)
+    return re.search("".join(letters), text) is not None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.results.audit.answers import impossible_answers
 from benchmark.results.audit.fault import Fault
 from benchmark.results.audit.sample import impossible_sample
 from benchmark.results.audit.signals import impossible_signals
@@ -32,7 +33,8 @@ def impossible_tokens(row: Row, trace: Trace) -> list[Fault]:
         return faults
     texts = list(impossible_texts(row, trace))
     sample = impossible_sample(row, trace) if not texts else ()
-    return [*_values(row, trace), *impossible_signals(row, trace), *texts, *sample]
+    answers = impossible_answers(row, trace) if not texts else ()
+    return [*_values(row, trace), *impossible_signals(row, trace), *texts, *sample, *answers]
 
 
 def _shapes(row: Row, trace: Trace) -> Iterator[Fault]:

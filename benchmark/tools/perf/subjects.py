@@ -18,7 +18,7 @@ from benchmark.cases.job import Job, run_job
 from benchmark.cases.resources import Resources
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.prepare import load, prepare
-from benchmark.decoding.tokenize import encode
+from benchmark.decoding.text.tokenize import encode
 from benchmark.errors import InputError
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import ModelEntry, load_models

@@ -54,7 +54,13 @@ class TestPlantedFaults:
     def test_picked_sample_that_fits_its_tokens(self, submission: Submission, tmp_path: Path):
         """The rarest forgery: every array of the sample is moved with it."""
         trace = Trace.read_parquet(submission.tokens)
-        order = np.r_[5 : len(trace.target), 0:5]  # the tokens of the first prompt become those of the last
+        # Two texts of full length trade places, one of them with a token of the sample.
+        longest = np.flatnonzero(trace.position == trace.position.max())
+        texts = [np.flatnonzero(trace.prompt == trace.prompt[end]) for end in longest]
+        one = next(text for text in texts if trace.sampled[text].any())
+        other = next(text for text in texts if (trace.sampled[text] != trace.sampled[one]).any())
+        order = np.arange(len(trace.target))
+        order[one], order[other] = other, one
         in_sample = np.cumsum(trace.sampled) - 1
         moved = {}
         for field in fields(trace):
@@ -85,7 +91,7 @@ class TestPlantedFaults:
         limited.write_text(json.dumps(row | {"limited": False}))
         (verdict,) = verdicts(limited.parent)
         assert [line.partition("limited: ")[2] for line in verdict.lines()] == [
-            "is false, but 3 prompts were taken of 16"
+            "is false, but 3 prompts were taken of 64"
         ]
 
 

@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from strategies import trace_of, traces
 
-from benchmark.metrics.chance import chance_skip_ratio
 from benchmark.metrics.exits import first_match, skip_ratio
+from benchmark.metrics.statistics.chance import chance_skip_ratio
 from benchmark.trace.record import Trace
+
+
+def by_chance(trace: Trace) -> float:
+    return chance_skip_ratio(trace.target, trace.predictions)
 
 
 def test_two_tokens_by_hand():
@@ -18,34 +22,34 @@ def test_two_tokens_by_hand():
     # Position 1 says 8 at layer 1 and 7 at layer 2: 7 skips nothing, 8 skips 1/2. Position 2 says 8 at both: 8 skips
     # 1/2, 7 is nowhere and exits at the last layer.
     trace = trace_of([[8, 7], [8, 8]])
-    assert chance_skip_ratio(trace) == pytest.approx((0 + 1 / 2 + 1 / 2 + 0) / 4)
+    assert by_chance(trace) == pytest.approx((0 + 1 / 2 + 1 / 2 + 0) / 4)
 
 
 def test_only_sampled_positions_are_asked_but_every_token_is_shuffled():
     # Position 2 alone: 8 skips 1/2, and is half of the text of the case.
     trace = trace_of([[8, 7], [8, 8]], sampled=[False, True])
-    assert chance_skip_ratio(trace) == pytest.approx(1 / 4)
+    assert by_chance(trace) == pytest.approx(1 / 4)
 
 
 def test_where_all_predictions_are_known_all_positions_are_asked():
     trace = trace_of([[8, 7], [8, 8]], sampled=[False, True], all_signals=True)
-    assert chance_skip_ratio(trace) == pytest.approx(1 / 4)
+    assert by_chance(trace) == pytest.approx(1 / 4)
     trace = trace_of([[8, 7], [9, 8]], sampled=[False, True], all_signals=True)
-    assert chance_skip_ratio(trace) == pytest.approx(1 / 8)
+    assert by_chance(trace) == pytest.approx(1 / 8)
 
 
 def test_a_text_of_one_word_is_as_easy_by_chance_as_it_is():
     trace = trace_of([[7, 7, 7], [1, 7, 7], [1, 2, 7]])
-    assert chance_skip_ratio(trace) == pytest.approx(skip_ratio(first_match(trace.matches), 3).mean())
+    assert by_chance(trace) == pytest.approx(skip_ratio(first_match(trace.matches), 3).mean())
 
 
 def test_words_larger_than_any_of_the_text_are_never_right():
-    assert chance_skip_ratio(trace_of([[99, 7], [99, 7]])) == 0
+    assert by_chance(trace_of([[99, 7], [99, 7]])) == 0
 
 
 @given(traces(max_tokens=5))
 def test_it_is_the_mean_over_all_shuffles(trace: Trace):
-    assert chance_skip_ratio(trace) == pytest.approx(float(_mean_over_shuffles(trace)), rel=1e-12, abs=1e-15)
+    assert by_chance(trace) == pytest.approx(float(_mean_over_shuffles(trace)), rel=1e-12, abs=1e-15)
 
 
 def _mean_over_shuffles(trace: Trace) -> Fraction:

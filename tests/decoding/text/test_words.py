@@ -27,14 +27,14 @@ from transformers import (
     T5Tokenizer,
 )
 
-from benchmark.decoding.words import read_masked, read_pieces
+from benchmark.decoding.text.words import read_masked, read_pieces
 from benchmark.inputs.model_entry import load_models
 from benchmark.models.gguf_convert import converted
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate
 from benchmark.models.source import Machine
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PIECES = ["▁def", "▁fib", "onacci", "▁the", "▁don", "'t", "s.The", "re", "▁hello", "▁n", "n", "é", "1", "▁", "▁▁▁▁"]
 PIECES += list("():,._")
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]

@@ -8,7 +8,7 @@ from tokenizers import normalizers
 from tokenizers.processors import TemplateProcessing
 from transformers import ByT5Tokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from benchmark.decoding.tokenize import asks_for_date, encode, leaving_open, refuse_unusable
+from benchmark.decoding.text.tokenize import asks_for_date, encode, leaving_open, refuse_unusable
 from benchmark.errors import InputError, MeasurementError
 from benchmark.inputs.prompt import Prompt, Turn
 from benchmark.tools.tiny_models import tiny_tokenizer

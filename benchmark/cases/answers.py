@@ -1,0 +1,92 @@
+"""From what a model has written to scores: each answer by the scorer of the workload, against its references."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.cases.code.passes import passes
+from benchmark.cases.identity import Asked
+from benchmark.decoding.text.stops import answer_text
+from benchmark.errors import CannotRun
+from benchmark.inputs.fields import ScorerName
+from benchmark.inputs.prompt import Prompt
+from benchmark.metrics.answers.scorers import SCORERS
+from benchmark.readout.loaded_model import LoadedModel
+from benchmark.trace.record import Trace
+
+NOT_ALLOWED = (
+    "the answers are code, and were not run, because nobody allowed it; measure again with --allow-code-execution "
+    "--rerun all"
+)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the answers of a case are worth."""
+
+    by_prompt: Mapping[int, float]
+    """Score of each answer, by the number of its prompt; none where answers are not scored."""
+    errors: list[str] | None = None
+    """Ids of the prompts whose answers count as wrong because the scorer failed; None where answers are not scored."""
+    missing: str | None = None
+    """Why answers of a workload with a scorer are not scored."""
+
+    def at_ends(self, prompt: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the scores as a trace has them: at the last token of each prompt, NaN at all others.
+
+        Args:
+            prompt: T, the number of the prompt each token belongs to, in their order.
+        """
+        last = np.flatnonzero(np.diff(prompt, append=-1))
+        scores = np.full(len(prompt), np.nan)
+        scores[last] = [self.by_prompt.get(number, np.nan) for number in prompt[last].tolist()]
+        return scores
+
+
+def answers_of(loaded: LoadedModel, asked: Asked, fed: Mapping[int, Sequence[int]], trace: Trace) -> dict[int, str]:
+    """Return the answer to each prompt, by its number: the text of its tokens, cut before the first stop string.
+
+    Args:
+        loaded: the model that wrote them.
+        asked: has the prompts.
+        fed: token ids of the prompts that were fed, by their numbers.
+        trace: of these prompts; `prompt` has their numbers.
+    """
+    return {
+        number: answer_text(loaded, ids, trace.target[trace.prompt == number].tolist(), asked.prompts[number].stop)
+        for number, ids in fed.items()
+    }
+
+
+def score_answers(asked: Asked, answers: Mapping[int, str]) -> Scores:
+    """Return what answers are worth; an answer that the scorer fails on is worth nothing, and is named.
+
+    Args:
+        asked: has prompts, scorer, and whether code may be run.
+        answers: texts, by the numbers of their prompts.
+    """
+    if asked.scorer is None:
+        return Scores({})
+    if asked.scorer == "pass_at_1" and not asked.allow_code_execution:
+        return Scores({}, missing=NOT_ALLOWED)
+    scores: dict[int, float] = {}
+    errors = []
+    for number, answer in answers.items():
+        prompt = asked.prompts[number]
+        try:
+            scores[number] = _score(asked.scorer, prompt, answer)
+        except CannotRun as error:
+            return Scores({}, missing=str(error))
+        except Exception:  # whatever a library may raise for a text that nobody thought of
+            scores[number] = 0.0
+            errors.append(prompt.id)
+    return Scores(scores, errors)
+
+
+def _score(scorer: ScorerName, prompt: Prompt, answer: str) -> float:
+    if scorer != "pass_at_1":
+        return SCORERS[scorer].score(answer, prompt.targets)
+    tests = "\n".join(prompt.targets)
+    return float(bool(answer.strip()) and passes(f"{prompt.text}{answer}\n{tests}\n"))
