@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import torch
 
-from benchmark.cases.gated_rule import rule_of
+from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.on_generate import decode_gated
 from benchmark.decoding.gated.rule import POLICIES, Policy, Rule

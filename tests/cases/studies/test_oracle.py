@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from benchmark.cases.measure import Measurement, measure
 
 from benchmark.cases import measure as measuring
 from benchmark.cases.identity import Asked
-from benchmark.cases.measure import Measurement, measure
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
