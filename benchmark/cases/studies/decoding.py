@@ -45,7 +45,7 @@ class Decoding:
     experiments: tuple[Experiment[Any, Any], ...] = RECORDED["decoding"].experiments
 
     def run(self, model: LoadedModel, asked: Asked, progress: Progress, shared: Shared) -> Outcome:
-        """Return both texts of every prompt; of a gate with a target, of the prompts that did not choose its threshold.
+        """Return both texts of every prompt that is decoded; a gate with a threshold decodes all, others half of them.
 
         Raises:
             MeasurementError: no prompt fits the context, the model cannot be decoded so, no threshold reaches the
@@ -78,9 +78,7 @@ class _Case:
 
     def outcome(self, progress: Progress) -> Outcome:
         every = feed(self._model, self._asked)
-        judged, calibration = every, None
-        if self._gated.target is not None:
-            judged, calibration = _halves(every)
+        judged, calibration = _parts(every, self._gated)
         progress(0, len(every.ids) - len(judged.ids) + every.left_out)
         hardware.reset_peak_memory(self._model.device)
         with failures_told(every):
@@ -195,14 +193,21 @@ class _Case:
         }
 
 
-def _halves(every: Fed) -> tuple[Fed, Fed]:
-    """Return the prompts that are decoded, those of odd number, and those that choose the threshold.
+def _parts(every: Fed, gated: GatedSettings) -> tuple[Fed, Fed | None]:
+    """Return the prompts that are decoded, and those that choose the threshold where a target is given.
+
+    With a given threshold all are decoded. Else those of odd number are, by the oracle as well: what a gate's exits
+    cost and what missing states cost are told of the same prompts.
 
     Raises:
-        MeasurementError: one half is empty.
+        MeasurementError: a target is given, and one half is empty.
     """
     odd = [number for number in every.ids if number % 2]
     even = [number for number in every.ids if number % 2 == 0]
+    if gated.threshold is not None or (gated.target is None and not odd):
+        return every, None
+    if gated.target is None:
+        return every.only(odd), None
     if not odd or not even:
         raise MeasurementError(
             "a target is chosen by half of the prompts and judged by the other half, and one is empty; take more "

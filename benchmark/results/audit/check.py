@@ -24,7 +24,7 @@ from benchmark.results.audit.files import given_twice, strays, too_deep
 from benchmark.results.audit.origins import other_origins
 from benchmark.results.audit.repeats import repeats
 from benchmark.results.audit.row import false_claims
-from benchmark.results.audit.tokens import impossible_tokens
+from benchmark.results.audit.traces.tokens import impossible_tokens
 from benchmark.results.folder_scan import irregular, paths_below
 from benchmark.results.recompute import experiments_of
 from benchmark.results.row import Row

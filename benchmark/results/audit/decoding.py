@@ -68,7 +68,7 @@ def _counts(row: Row, decoded: Decoded) -> Iterator[Fault]:
     if numbers[0] < 0:
         yield Fault("prompt", "is negative")
     if row.target_asked is not None and (numbers % 2 == 0).any():
-        yield Fault("calibration_prompts", "prompts of even number chose the threshold, and were decoded all the same")
+        yield Fault("target_asked", "prompts of even number chose the threshold, and were decoded all the same")
 
 
 def _values(row: Row, decoded: Decoded) -> Iterator[Fault]:
