@@ -55,7 +55,7 @@ class CaptureSettings:
 
 GateName = Literal["max_prob", "margin", "entropy", "saturation", "patience", "static", "learned", "oracle"]
 PolicyName = Literal["recompute", "propagate", "copy"]
-_WHOLE_THRESHOLDS: tuple[GateName, ...] = ("patience", "static")
+WHOLE_THRESHOLDS: tuple[GateName, ...] = ("patience", "static")
 """Gates whose threshold is a number of looks, or a layer."""
 
 
@@ -96,7 +96,7 @@ class GatedSettings:
             raise InputError(f"gate: the target of {self.gate} must be above 0 and at most 1, not {self.target:g}")
         if self.threshold is None:
             return
-        if self.gate in _WHOLE_THRESHOLDS:
+        if self.gate in WHOLE_THRESHOLDS:
             if self.threshold < 1 or self.threshold != int(self.threshold):
                 raise InputError(f"gate: {self.gate} takes a whole number of at least 1, not {self.threshold:g}")
         elif not 0 <= self.threshold <= 1:

@@ -27,7 +27,6 @@ from benchmark.results.store import Store
 
 Names = tuple[str, str, str]
 """Of a model and a workload, and by what rule tokens leave early; empty in the study of the oracle."""
-_RIGHT_OR_WRONG = ("exact_number", "exact_answer", "contained_answer")
 Asked = tuple[ModelEntry, WorkloadEntry, GatedSettings | None]
 """A case: a model, a workload, and how tokens leave early, if they do."""
 Progressing = Callable[[str, int, int], AbstractContextManager[Progress]]
@@ -148,7 +147,7 @@ class MeasuringSession:
         """Workloads of the decoding study: those that were named, else those whose answers are right or wrong."""
         if self._named:
             return [workload for workload in self.workloads if workload.kind != "masked"]
-        return [workload for workload in self.workloads if workload.scorer in _RIGHT_OR_WRONG]
+        return [workload for workload in self.workloads if workload.right_or_wrong]
 
     def release(self) -> None:
         """Free the memory of the loaded model."""

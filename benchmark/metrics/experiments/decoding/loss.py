@@ -1,5 +1,6 @@
 """What early exits cost in answers: the score of the texts beside that of the full model, on the same prompts."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from benchmark.metrics.experiments.answers import AnswerColumns
 from benchmark.metrics.scoring import Scoring
 from benchmark.metrics.statistics.bootstrap import interval_columns
 from benchmark.trace.decoded import Decoded
+
+LOSSES = {"1 %": 0.01, "5 %": 0.05}
+"""Relative losses of score, at which the 2026 study gives the skip ratio of its Table 1."""
 
 
 class LossColumns(AnswerColumns):
@@ -51,6 +55,17 @@ def loss_columns(decoded: Decoded, scoring: Scoring) -> dict[str, Any]:
         "score_loss": float(1 - score / score_full),
         **_interval(pairs, prompt, scoring.seed),
     }
+
+
+def max_skip_ratio_at_loss(skip_ratios: Sequence[float], losses: Sequence[float], most: float) -> float:
+    """Return the largest skip ratio whose loss stays within a bound; 0, as if nothing left, if none does.
+
+    Args:
+        skip_ratios: of some thresholds.
+        losses: relative loss of score, of the same.
+        most: the bound.
+    """
+    return max((skip for skip, loss in zip(skip_ratios, losses, strict=True) if loss <= most), default=0.0)
 
 
 def _interval(pairs: NDArray[np.float64], prompt: NDArray[np.int32], seed: int) -> dict[str, float | None]:
