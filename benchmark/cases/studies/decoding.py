@@ -108,6 +108,7 @@ class _Case:
             "full_tokens": len(decoded.token) - tokens,
             "with_cache": self._model.with_cache,
             "threshold": chosen.threshold if math.isfinite(chosen.threshold) else None,
+            "prompts_held_back": len(every.ids) - len(judged.ids),
             "calibration_prompts": None if calibration is None else len(calibration.ids),
             "calibration_agreement": None if calibration is None else chosen.agreement,
             "score_errors": scores.errors,

@@ -124,7 +124,7 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
     found = comparable(table[table["suite"].ne(STUDY)])
     rows = found.rows
     if rows.empty:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
+        reasons = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items()) or "all of another study"
         raise InputError(f"{folder}: none of its rows can be compared: {reasons}; measure without --limit")
     models = table_of_models(rows)
     natural = models[models["stage"].ne("early-exit")]

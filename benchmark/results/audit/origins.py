@@ -48,7 +48,7 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
     for column, stated, listed in (("scorer", row.scorer, spec.scorer), ("stop", row.stop, spec.stop or None)):
         if row.status == "ok" and stated != listed:
             yield Fault(column, f"is {told(stated)}, and {told(listed)} in the file of {row.workload}")
-    taken = (row.prompts or 0) + (row.prompts_left_out or 0)
+    taken = (row.prompts or 0) + (row.prompts_left_out or 0) + (row.prompts_held_back or 0)
     if taken < 1:  # it failed before they were read, or somebody wrote a number that cannot be
         return
     if (taken != spec.prompts) != row.limited:

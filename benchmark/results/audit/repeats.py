@@ -7,7 +7,10 @@ from pathlib import Path
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
 
-_MEASUREMENT = ("model", "workload", "prompts_sha256", "max_new_tokens", "dtype", "device", "revision")
+_MEASUREMENT = (
+    *("suite", "model", "workload", "prompts_sha256", "max_new_tokens", "dtype", "device", "revision"),
+    *("gate", "threshold_asked", "target_asked", "policy", "check_every", "min_exit_layer"),
+)
 """Columns that no two rows have in common; a row of another alpha or batch size is the same measurement again."""
 _WEIGHTS = ("source", "revision", "dtype", "quantization")
 """Columns that tell which weights were loaded, and in which type."""

@@ -180,8 +180,10 @@ class GatedMeasured(Columns):
 
     threshold: Share = None
     """λ within 0 and 1 that decided: the one asked for, or the one that the calibration prompts chose."""
+    prompts_held_back: Annotated[int | None, Column(low=0)] = None
+    """Prompts that were not decoded: those of even number, unless a threshold was asked for."""
     calibration_prompts: Count = None
-    """Prompts that chose the threshold; those of even number. The others were decoded."""
+    """Prompts that chose the threshold, of those held back; null where none was chosen."""
     calibration_agreement: Share = None
     """Share of the calibration prompts' tokens that the threshold keeps, on the full model's own text."""
     full_tokens: Count = None
