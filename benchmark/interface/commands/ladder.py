@@ -34,9 +34,8 @@ def _ladder(options: argparse.Namespace) -> int:
     found = ladders(read_rows(options.folder))
     if not found:
         raise InputError(
-            f"{printable(options.folder)}: holds no row of the oracle study that went well; measure with: pytest suites/ "
-            "--study oracle --results-dir "
-            f"{printable(options.folder)}"
+            f"{printable(options.folder)}: holds no row of the oracle study that went well; measure with: "
+            f"pytest suites/ --study oracle --results-dir {printable(options.folder)}"
         )
     print(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False) if options.json else as_text(found))
     return 0
