@@ -42,6 +42,10 @@ class Layer:
         """The state in what the layer returned."""
         return output if self.container is None else output[0]
 
+    def with_state(self, output: Any, state: Tensor) -> Any:
+        """Return what the layer returned, with another state in it."""
+        return state if self.container is None else self.container([state, *output[1:]])
+
     def returning(self, state: Tensor) -> Any:
         """What the layer would return with this state and nothing beside it."""
         return state if self.container is None else self.container([state, *[None] * self.companions])

@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from benchmark.metrics.column_types import Columns
-from benchmark.metrics.experiment import Experiment
+from benchmark.errors import InputError
+from benchmark.metrics.experiment import C, Experiment, R
 from benchmark.metrics.scoring import Scoring
 from benchmark.results.row import Row
-from benchmark.results.store import read_tokens
+from benchmark.results.store import read_tokens, read_trace
 from benchmark.trace.costs import Costs, costs_of_columns
+from benchmark.trace.decoded import Decoded
 from benchmark.trace.record import Trace
-
-C = TypeVar("C", bound=Columns)
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,21 @@ class Case:
         """The tokens with all their exits, from the file beside the row.
 
         Raises:
-            InputError: it is missing, damaged, or of another row.
+            InputError: it is missing, damaged, of another row, or of another study.
         """
-        return read_tokens(self.path, self.row)
+        return read_trace(self.path, self.row)
+
+    @cached_property
+    def decoded(self) -> Decoded:
+        """The texts of a case of the decoding study, from the file beside the row.
+
+        Raises:
+            InputError: it is missing, damaged, of another row, or of another study.
+        """
+        record = read_tokens(self.path, self.row)
+        if not isinstance(record, Decoded):
+            raise InputError(f"{self.path}: is a row of the study '{self.row.suite}', where no token left early")
+        return record
 
     @cached_property
     def scoring(self) -> Scoring:
@@ -44,6 +55,7 @@ class Case:
         """What a token costs in each layer; None where that cannot be read off the model."""
         return costs_of_columns(self.row.model_dump())
 
-    def columns(self, experiment: Experiment[C]) -> C:
-        """Return what an experiment makes of the trace."""
-        return experiment.of(self.trace, self.scoring, self.costs)
+    def columns(self, experiment: Experiment[C, R]) -> C:
+        """Return what an experiment makes of the record of the case."""
+        record: Any = read_tokens(self.path, self.row)
+        return experiment.of(record, self.scoring, self.costs)

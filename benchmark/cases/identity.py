@@ -11,7 +11,7 @@ from benchmark.errors import CannotRun
 from benchmark.inputs.fields import ScorerName
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt, prompts_sha256, targets_sha256
-from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings
+from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.models.locate import Machine
 from benchmark.results.identity import configuration_of
@@ -33,6 +33,8 @@ class Asked:
     """What answers are scored with; None where they are not."""
     allow_code_execution: bool = False
     """Whether answers that are code may be run."""
+    gated: GatedSettings | None = None
+    """How tokens leave early; None in a study of what they could."""
 
 
 def machine_of(settings: CaptureSettings) -> Machine:
@@ -46,6 +48,7 @@ def asked_of(
     capture: CaptureSettings,
     given: tuple[Prompt, ...] | None,
     resources: Resources,
+    gated: GatedSettings | None = None,
 ) -> Asked:
     """Return what a job asks of its model.
 
@@ -55,6 +58,7 @@ def asked_of(
         capture: settings of what is captured.
         given: prompts that are given; None to read the workload's.
         resources: reads prompts.
+        gated: how tokens leave early, if they are to.
 
     Raises:
         CannotRun: the data of the workload are not on this machine.
@@ -69,6 +73,7 @@ def asked_of(
         sampling=Sampling(capture.sample, capture.top_k, capture.seed, capture.signals),
         scorer=workload.scorer if any(prompt.targets for prompt in prompts) else None,
         allow_code_execution=capture.allow_code_execution,
+        gated=gated,
     )
 
 
@@ -116,13 +121,25 @@ def frame_columns(
         "max_new_tokens": asked.max_new_tokens,
         "batch_size_asked": asked.batch_size,
         "seed": capture.seed,
-        "top_k": capture.top_k,
-        "sample_asked": capture.sample,
-        "signals_asked": capture.signals,
+        **_of_study(capture, asked.gated),
         "limited": capture.limit is not None and capture.limit != workload.prompts,
         **provenance(machine.device),
     }
     return columns | {"configuration": configuration_of(columns)}
+
+
+def _of_study(capture: CaptureSettings, gated: GatedSettings | None) -> dict[str, Any]:
+    """Return the settings that one study has and the other has not."""
+    if gated is None:
+        return {"top_k": capture.top_k, "sample_asked": capture.sample, "signals_asked": capture.signals}
+    return {
+        "gate": gated.gate,
+        "threshold_asked": gated.threshold,
+        "target_asked": gated.target,
+        "policy": gated.policy,
+        "check_every": gated.check_every,
+        "min_exit_layer": gated.min_exit_layer,
+    }
 
 
 def refuse_misfit(model: str, task: Task, workload: WorkloadEntry) -> None:

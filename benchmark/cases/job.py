@@ -12,12 +12,14 @@ from typing import Any
 
 from benchmark.cases.identity import Asked, asked_of, frame_columns, machine_of
 from benchmark.cases.resources import Resources
-from benchmark.cases.study import ORACLE, Study
+from benchmark.cases.studies.decoding import DECODING
+from benchmark.cases.studies.oracle import ORACLE
+from benchmark.cases.studies.study import Study
 from benchmark.decoding.buffer import Progress
 from benchmark.errors import CannotRun, ExitBenchError, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt
-from benchmark.inputs.settings import CaptureSettings
+from benchmark.inputs.settings import CaptureSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.messages import cut
 from benchmark.metrics.experiment import Experiment
@@ -43,6 +45,8 @@ class Job:
     """Prompts that are given; None to read those of the workload."""
     suites: tuple[Path, ...] = ()
     """Files with experiments of somebody's own."""
+    gated: GatedSettings | None = None
+    """How tokens leave early, in a study of decoding; None for a study of the oracle."""
 
     def __post_init__(self) -> None:
         """Hold the job together: plain data that passes from process to process.
@@ -110,7 +114,7 @@ class Located:
     asked: Asked
     columns: dict[str, Any]
     """The columns that are known before the model is loaded."""
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[Experiment[Any, Any], ...]
     """Those of the study, and somebody's own."""
 
     @property
@@ -126,11 +130,12 @@ def located(job: Job, resources: Resources) -> Located:
     Raises:
         CannotRun, InputError: they are not to be had, or an experiment clashes with others.
     """
-    study = ORACLE
-    asked = asked_of(job.entry, job.workload, job.capture, job.prompts, resources)
+    study: Study = ORACLE if job.gated is None else DECODING
+    asked = asked_of(job.entry, job.workload, job.capture, job.prompts, resources, job.gated)
     columns = frame_columns(study.name, job.entry, job.workload, job.capture, asked, resources)
     columns |= {"alpha": job.scoring.alpha, "tau": list(job.scoring.tau)}
-    return Located(study, asked, columns, (*study.experiments, *load_suites(job.suites)))
+    own = load_suites(job.suites) if job.gated is None else ()  # those are of traces
+    return Located(study, asked, columns, (*study.experiments, *own))
 
 
 def _intact(store: RowStore, path: Path, row: Row) -> bool:
@@ -145,16 +150,16 @@ def _intact(store: RowStore, path: Path, row: Row) -> bool:
 def _measured(job: Job, case: Located, store: RowStore, path: Path, progress: Progress, resources: Resources) -> Row:
     model = resources.model(job.entry, machine_of(job.capture))
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    outcome = case.study.run(model, case.asked, progress)
+    outcome = case.study.run(model, case.asked, progress, resources)
     columns = {
         **case.columns,
         **outcome.columns,
-        **score(outcome.trace, job.scoring, model.costs, case.experiments),
+        **score(outcome.record, job.scoring, model.costs, case.experiments),
         "experiments": sorted(experiment.name for experiment in case.experiments),
         "started": started,
         "status": "ok",
     }
-    return store.write(path, Row(**columns), outcome.trace)
+    return store.write(path, Row(**columns), outcome.record)
 
 
 def _record_failure(case: Located, store: RowStore, path: Path, error: Exception) -> None:

@@ -13,6 +13,7 @@ from benchmark.inputs.settings import refuse_below_one
 from benchmark.messages import cut
 from benchmark.metrics.experiments import score
 from benchmark.metrics.experiments.gates import BUILDABLE
+from benchmark.metrics.experiments.studies import Record
 from benchmark.metrics.gates.gate import Gate, Oracle
 from benchmark.metrics.gates.judged import looks_of
 from benchmark.metrics.gates.seen import Seen
@@ -48,11 +49,11 @@ class InMemory:
         """Return the trace."""
         return self.trace
 
-    def write(self, path: Path, row: Row, trace: Trace | None = None) -> Row:
+    def write(self, path: Path, row: Row, record: Record | None = None) -> Row:
         """Keep a row and its trace."""
         self.row = row
-        if trace is not None:
-            self.trace = trace
+        if isinstance(record, Trace):
+            self.trace = record
         return row
 
     def update(self, path: Path, change: Callable[[Row], Row]) -> Row:

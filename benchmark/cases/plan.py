@@ -68,7 +68,7 @@ def plan(
     resources, store, machine = Resources(), Store(folder), machine_of(settings)
     here = hardware.accelerator(machine.device)
     # What comes before the first token would weigh too much in short runs.
-    full = [row for row in read_rows(folder) if row.accelerator == here and not row.limited]
+    full = [row for row in read_rows(folder) if row.accelerator == here and not row.limited and row.gate is None]
     measured = [row for row in full if row.tokens and row.parameters]
     scoring = Scoring(seed=settings.seed)
     for entry in models:

@@ -38,6 +38,7 @@ class Resources:
         self._values: dict[Hashable, Any] = {}
         self._errors: dict[Hashable, ExitBenchError] = {}
         self._model: tuple[Hashable, LoadedModel] | None = None
+        self._of_model: dict[Hashable, Any] = {}
 
     def source(self, entry: ModelEntry, machine: Machine) -> Source:
         """Return where the files of a model are.
@@ -84,8 +85,16 @@ class Resources:
         self._values["source", entry.name] = source
         self._model = ("model", entry.name), model
 
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return what `compute` gave when this was first asked for, of the model that is in memory."""
+        if key not in self._of_model:
+            self._of_model[key] = compute()
+        value: T = self._of_model[key]
+        return value
+
     def release(self) -> None:
         """Free the memory of the model."""
+        self._of_model = {}
         if self._model is not None:
             self._model = None
             free_memory()

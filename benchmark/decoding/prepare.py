@@ -79,6 +79,9 @@ def prepare(
     # Parts of a sum are not to be rounded to 16 bit on the way; the bounds of `benchmark.readout.screen` count on it.
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    # Nor are 32 bit to be 19, as they are in convolutions on a GPU unless told otherwise.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
     end_ids = _end_ids(model, tokenizer)
     if task == "causal":
         tokenizer = leaving_open(tokenizer, end_ids)

@@ -37,7 +37,7 @@ class GivenText:
         """
         sink.begin(len(prompts), max(map(len, self.texts)))
         for number, (prompt, text) in enumerate(zip(prompts, self.texts, strict=True)):
-            before, encoded = _start(model, prompt)
+            before, encoded = start(model, prompt)
             ids = [*before, *text[:-1]]
             read = len(before) - 1
             inner = set(range(read + 1, len(ids)))
@@ -57,7 +57,7 @@ class Greedy:
         sink.begin(len(prompts), limits.max_new_tokens)
         stops = Stops(model, prompts, limits.stops)
         for number, prompt in enumerate(prompts):
-            text, encoded = _start(model, prompt)
+            text, encoded = start(model, prompt)
             read = len(text)
             for written in range(limits.max_new_tokens):
                 step = _step(model, number, text, 1, written, encoded)
@@ -71,7 +71,7 @@ class Greedy:
                     break
 
 
-def _start(model: LoadedModel, prompt: Sequence[int]) -> tuple[list[int], ModelOutput | None]:
+def start(model: LoadedModel, prompt: Sequence[int]) -> tuple[list[int], ModelOutput | None]:
     """Return the ids that the layers begin with, and what an encoder says of the prompt.
 
     Raises:

@@ -1,9 +1,11 @@
 """Settings that say what is captured, for all cases of a run; None leaves a choice to the entry or the workload."""
 
+import difflib
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from benchmark.errors import InputError
+from benchmark.messages import cut
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 
 DEFAULT_BATCH_SIZE = 16
@@ -49,6 +51,89 @@ class CaptureSettings:
             raise InputError(f"signals: must be one of {', '.join(get_args(SignalsOf))}, not {self.signals!r}")
         if not _is_whole(self.seed) or not 0 <= self.seed < _SEEDS:
             raise InputError(f"seed: must be a whole number from 0 to {_SEEDS - 1}, not {self.seed!r}")
+
+
+GateName = Literal["max_prob", "margin", "entropy", "saturation", "patience", "static", "learned", "oracle"]
+PolicyName = Literal["recompute", "propagate", "copy"]
+WHOLE_THRESHOLDS: tuple[GateName, ...] = ("patience", "static")
+"""Gates whose threshold is a number of looks, or a layer."""
+
+
+@dataclass(frozen=True)
+class GatedSettings:
+    """How tokens leave early, as plain data: by which gate, how strict, and what becomes of the layers they skip."""
+
+    gate: GateName
+    threshold: float | None = None
+    """λ; of `patience` the number of looks k, of `static` the layer E. None of the oracle, and with a `target`."""
+    target: float | None = None
+    """Share of the full model's tokens that the gate is to keep, by the threshold that half of the prompts choose."""
+    policy: PolicyName = "propagate"
+    check_every: int = 1
+    """Every how many layers the gate looks."""
+    min_exit_layer: int = 1
+    """The layer from which on it looks."""
+
+    def __post_init__(self) -> None:
+        """Hold the settings against their ranges.
+
+        Raises:
+            InputError: one is outside of its range, or threshold and target do not fit the gate; names it.
+        """
+        _refuse_other("gate", self.gate, get_args(GateName))
+        _refuse_other("policy", self.policy, get_args(PolicyName))
+        for name in ("check_every", "min_exit_layer"):
+            refuse_below_one(name, getattr(self, name))
+        given = [value for value in (self.threshold, self.target) if value is not None]
+        if self.gate == "oracle":
+            if given:
+                raise InputError("gate: the oracle has no threshold; write 'oracle'")
+        elif len(given) != 1:
+            raise InputError(f"gate: {self.gate} needs a threshold or a target; write '{self.gate}@0.95' for a target")
+        if self.gate == "learned" and self.target is None:
+            raise InputError("gate: learned is fitted to half of the prompts; give it a target: 'learned@0.95'")
+        if self.target is not None and not 0 < self.target <= 1:
+            raise InputError(f"gate: the target of {self.gate} must be above 0 and at most 1, not {self.target:g}")
+        if self.threshold is None:
+            return
+        if self.gate in WHOLE_THRESHOLDS:
+            if self.threshold < 1 or self.threshold != int(self.threshold):
+                raise InputError(f"gate: {self.gate} takes a whole number of at least 1, not {self.threshold:g}")
+        elif not 0 <= self.threshold <= 1:
+            raise InputError(f"gate: the threshold of {self.gate} must be between 0 and 1, not {self.threshold:g}")
+
+    @property
+    def rule(self) -> str:
+        """The gate with its threshold or target, as a person writes it: `margin=0.8`, `margin@0.95` or `oracle`."""
+        if self.target is not None:
+            return f"{self.gate}@{self.target:g}"
+        return self.gate if self.threshold is None else f"{self.gate}={self.threshold:g}"
+
+    @classmethod
+    def of(cls, rule: str, policy: str, check_every: int = 1, min_exit_layer: int = 1) -> "GatedSettings":
+        """Return the settings of a rule as a person writes it.
+
+        Raises:
+            InputError: it is not written so.
+        """
+        gate, sign, number = rule.partition("@" if "@" in rule else "=")
+        _refuse_other("gate", gate, get_args(GateName))
+        _refuse_other("policy", policy, get_args(PolicyName))
+        value = None
+        if sign:
+            try:
+                value = float(number)
+            except ValueError:
+                raise InputError(f"gate: {rule!r}: {number!r} is not a number; write 'margin=0.8'") from None
+        threshold, target = (None, value) if sign == "@" else (value, None)
+        return cls(gate, threshold, target, policy, check_every, min_exit_layer)  # type: ignore[arg-type]
+
+
+def _refuse_other(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        raise InputError(f"{name}: there is no {cut(value)}; there are: {', '.join(known)}{meant}")
 
 
 def refuse_below_one(name: str, value: Any) -> None:

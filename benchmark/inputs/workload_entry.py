@@ -11,6 +11,9 @@ from benchmark.inputs.fields import HubId, InnerPath, ScorerName, Stop, Workload
 from benchmark.inputs.yaml_reader import Strict, explain, read_yaml
 from benchmark.messages import printable
 
+_RIGHT_OR_WRONG = ("exact_number", "exact_answer", "contained_answer")
+"""Scorers that give 0 or 1."""
+
 
 class WorkloadSource(Strict):
     """Where the records of a workload are: a file that ships here, one in a package, or one on the hub."""
@@ -88,6 +91,11 @@ class WorkloadEntry(Strict):
         if self.scorer == "pass_at_1" and self.kind != "completion":
             raise ValueError("pass_at_1 runs prompt and answer as one program, which needs the kind 'completion'")
         return self
+
+    @property
+    def right_or_wrong(self) -> bool:
+        """Whether an answer is scored as right or wrong, without code being run."""
+        return self.scorer in _RIGHT_OR_WRONG
 
     @property
     def folder(self) -> Path:

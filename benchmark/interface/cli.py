@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from benchmark.errors import ExitBenchError, told
-from benchmark.interface.commands import contribution, inspection, ladder, leaderboard, run
+from benchmark.interface.commands import contribution, inspection, ladder, leaderboard, run, sweep
 from benchmark.interface.commands.run import INTERRUPTED
 from benchmark.interface.streams import flush_all, legible, tell
 from benchmark.messages import printable
@@ -70,6 +70,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     run.add(added)
     inspection.add(added)
     ladder.add(added)
+    sweep.add(added)
     leaderboard.add(added)
     contribution.add(added)
     return {"": parser, **added.choices}

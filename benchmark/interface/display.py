@@ -14,6 +14,8 @@ from benchmark.errors import CannotRun, option
 from benchmark.results.row import DECLARED, HEADLINE, Row
 
 _LIVE_SECONDS, _LOGGED_SECONDS = 0.1, 15.0
+_OF_DECODING = ("skip_ratio", "speedup_gated", "same_until", "score_full", "score", "score_loss")
+"""Columns of the decoding study that its table shows."""
 _MOST_NAMES, _SHOWN_NAMES = 8, 4
 
 
@@ -84,8 +86,8 @@ def results_table(rows: Iterable[Row]) -> str:
     by_setting: dict[str, list[Row]] = {}
     for row in rows:
         if row.status == "ok":
-            setting = f"{row.precision} on {row.device}, batches of {row.batch_size}"
-            heading = f"{row.model}: {row.num_layers} layers, {setting}"
+            how = f"batches of {row.batch_size}" if row.gate is None else "early exit for real"
+            heading = f"{row.model}: {row.num_layers} layers, {row.precision} on {row.device}, {how}"
             by_setting.setdefault(heading, []).append(row)
     for heading, group in by_setting.items():
         table = pd.DataFrame([_line(row) for row in group])
@@ -117,8 +119,18 @@ def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
 
 
 def _line(row: Row) -> dict[str, str]:
+    if row.gate is not None:
+        return _decoding_line(row)
     shown = {"workload": f"{row.workload}{'*' if row.limited else ''}", "tokens": str(row.tokens)}
     return shown | {DECLARED[name].title: _cell(row, name) for name in HEADLINE}
+
+
+def _decoding_line(row: Row) -> dict[str, str]:
+    rule = f"{row.gate}@{row.target_asked:g}" if row.target_asked is not None else row.gate
+    if row.threshold_asked is not None:
+        rule = f"{row.gate}={row.threshold_asked:g}"
+    shown = {"workload": f"{row.workload}{'*' if row.limited else ''}", "gate": str(rule), "policy": str(row.policy)}
+    return shown | {DECLARED[name].title: _cell(row, name) for name in _OF_DECODING}
 
 
 def _cell(row: Row, name: str) -> str:

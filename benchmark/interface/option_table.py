@@ -4,10 +4,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmark.inputs.packaged import LOCAL_RESULTS
+from benchmark.inputs.settings import PolicyName
 from benchmark.interface.values import fraction, positive, sample, seed, thresholds
 from benchmark.metrics.scoring import ALPHA, TAU
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 
+GATES = ("margin@0.95", "oracle")
+"""Gates of the decoding study, unless asked otherwise: one that can be built, and what missing states alone cost."""
+POLICIES = ("recompute", "propagate")
+"""Policies, likewise."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "--model-file": {
         "type": Path,
@@ -27,6 +32,35 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": Path,
         "metavar": "FILE",
         "help": "a workload of your own; without --workload only such are measured; repeatable",
+    },
+    "--study": {
+        "choices": ("oracle", "decoding"),
+        "help": "oracle: what could be gained; decoding: early exit for real (default: both)",
+    },
+    "--gate": {
+        "action": "append",
+        "default": [],
+        "metavar": "RULE",
+        "help": "decoding: a gate with a threshold, margin=0.8, or with a share of the tokens to keep, margin@0.95; "
+        f"repeatable (default: {', '.join(GATES)})",
+    },
+    "--policy": {
+        "action": "append",
+        "default": [],
+        "choices": get_args(PolicyName),
+        "help": f"decoding: what deeper layers get of tokens that left; repeatable (default: {', '.join(POLICIES)})",
+    },
+    "--check-every": {
+        "type": positive,
+        "default": 1,
+        "metavar": "N",
+        "help": "decoding: a gate looks at every N-th layer (default 1)",
+    },
+    "--min-exit-layer": {
+        "type": positive,
+        "default": 1,
+        "metavar": "N",
+        "help": "decoding: the layer from which on a gate looks (default 1)",
     },
     "--limit": {
         "type": positive,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.interface.option_table import OPTIONS
+from benchmark.inputs.settings import GatedSettings
+from benchmark.interface.option_table import GATES, OPTIONS, POLICIES
 from benchmark.trace.sample import SignalsOf
 
 _PREFIX = "exitbench_"
@@ -21,6 +22,11 @@ class Options:
     model: list[str]
     workload: list[str]
     workload_file: list[Path]
+    study: str | None
+    gate: list[str]
+    policy: list[str]
+    check_every: int
+    min_exit_layer: int
     limit: int | None
     max_new_tokens: int | None
     batch_size: int | None
@@ -37,6 +43,22 @@ class Options:
     sample: int | None
     signals: SignalsOf
     seed: int
+
+    def decodings(self) -> list[GatedSettings]:
+        """Return the cases of the decoding study that are asked for, for every model and workload.
+
+        The oracle under `recompute` writes the full model's text, so it is run only where nothing else is asked of it.
+
+        Raises:
+            InputError: a gate is not written as one.
+        """
+        policies = self.policy or list(POLICIES)
+        return [
+            GatedSettings.of(rule, policy, self.check_every, self.min_exit_layer)
+            for rule in dict.fromkeys(self.gate or GATES)
+            for policy in dict.fromkeys(policies)
+            if rule != "oracle" or policy != "recompute" or {*policies} == {"recompute"}
+        ]
 
     @classmethod
     def of(cls, config: pytest.Config) -> "Options":

@@ -63,16 +63,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = _begin(metafunc.config)
     models = session.models if session else []
     workloads = session.workloads if session else []
+    decoding = "gated" in metafunc.fixturenames
+    if session and decoding:
+        workloads = session.decoded_workloads
     # Of module scope, so that pytest brings together all cases of a model in a file of `suites/`. The first file that
     # runs measures; the others find the rows there, and load no model.
     metafunc.parametrize("model", models, ids=[model.name for model in models], indirect=True, scope="module")
     metafunc.parametrize("workload", workloads, ids=[workload.name for workload in workloads])
+    if decoding:
+        rules = session.decodings if session else []
+        metafunc.parametrize("gated", rules, ids=[f"{one.rule}-{one.policy}" for one in rules])
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Learn which experiments the collected suites declare."""
     session = config.stash.get(_SESSION, None)
+    if session is not None and session.study is not None:
+        of_study = [not _measures(item) or _study(item) == session.study for item in items]
+        config.hook.pytest_deselected(items=[item for item, kept in zip(items, of_study, strict=True) if not kept])
+        items[:] = [item for item, kept in zip(items, of_study, strict=True) if kept]
     modules = {item.module for item in items if isinstance(item, pytest.Function) and _measures(item)}
     if session is None or not modules:
         return
@@ -140,7 +150,8 @@ def case(model: "ModelEntry", workload: "WorkloadEntry", request: pytest.Fixture
         benchmark.extra_info.update(row.headline())
         return row
 
-    return session.case(model, workload, experiment, timed, display.progress)
+    gated = request.node.callspec.params.get("gated")
+    return session.case(model, workload, experiment, timed, display.progress, gated)
 
 
 @pytest.fixture
@@ -228,11 +239,16 @@ def pytest_terminal_summary(
     selected = getattr(terminalreporter, "_session", None)
     items = getattr(selected, "items", [])
     cases = {item.nodeid: item.callspec.params for item in items if _measures(item) and hasattr(item, "callspec")}
-    pairs = {(params["model"].name, params["workload"].name): params for params in cases.values()}
+    asked = {
+        (params["model"].name, params["workload"].name, gated): (params["model"], params["workload"], gated)
+        for params in cases.values()
+        for gated in [params.get("gated")]
+    }
     interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
     ended = [session.report(), *config.stash.get(_OF_WORKERS, [])]
-    asked = [(params["model"], params["workload"]) for params in pairs.values()] if interrupted else []
-    for title, lines in summary(session, ended, asked, terminalreporter._tw.fullwidth):
+    for title, lines in summary(
+        session, ended, list(asked.values()) if interrupted else [], terminalreporter._tw.fullwidth
+    ):
         terminalreporter.section(title)
         for line in lines:
             terminalreporter.line(line)
@@ -276,6 +292,10 @@ def _tell_mistakes(config: pytest.Config) -> None:
 
 def _measures(item: pytest.Item) -> bool:
     return "case" in getattr(item, "fixturenames", ())
+
+
+def _study(item: pytest.Item) -> str:
+    return "decoding" if "gated" in getattr(item, "fixturenames", ()) else "oracle"
 
 
 def _stop(number: int, _: object) -> None:

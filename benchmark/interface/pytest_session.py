@@ -15,19 +15,20 @@ from benchmark.cases.resources import Resources
 from benchmark.decoding.buffer import Progress
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.settings import CaptureSettings
+from benchmark.inputs.settings import CaptureSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.interface.options import Options
 from benchmark.metrics.experiment import Experiment
-from benchmark.metrics.experiments import EXPERIMENTS
 from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
 from benchmark.models.hub import Hub
 from benchmark.results.row import Row
 from benchmark.results.store import Store
 
-Names = tuple[str, str]
-"""Of a model and a workload."""
+Names = tuple[str, str, str]
+"""Of a model and a workload, and by what rule tokens leave early; empty in the study of the oracle."""
+Asked = tuple[ModelEntry, WorkloadEntry, GatedSettings | None]
+"""A case: a model, a workload, and how tokens leave early, if they do."""
 Progressing = Callable[[str, int, int], AbstractContextManager[Progress]]
 """Shows the progress of a case, by its title, its prompts and the tokens of each."""
 
@@ -46,6 +47,12 @@ class Ended:
     """Why the folder's table could not be written, if so."""
 
 
+def names_of(job: Job) -> Names:
+    """Return what tells a case from the others of its session."""
+    rule = "" if job.gated is None else f"{job.gated.rule}-{job.gated.policy}"
+    return job.entry.name, job.workload.name, rule
+
+
 class MeasuringSession:
     """The models, workloads and settings of one pytest session, and the cases it has seen."""
 
@@ -59,7 +66,7 @@ class MeasuringSession:
         """Load nothing yet.
 
         Raises:
-            InputError: the device is not there.
+            InputError: the device is not there, or a gate is not written as one.
         """
         self.models, self.workloads = models, workloads
         self.store = Store(options.results_dir)
@@ -68,8 +75,13 @@ class MeasuringSession:
         """Experiments that the collected suites declare."""
         self.suites: list[Path] = []
         """Files of these."""
+        self.decodings = options.decodings()
+        """Rules and policies of the decoding study."""
+        self.study = options.study
+        """The one study that is asked for; None for all."""
         self.device = hardware.choose_device(options.device)
         self._rerun = options.rerun
+        self._named = bool(options.workload or options.workload_file)
         self._announce = announce
         self._resources = Resources(Hub(options.download), announce)
         self._capture = CaptureSettings(
@@ -90,9 +102,9 @@ class MeasuringSession:
         self._rows: dict[Names, Row] = {}
         self._failures: dict[Names, BaseException] = {}
 
-    def job(self, entry: ModelEntry, workload: WorkloadEntry) -> Job:
+    def job(self, entry: ModelEntry, workload: WorkloadEntry, gated: GatedSettings | None = None) -> Job:
         """Return the job of a case."""
-        return Job(entry, workload, self._capture, self._scoring, suites=tuple(self.suites))
+        return Job(entry, workload, self._capture, self._scoring, suites=tuple(self.suites), gated=gated)
 
     def case(
         self,
@@ -101,6 +113,7 @@ class MeasuringSession:
         experiment: str | None,
         measure: Callable[[Callable[[], Row]], Row],
         progress: Progressing,
+        gated: GatedSettings | None = None,
     ) -> Case:
         """Return a case, measured now or earlier; skips the test when an earlier run has finished its experiment.
 
@@ -110,23 +123,31 @@ class MeasuringSession:
             experiment: the one that the test is of; None when it is of none.
             measure: calls what measures, and may time it.
             progress: shows how far it is.
+            gated: how tokens leave early, in the study of decoding.
 
         Raises:
             CannotRun: model or workload cannot run here.
             InputError, MeasurementError: the case failed, now or for an earlier test of the session.
         """
-        names = entry.name, workload.name
+        job = self.job(entry, workload, gated)
+        names = names_of(job)
         if names in self._failures:
             raise self._failures[names].with_traceback(None)  # else it grows by some frames each time
-        job = self.job(entry, workload)
         path = self._path(job)
         if names not in self._rows:
             earlier = self._earlier.setdefault(names, self.store.read(path))
             self.ended.rows[names] = str(path)
-            if (finished := self._finished(path, earlier, experiment)) is not None:
+            if (finished := self._finished(job, path, earlier, experiment)) is not None:
                 return finished
             self._rows[names] = self._measured(job, measure, progress)
         return Case(path, self._rows[names])
+
+    @property
+    def decoded_workloads(self) -> list[WorkloadEntry]:
+        """Workloads of the decoding study: those that were named, else those whose answers are right or wrong."""
+        if self._named:
+            return [workload for workload in self.workloads if workload.kind != "masked"]
+        return [workload for workload in self.workloads if workload.right_or_wrong]
 
     def release(self) -> None:
         """Free the memory of the loaded model."""
@@ -145,12 +166,12 @@ class MeasuringSession:
         self.ended.cannot_run |= self._resources.cannot_run()
         return self.ended
 
-    def complete(self, cases: Iterable[tuple[ModelEntry, WorkloadEntry]]) -> tuple[int, int]:
+    def complete(self, cases: Iterable[Asked]) -> tuple[int, int]:
         """Return how many of some cases have a row that went well, and how many can run here at all."""
         done = possible = 0
-        for entry, workload in cases:
+        for entry, workload, gated in cases:
             try:
-                row = self.store.read(self._path(self.job(entry, workload)))
+                row = self.store.read(self._path(self.job(entry, workload, gated)))
             except CannotRun:
                 continue
             except ExitBenchError:
@@ -162,7 +183,7 @@ class MeasuringSession:
     def _path(self, job: Job) -> Path:
         return self.store.path(*located(job, self._resources).place)
 
-    def _finished(self, path: Path, earlier: Row | None, experiment: str | None) -> Case | None:
+    def _finished(self, job: Job, path: Path, earlier: Row | None, experiment: str | None) -> Case | None:
         """The case as an earlier run left it, if nothing is to be done; a test of one of its experiments is skipped."""
         if self._rerun == "failed" and earlier is None:
             pytest.skip("never measured; --rerun failed only repeats failures")
@@ -170,7 +191,7 @@ class MeasuringSession:
             pytest.skip(f"failed before: {earlier.error}; --rerun failed tries again")
         if earlier is None or earlier.status != "ok" or self._rerun == "all":
             return None
-        asked = {each.name for each in (*EXPERIMENTS, *self.own)}
+        asked = {each.name for each in located(job, self._resources).experiments}
         if earlier.scoring != self._scoring or not asked <= set(earlier.experiments):
             return None
         if experiment in earlier.experiments:
@@ -178,10 +199,10 @@ class MeasuringSession:
         return Case(path, earlier)
 
     def _measured(self, job: Job, measure: Callable[[Callable[[], Row]], Row], progress: Progressing) -> Row:
-        names = job.entry.name, job.workload.name
+        names = names_of(job)
         earlier = self._earlier[names]
         case = located(job, self._resources)
-        title = f"{job.entry.name} × {job.workload.name}"
+        title = " × ".join(filter(None, names))
 
         def waiting(holder: str) -> None:
             self._announce(f"{title}: {holder} is measuring it; waiting")

@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.interface.display import results_table, skipped_lines
-from benchmark.interface.pytest_session import Ended, MeasuringSession
+from benchmark.interface.pytest_session import Asked, Ended, MeasuringSession
 from benchmark.results.versions import remark
 
 
 def summary(
     session: MeasuringSession,
     ended: Sequence[Ended],
-    interrupted: Sequence[tuple[ModelEntry, WorkloadEntry]],
+    interrupted: Sequence[Asked],
     width: int,
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield sections of the summary: the title of each, and its lines.

@@ -43,8 +43,8 @@ def packed(ended: Ended) -> dict[str, Any]:
 def unpacked(data: dict[str, Any]) -> Ended:
     """Return what `packed` was given."""
     return Ended(
-        rows={(model, workload): path for model, workload, path in data["rows"]},
-        measured={(model, workload) for model, workload in data["measured"]},
+        rows={(model, workload, rule): path for model, workload, rule, path in data["rows"]},
+        measured={(model, workload, rule) for model, workload, rule in data["measured"]},
         table=data["table"],
         cannot_run={name: CannotRun(*parts) for name, parts in data["cannot_run"].items()},
     )

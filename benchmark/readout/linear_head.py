@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 _BLOCK_BYTES = 16 * 1024**2
 _ROWS = 4096
@@ -51,6 +52,11 @@ class LinearHead:
             products += self.bias[tokens].double()
         return products.to(self.weight.dtype).double()
 
+    def logits(self, states: Tensor) -> Tensor:
+        """Logits of all tokens, as the model computes them: R × d → R × V, float32."""
+        logits = linear(states, self.weight, self.bias).float()
+        return logits if self.scale == 1 else logits * self.scale
+
     def cosines(self, states: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines of logit vectors to the last exit's: states T × L × d, last T × d → T × L, centred and raw.
 
@@ -84,6 +90,17 @@ class LinearHead:
             size = max(size, float(torch.linalg.vector_norm(rows, dim=-1).max()))
             lost = max(lost, float(torch.linalg.vector_norm(rows - low, dim=-1).max()))
         return size, lost
+
+    @cached_property
+    def row_norms(self) -> Tensor:
+        """‖W_v − low W_v‖ and ‖W_v‖ of each token, and no less: 2 × V, float32."""
+        norms = torch.empty(2, len(self.low), device=self.weight.device)
+        for start in range(0, len(self.low), _ROWS):
+            part = slice(start, start + _ROWS)
+            rows, low = self.weight[part].double(), self.low[part].double()
+            norms[0, part] = torch.linalg.vector_norm(rows - low, dim=-1)
+            norms[1, part] = torch.linalg.vector_norm(rows, dim=-1)
+        return norms * (1 + 1e-6)
 
     @cached_property
     def largest_bias(self) -> float:

@@ -36,8 +36,10 @@ class Readout:
         self.vocab_size: int = self.logits(zero).shape[-1]
         self.stub_size = self._smallest_stub(zero)
         """Logits a token that reading out without the head still makes room for."""
+        self._norm: nn.Module | None = None
         self.head = self._linear_head(zero)
         """The output head, when logits are nothing but a positive multiple of its inner products."""
+        self._norm = self._only_module_before_head()
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits, batch × positions × vocabulary, of states as the layers return them; in the model's dtype."""
@@ -49,6 +51,13 @@ class Readout:
     def head_input(self, states: Tensor) -> Tensor | None:
         """The states as they enter the output head, batch × d, of one position each; None when the model does not call
         its head as a module."""
+        if self._norm is not None:
+            with torch.inference_mode():
+                return self._norm(states).reshape(states.shape[self._anatomy.batch_axis], -1)
+        return self._entering(states)
+
+    def _entering(self, states: Tensor) -> Tensor | None:
+        """The same, watched while the model reads the states out."""
         entered: list[Tensor] = []
 
         def stub(state: Tensor, *_: Any, **__: Any) -> Tensor:
@@ -76,7 +85,7 @@ class Readout:
         for size in (1, self.vocab_size):
             self.stub_size = size
             try:
-                self.head_input(zero)
+                self._entering(zero)
             except torch.OutOfMemoryError:
                 raise
             except (RuntimeError, ValueError, IndexError):
@@ -98,7 +107,34 @@ class Readout:
             return None
         return None if of_zeros.any() else LinearHead(module, scale)
 
+    def _only_module_before_head(self) -> nn.Module | None:
+        """The module that alone stands between the layers and the head, mostly a norm; None if there is more, or other.
+
+        It is called without the model around it, which takes longer than the module itself.
+        """
+        module = dict(self._model.named_modules()).get(self._anatomy.seam_path)
+        if self.head is None or module is None:
+            return None
+        shape = list(self._anatomy.state_shape)
+        shape[self._anatomy.batch_axis] = 4
+        numbers = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        dtypes = sorted({*self._anatomy.state_dtypes}, key=str)
+        states = [(size * numbers).to(input_device(self._model), of) for of in dtypes for size in (0.01, 1, 100)]
+        try:
+            with torch.inference_mode():
+                alone = [module(state).reshape(4, -1) for state in states]
+                same = all(_same(one, self._entering(state)) for one, state in zip(alone, states, strict=True))
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, TypeError, AttributeError, LookupError):
+            return None  # it wants to be given more than a state
+        return module if same else None
+
     def _behind_head(self, head: nn.Module, numbers: Tensor, zero: Tensor) -> Tensor:
         """The model's logits, V, if its head returned these numbers."""
         with replaced_forward(head, lambda state, *_, **__: numbers.to(state).expand(*state.shape[:-1], -1)):
             return self.logits(zero).flatten().double()
+
+
+def _same(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and one.dtype == other.dtype and torch.equal(one, other)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.results.comparable import STUDY
 from benchmark.results.row import Row
 
 STEPS = {
@@ -26,7 +27,10 @@ self-speculation, which changes no text."""
 
 
 def ladders(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return the ladder of every row that went well, as plain data: what it is of, a speed a step, and the gates."""
+    """Return the ladder of every row of the oracle study that went well, as plain data.
+
+    Each has what it is of, a speed a step, and what is said of the gates.
+    """
     return [
         {
             "model": row.model,
@@ -38,7 +42,7 @@ def ladders(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "gates_missing": row.gates_missing,
         }
         for row in rows
-        if row.status == "ok"
+        if row.status == "ok" and row.suite == STUDY
     ]
 
 

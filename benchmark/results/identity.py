@@ -10,6 +10,7 @@ IDENTITY = (
     *("workload_kind", "chat_template_asked", "trust_remote_code", "layer_stack", "seam", "max_new_tokens"),
     *("batch_size_asked", "seed", "top_k", "sample_asked", "signals_asked"),
     *("scorer", "targets_sha256"),
+    *("gate", "threshold_asked", "target_asked", "policy", "check_every", "min_exit_layer"),
 )
 """Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it. How answers are scored is: a
 trace holds the scores of one scorer against one set of references."""
@@ -21,5 +22,5 @@ def configuration_of(columns: Mapping[str, Any]) -> str:
     Args:
         columns: of a row, those of `IDENTITY` among them.
     """
-    captured = {name: columns[name] for name in IDENTITY}
+    captured = {name: columns.get(name) for name in IDENTITY}
     return hashlib.sha256(json.dumps(captured, sort_keys=True).encode()).hexdigest()[:8]

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from benchmark.inputs.checkpoints import Checkpoint
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.results.row import DECLARED, SCHEMA_VERSION, Row
+from benchmark.results.row import DECLARED, Row
+from benchmark.results.row.frame import SCHEMA_VERSION
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schema"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

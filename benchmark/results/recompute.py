@@ -8,7 +8,8 @@ from typing import Any
 
 from benchmark.errors import ExitBenchError, InputError
 from benchmark.metrics.experiment import Experiment
-from benchmark.metrics.experiments import EXPERIMENTS, score
+from benchmark.metrics.experiments import score
+from benchmark.metrics.experiments.studies import Record, recorded
 from benchmark.metrics.scoring import Scoring
 from benchmark.results.row import Row
 from benchmark.results.store import RowStore, Store
@@ -38,7 +39,6 @@ def recompute(
             its tokens are missing, damaged, others, or cannot be; names the file.
     """
     _changed(Scoring(), alpha, tau)  # a setting outside of its range is told before anything is written
-    experiments = (*EXPERIMENTS, *own)
     files = list(inventory(folder))
     rows = [(found.path, found.row) for found in files if found.row is not None and found.row.status == "ok"]
     if not rows:
@@ -50,12 +50,18 @@ def recompute(
         )
         raise InputError(f"{folder}: {why}" + ("" if older else "; name a results folder"))
     for path, row in rows:
-        _refuse_unknown(path, row, experiments)
+        _refuse_unknown(path, row, experiments_of(row, own))
     store = Store(folder)
     for path, row in rows:
-        rescore(store, path, row, _changed(_scoring(path, row), alpha, tau), experiments, always=True)
+        rescore(store, path, row, _changed(_scoring(path, row), alpha, tau), experiments_of(row, own), always=True)
         yield path
     store.write_table()
+
+
+def experiments_of(row: Row, own: Sequence[Experiment[Any]]) -> tuple[Experiment[Any, Any], ...]:
+    """Return the experiments that a row may have: those of its study; experiments of somebody's own are of traces."""
+    study = recorded(row.suite)
+    return (*study.experiments, *own) if study.record is Trace else study.experiments
 
 
 def rescore(
@@ -63,7 +69,7 @@ def rescore(
     path: Path,
     row: Row,
     scoring: Scoring,
-    experiments: Sequence[Experiment[Any]],
+    experiments: Sequence[Experiment[Any, Any]],
     always: bool = False,
 ) -> Row:
     """Return a row that is scored with these settings and has these experiments; rewrites it where it is another one.
@@ -102,23 +108,23 @@ def _scoring(path: Path, row: Row) -> Scoring:
         raise InputError(f"{path}: {error}; see: exitbench check {path.parent}") from None
 
 
-def _refuse_unknown(path: Path, row: Row, experiments: Sequence[Experiment[Any]]) -> None:
+def _refuse_unknown(path: Path, row: Row, experiments: Sequence[Experiment[Any, Any]]) -> None:
     given = {experiment.name for experiment in experiments}
     if unknown := [name for name in row.experiments if name not in given]:
         raise InputError(f"{path}: its experiment '{unknown[0]}' is not known here; name the suite file it is from")
 
 
 def _columns(
-    path: Path, trace: Trace, row: Row, scoring: Scoring, experiments: Sequence[Experiment[Any]]
+    path: Path, record: Record, row: Row, scoring: Scoring, experiments: Sequence[Experiment[Any, Any]]
 ) -> dict[str, Any]:
     """Return what every experiment gives on a row's tokens."""
-    if wrong := int((~trace.matches[:, -1]).sum()):
+    if isinstance(record, Trace) and (wrong := int((~record.matches[:, -1]).sum())):
         raise InputError(
             f"{path.with_suffix('.parquet')}: the last layer must have the full model's token at every position, and "
-            f"has another one at {wrong} of {trace.num_tokens}; measure the case again"
+            f"has another one at {wrong} of {record.num_tokens}; measure the case again"
         )
     try:
-        return score(trace, scoring, costs_of_columns(row.model_dump()), experiments)
+        return score(record, scoring, costs_of_columns(row.model_dump()), experiments)
     except (ExitBenchError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         # Whatever else may be wrong with a row or its tokens, `exitbench check` has a word for it.
         reason = " ".join(str(error).split())[:200]

@@ -9,7 +9,6 @@ processes may write to one folder; each row keeps the tokens it was computed fro
 """
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -23,6 +22,7 @@ from benchmark.atomic_files import atomic_file, locked, remove_forgotten, sync
 from benchmark.errors import InputError
 from benchmark.inputs.fields import Name
 from benchmark.messages import cut, printable
+from benchmark.metrics.experiments.studies import Record, recorded
 from benchmark.results.row import Row
 from benchmark.results.versions import examine
 from benchmark.trace.record import Trace
@@ -42,10 +42,10 @@ class RowStore(Protocol):
     def read(self, path: Path) -> Row | None:
         """Return the row of an earlier run, or None."""
 
-    def tokens(self, path: Path, row: Row) -> Trace:
+    def tokens(self, path: Path, row: Row) -> Record:
         """Return the tokens of a row."""
 
-    def write(self, path: Path, row: Row, trace: Trace | None = None) -> Row:
+    def write(self, path: Path, row: Row, record: Record | None = None) -> Row:
         """Write a row and its tokens; returns the row as it stands then."""
 
     def update(self, path: Path, change: Callable[[Row], Row]) -> Row:
@@ -95,7 +95,7 @@ class Store:
         """Return the row in a file, or None when it is missing, damaged or of another version."""
         return examine(path).row
 
-    def tokens(self, path: Path, row: Row) -> Trace:
+    def tokens(self, path: Path, row: Row) -> Record:
         """Return the tokens of a row.
 
         Raises:
@@ -121,12 +121,12 @@ class Store:
                 held.enter_context(locked(path.with_suffix(".case"), waiting))
             yield
 
-    def write(self, path: Path, row: Row, trace: Trace | None = None) -> Row:
+    def write(self, path: Path, row: Row, record: Record | None = None) -> Row:
         """Write a row, and its tokens before it, each atomically. Returns the row as it stands on disk.
 
         At any moment the row there is whole: of one that is replaced nothing is left when its tokens change.
         """
-        return self._locked_write(path, row, None if trace is None else trace.write_parquet)
+        return self._locked_write(path, row, None if record is None else record.write_parquet)
 
     def update(self, path: Path, change: Callable[[Row], Row]) -> Row:
         """Replace a row by what `change` makes of it, with no change of another process lost in between.
@@ -192,33 +192,41 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _as_json(row: Row) -> str:
-    return json.dumps(row.model_dump(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-
-
 def _write(path: Path, row: Row, write_tokens: Callable[[Path], object] | None) -> Row:
-    _as_json(row)  # before anything is replaced
+    row.as_json()  # before anything is replaced
     with atomic_file(path) as draft:
         if write_tokens is not None:
             with atomic_file(path.with_suffix(".parquet")) as tokens:
                 write_tokens(tokens)
                 row = row.model_copy(update={"token_records_sha256": sha256(tokens)})
-                draft.write_text(_as_json(row), encoding="utf-8")
+                draft.write_text(row.as_json(), encoding="utf-8")
                 sync(tokens)
                 sync(draft)  # from here on nothing needs more room, and the row that is there may go
                 path.unlink(missing_ok=True)
         else:
-            draft.write_text(_as_json(row), encoding="utf-8")
+            draft.write_text(row.as_json(), encoding="utf-8")
     return row
 
 
-def read_tokens(path: Path, row: Row) -> Trace:
-    """The tokens beside a row.
+def read_tokens(path: Path, row: Row) -> Record:
+    """Return the tokens beside a row, as its study records them.
 
     Raises:
         InputError: they are missing, damaged, or not those the row was computed from.
     """
-    return Trace.read_parquet(intact_tokens(path, row.token_records_sha256))
+    return recorded(row.suite).record.read_parquet(intact_tokens(path, row.token_records_sha256))
+
+
+def read_trace(path: Path, row: Row) -> Trace:
+    """Return the trace beside a row of the oracle study.
+
+    Raises:
+        InputError: it is missing, damaged, not what the row was computed from, or the row is of another study.
+    """
+    record = read_tokens(path, row)
+    if not isinstance(record, Trace):
+        raise InputError(f"{path}: is a row of the study '{row.suite}', which has no trace of all exits")
+    return record
 
 
 def intact_tokens(path: Path, digest: str | None) -> Path:

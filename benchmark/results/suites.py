@@ -10,14 +10,14 @@ from typing import Any
 from benchmark.errors import InputError
 from benchmark.messages import cut, printable
 from benchmark.metrics.experiment import Experiment
-from benchmark.metrics.experiments import EXPERIMENTS
+from benchmark.metrics.experiments.studies import SHIPPED
 from benchmark.results.row import Row
 
 
 def experiments_in(module: ModuleType) -> list[Experiment[Any]]:
     """Return the experiments that a module declares, without those of this package."""
     declared = [value for value in vars(module).values() if isinstance(value, Experiment)]
-    return [experiment for experiment in dict.fromkeys(declared) if experiment not in EXPERIMENTS]
+    return [experiment for experiment in dict.fromkeys(declared) if experiment not in SHIPPED]
 
 
 def load_suites(files: Iterable[Path]) -> tuple[Experiment[Any], ...]:
@@ -38,8 +38,8 @@ def refuse_clashes(own: Sequence[Experiment[Any]]) -> None:
         InputError: a name or a column is taken, or cannot be one.
     """
     owner = dict.fromkeys(Row.model_fields, "rows")
-    owner |= {column: f"'{shipped.name}'" for shipped in EXPERIMENTS for column in shipped.columns.model_fields}
-    names = {experiment.name for experiment in EXPERIMENTS}
+    owner |= {column: f"'{shipped.name}'" for shipped in SHIPPED for column in shipped.columns.model_fields}
+    names = {experiment.name for experiment in SHIPPED}
     for experiment in own:
         title = f"experiment {cut(experiment.name)}"
         if not experiment.name.isidentifier():

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from benchmark.inputs.yaml_reader import explain
 from benchmark.metrics.column_types import is_whole
 from benchmark.results.folder_scan import irregular, paths_below
-from benchmark.results.row import SCHEMA_VERSION, Row
+from benchmark.results.row import Row
+from benchmark.results.row.frame import SCHEMA_VERSION
 
 _ROW_NAME = re.compile(r"-[0-9a-f]{8}\.json\Z")
 """Names of files that were rows once, whatever is in them now."""

@@ -1,8 +1,9 @@
 """Traces as Parquet files, which anybody may have written: read by the types they must have, never unpacked blindly."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from benchmark.errors import InputError
 from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS, TYPES
 
+T = TypeVar("T")
+_SAID = b"exitbench"
+"""Under which a file keeps what is said of all its rows."""
 _ALWAYS_READ = 200_000_000
 """Bytes that any file may unpack to."""
 _MOST_UNPACKED = 40
@@ -42,13 +46,54 @@ def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any
         repeated = ["text"] if "text" in names else None
         with Path(path).open("rb") as stream, pq.ParquetFile(stream, read_dictionary=repeated) as file:
             _refuse_others(file.schema_arrow)
-            _refuse_inflated(file, Path(path).stat().st_size)
+            refuse_inflated(file, Path(path).stat().st_size)
             table = file.read(columns=list(names), use_threads=False)
         arrays = {name: _to_numpy(table[name], name) for name in names}
         if "sampled" in arrays:
             _refuse_other_tokens(table, arrays["sampled"])
         return arrays
     except (OSError, pa.ArrowException, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: cannot be read as the tokens of a case: {reason}; measure it again") from None
+
+
+def write_columns(path: Path | str, columns: Mapping[str, NDArray[Any]], said: Mapping[str, Any]) -> None:
+    """Write plain columns, one row a token, and what is said of all of them."""
+    table = pa.table({name: pa.array(column) for name, column in columns.items()})
+    with Path(path).open("wb") as stream:
+        pq.write_table(table.replace_schema_metadata({_SAID: json.dumps(said)}), stream, compression="zstd")
+
+
+def read_columns(
+    path: Path | str, types: Mapping[str, Any], meaning: Callable[[Any], T]
+) -> tuple[dict[str, NDArray[Any]], T]:
+    """Return what `write_columns` wrote: the columns, and what is said of all of them.
+
+    Args:
+        path: of the file.
+        types: of the columns, by name; the file has these and no others.
+        meaning: makes something of what is said; raises ValueError where it cannot.
+
+    Raises:
+        InputError: the file is missing, damaged, too large for what is in it, or of something else.
+    """
+    try:
+        texts = [name for name, kind in types.items() if kind is np.object_]
+        with Path(path).open("rb") as stream, pq.ParquetFile(stream, read_dictionary=texts) as file:
+            found = {name: _without_dictionary(file.schema_arrow.field(name).type) for name in file.schema_arrow.names}
+            if list(found.items()) != [(name, _stored_as(kind)) for name, kind in types.items()]:
+                raise ValueError(f"its columns are {', '.join(found)}"[:150])
+            refuse_inflated(file, Path(path).stat().st_size)
+            said = meaning(json.loads((file.schema_arrow.metadata or {}).get(_SAID, b"null")))
+            table = file.read(columns=list(types), use_threads=False)
+        columns = {}
+        for name, kind in types.items():
+            if table[name].null_count:
+                raise ValueError(f"{name} lacks {table[name].null_count} values")
+            values = table[name].to_pylist() if kind is np.object_ else table[name].to_numpy()
+            columns[name] = np.array(values, dtype=kind)
+        return columns, said
+    except (OSError, pa.ArrowException, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: cannot be read as the tokens of a case: {reason}; measure it again") from None
 
@@ -85,11 +130,11 @@ def _refuse_others(schema: pa.Schema) -> None:
             raise ValueError(f"{name} is of the type {kind}")
 
 
-def _refuse_inflated(file: pq.ParquetFile, size: int) -> None:
+def refuse_inflated(file: pq.ParquetFile, size: int) -> None:
     """Refuse a small file that unpacks to a large table, which no measured numbers do."""
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     rows = max(file.metadata.num_rows, sum(group.num_rows for group in groups))
-    width = sum(_bits(field.type) for field in file.schema_arrow if field.name != "text") // 8
+    width = sum(_bits(field.type) for field in file.schema_arrow if not _is_text(field.type)) // 8
     unpacked = max(rows * width, sum(group.total_byte_size for group in groups))
     if unpacked > max(_ALWAYS_READ, _MOST_UNPACKED * size):
         raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}, more than any measurement does")
@@ -121,12 +166,20 @@ def _to_numpy(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
 
 
 def _stored(name: str) -> pa.DataType:
-    return pa.string() if TYPES[name] is np.object_ else pa.from_numpy_dtype(TYPES[name])
+    return _stored_as(TYPES[name])
+
+
+def _stored_as(kind: Any) -> pa.DataType:
+    return pa.string() if kind is np.object_ else pa.from_numpy_dtype(kind)
 
 
 def _bits(kind: pa.DataType) -> int:
     """Of a value of a type of fixed width."""
     return kind.list_size * kind.value_type.bit_width if pa.types.is_fixed_size_list(kind) else kind.bit_width
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(_without_dictionary(kind)))
 
 
 def _without_dictionary(kind: pa.DataType) -> pa.DataType:

@@ -14,10 +14,10 @@ import pytest
 from folders import read_row
 from measured import path_of
 
-from benchmark.cases import study
 from benchmark.cases.case import Case
 from benchmark.cases.job import Job, run_job
 from benchmark.cases.resources import Resources
+from benchmark.cases.studies import oracle
 from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import load_models
@@ -102,13 +102,13 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """An entry for every time that prompts are decoded."""
-    measure, calls = study.measure, []
+    measure, calls = oracle.measure, []
 
     def counted(*args: Any) -> Any:
         calls.append("decoded")
         return measure(*args)
 
-    monkeypatch.setattr(study, "measure", counted)
+    monkeypatch.setattr(oracle, "measure", counted)
     return calls
 
 
@@ -300,7 +300,7 @@ class TestFailures:
         def break_down(*_: Any) -> None:
             raise RuntimeError("first line\nsecond line " + "x" * 600)
 
-        monkeypatch.setattr(study, "measure", break_down)
+        monkeypatch.setattr(oracle, "measure", break_down)
         with pytest.raises(RuntimeError):
             run_job(job, store, anew=True)
         assert read_row(path_of(job, store)) == row
@@ -311,7 +311,7 @@ class TestFailures:
 
         job = make_job()
         with monkeypatch.context() as patch:
-            patch.setattr(study, "measure", break_down)
+            patch.setattr(oracle, "measure", break_down)
             with pytest.raises(RuntimeError):
                 run_job(job, store)
         error = read_row(path_of(job, store)).error

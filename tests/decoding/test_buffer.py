@@ -115,3 +115,14 @@ def test_reading_is_timed_apart_from_decoding(llama):
     prompts = [llama.tokenizer(text).input_ids for text in TEXTS]
     capture = decode(llama, prompts, 3, 2, sampling=Sampling(top_k=5))
     assert capture.generate_seconds > 0 and capture.oracle_seconds > 0
+
+
+@pytest.mark.parametrize("dtypes", [[torch.float32] * 3, [torch.bfloat16, torch.float32, torch.bfloat16]])
+def test_copies_of_states_are_their_equals_and_their_own(dtypes):
+    states = [torch.randn(2, 1, 5).to(dtype) for dtype in dtypes]
+    before = [state.clone() for state in states]
+    copies = module._copies(states)
+    for state in states:
+        state.zero_()
+    assert [copy.dtype for copy in copies] == dtypes
+    assert all(map(torch.equal, copies, before))

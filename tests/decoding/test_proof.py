@@ -171,3 +171,21 @@ def test_thresholds_are_the_lengths_that_a_config_names():
         "chunk_size": None,
     }
     assert length_thresholds(config) == (512, 2048, 4096, 8192)
+
+
+@pytest.fixture
+def backends():
+    """The two that may compute in less than float32, allowed to."""
+    found = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [backend.allow_tf32 for backend in found]
+    for backend in found:
+        backend.allow_tf32 = True
+    yield found
+    for backend, allowed in zip(found, before, strict=True):
+        backend.allow_tf32 = allowed
+
+
+def test_float32_stays_float32_on_a_gpu(backends):
+    """Whatever a person has allowed for speed: with 10 bits instead of 23, cache and no cache give other exits."""
+    loaded("llama")
+    assert not any(backend.allow_tf32 for backend in backends)

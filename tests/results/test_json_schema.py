@@ -13,7 +13,8 @@ from strategies import row_of
 from benchmark.errors import InputError
 from benchmark.inputs.model_entry import ModelEntry, load_models
 from benchmark.results import json_schema as schema
-from benchmark.results.row import SCHEMA_VERSION, Row
+from benchmark.results.row import Row
+from benchmark.results.row.frame import SCHEMA_VERSION
 
 ROOT = Path(__file__).parents[2]
 

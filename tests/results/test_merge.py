@@ -13,7 +13,7 @@ from strategies import row_of
 
 from benchmark.errors import InputError
 from benchmark.results.merge import Merged, Outcome, merge
-from benchmark.results.row import SCHEMA_VERSION
+from benchmark.results.row.frame import SCHEMA_VERSION
 from benchmark.results.store import Store, sha256
 from benchmark.results.table import read_rows
 

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from strategies import row_of, trace_of
 
 from benchmark.errors import InputError
-from benchmark.results.row import SCHEMA_VERSION, Row
+from benchmark.results.row import Row
+from benchmark.results.row.frame import SCHEMA_VERSION
 from benchmark.results.store import Store, atomic_file, read_tokens
 from benchmark.results.table import read_rows, read_table
 

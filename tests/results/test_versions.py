@@ -8,7 +8,7 @@ import pytest
 from folders import read_row
 from strategies import row_of
 
-from benchmark.results.row import SCHEMA_VERSION
+from benchmark.results.row.frame import SCHEMA_VERSION
 from benchmark.results.store import Store
 from benchmark.results.table import read_rows, read_table
 from benchmark.results.versions import Standing, examine, harness_version, inventory, remark, series

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from submissions import Submission
 
-from benchmark.results.row import SCHEMA_VERSION
+from benchmark.results.row.frame import SCHEMA_VERSION
 from benchmark.trace.record import Trace
 
 NAN = float("nan")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.experiment import Experiment, Record
 from benchmark.metrics.experiments.answers import ANSWERS
 from benchmark.metrics.experiments.bounds import BOUNDS
 from benchmark.metrics.experiments.exits import EXITS
@@ -15,7 +15,6 @@ from benchmark.metrics.experiments.suitability import SUITABILITY
 from benchmark.metrics.experiments.words import WORDS
 from benchmark.metrics.scoring import Scoring
 from benchmark.trace.costs import Costs
-from benchmark.trace.record import Trace
 
 EXPERIMENTS: tuple[Experiment[Any], ...] = (
     EXITS,
@@ -31,20 +30,20 @@ EXPERIMENTS: tuple[Experiment[Any], ...] = (
 
 
 def score(
-    trace: Trace, scoring: Scoring, costs: Costs | None, experiments: Sequence[Experiment[Any]] = EXPERIMENTS
+    record: Record, scoring: Scoring, costs: Costs | None, experiments: Sequence[Experiment[Any, Any]] = EXPERIMENTS
 ) -> dict[str, Any]:
     """Return the columns of all experiments, by name.
 
     Args:
-        trace: of at least one token.
+        record: of at least one token; a trace, unless the experiments are of another study.
         scoring: the settings.
         costs: what a token costs; None where that is not known.
         experiments: to compute.
 
     Raises:
-        MeasurementError: the trace has no token, or an experiment cannot compute its columns.
+        MeasurementError: the record has no token, or an experiment cannot compute its columns.
     """
     columns: dict[str, Any] = {}
     for experiment in experiments:
-        columns |= experiment.of(trace, scoring, costs).model_dump()
+        columns |= experiment.of(record, scoring, costs).model_dump()
     return columns

@@ -14,8 +14,8 @@ from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 
 
-class ExitColumns(Columns):
-    """First-match and settled exits, and what they skip."""
+class SkipColumns(Columns):
+    """Exits, and what they skip, whatever decides about them."""
 
     exit_layer_mean: Annotated[
         float | None,
@@ -30,7 +30,25 @@ class ExitColumns(Columns):
             counted=True,
         ),
     ] = None
-    """Mean first-match exit: the shallowest layer with the full model's token."""
+    """Mean exit: of the oracle the first match, the shallowest layer with the full model's token; where tokens really
+    leave early, the layer that they left at."""
+    skip_ratio: Annotated[
+        float | None, Column(low=0, high=1, title="skip ratio", headline=True, mean="interval", counted=True)
+    ] = None
+    """Mean of (L − ℓ)/L over all tokens, ℓ the exit."""
+    skip_ratio_ci_low: Share = None
+    """Lower end of the 95 % bootstrap interval of `skip_ratio`, over prompts; null with one prompt."""
+    skip_ratio_ci_high: Share = None
+    """Upper end of the same."""
+    interval_missing: str | None = None
+    """Why there are no intervals, in a sentence; null where there are."""
+    exit_share: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
+    """Share of tokens whose exit the layer is; sums to 1."""
+
+
+class ExitColumns(SkipColumns):
+    """First-match and settled exits, and what they skip."""
+
     exit_layer_settled_mean: Annotated[
         float | None,
         Column(
@@ -45,22 +63,12 @@ class ExitColumns(Columns):
         ),
     ] = None
     """Mean settled exit: the shallowest layer from which on every layer has the full model's token."""
-    skip_ratio: Annotated[
-        float | None, Column(low=0, high=1, title="skip ratio", headline=True, mean="interval", counted=True)
-    ] = None
-    """Mean of (L − ℓ)/L over all tokens, ℓ the first-match exit."""
-    skip_ratio_ci_low: Share = None
-    """Lower end of the 95 % bootstrap interval of `skip_ratio`, over prompts; null with one prompt."""
-    skip_ratio_ci_high: Share = None
-    """Upper end of the same."""
     skip_ratio_settled: Annotated[float | None, Column(low=0, high=1, mean="interval", counted=True)] = None
     """Mean of (L − ℓ)/L, ℓ the settled exit."""
     skip_ratio_settled_ci_low: Share = None
     """Lower end of its interval."""
     skip_ratio_settled_ci_high: Share = None
     """Upper end of its interval."""
-    interval_missing: str | None = None
-    """Why there are no intervals, in a sentence; null where there are."""
     skip_ratio_chance: Annotated[
         float | None, Column(low=0, high=1, title="chance", headline=True, mean="arithmetic")
     ] = None
@@ -77,8 +85,6 @@ class ExitColumns(Columns):
     """Share of tokens whose two largest full-model logits are equal."""
     agreement: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
     """Share of tokens on which the layer has the full model's token."""
-    exit_share: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
-    """Share of tokens whose first-match exit the layer is; sums to 1."""
     settled_share: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
     """Share of tokens whose settled exit the layer is; sums to 1."""
 

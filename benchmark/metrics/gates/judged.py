@@ -52,14 +52,19 @@ class Judged:
     """N: bytes read, looks paid; NaN without costs."""
 
 
-def bytes_by_exit(gate: Gate, looks: NDArray[np.int64], costs: Costs) -> NDArray[np.float64]:
+def bytes_by_exit(head: bool, looks: NDArray[np.int64], costs: Costs) -> NDArray[np.float64]:
     """Return what a token reads that leaves at each look, and one that does not leave: K + 1, bytes.
 
     C(1..exit) + M + looks · H, and H once more unless the last look has paid it.
+
+    Args:
+        head: whether a look takes the output head.
+        looks: K layers, ascending.
+        costs: of one token.
     """
     upto = np.cumsum([layer.weight_bytes for layer in costs.layers], dtype=np.float64)
     layers = np.append(upto[looks - 1], upto[-1]) + costs.embedding_bytes
-    heads = np.append(np.arange(1, len(looks) + 1), len(looks) + 1) if gate.head else np.ones(len(looks) + 1)
+    heads = np.append(np.arange(1, len(looks) + 1), len(looks) + 1) if head else np.ones(len(looks) + 1)
     return layers + heads * costs.head_bytes
 
 
@@ -90,7 +95,7 @@ def choose(gate: Gate, seen: Seen, costs: Costs | None) -> Choices:
     for start, every in spacings(gate, layers):
         at = seen.at(looks_of(layers, start, every))
         skipped = layers - np.append(at.looks, layers).astype(np.float64)
-        saved = skipped if costs is None else costs.token_bytes - bytes_by_exit(gate, at.looks, costs)
+        saved = skipped if costs is None else costs.token_bytes - bytes_by_exit(gate.head, at.looks, costs)
         found = curve(fitted.score(at), at.matches, np.stack([skipped, saved], axis=1))
         # S × targets: what a threshold gains, if it keeps enough tokens.
         kept = (found.right[:, None] >= enough)[..., None]
@@ -125,7 +130,7 @@ def apply(choices: Sequence[Choice], seen: Seen, costs: Costs | None) -> list[Ju
             scores[spacing] = at, choice.gate.score(at)
         at, score = scores[spacing]
         exits = exits_at(score, choice.threshold)
-        read = np.full(len(exits), np.nan) if costs is None else bytes_by_exit(choice.gate, at.looks, costs)[exits]
+        read = np.full(len(exits), np.nan) if costs is None else bytes_by_exit(choice.gate.head, at.looks, costs)[exits]
         judged.append(Judged(np.append(at.looks, at.num_layers)[exits], read))
     return judged
 

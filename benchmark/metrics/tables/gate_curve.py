@@ -24,7 +24,7 @@ def gate_curve(gate: Gate, seen: Seen, costs: Costs | None) -> pd.DataFrame:
     """
     tokens, layers = seen.matches.shape[0], seen.num_layers
     depth = np.append(seen.looks, layers).astype(np.float64)
-    read = np.full(len(depth), np.nan) if costs is None else bytes_by_exit(gate, seen.looks, costs)
+    read = np.full(len(depth), np.nan) if costs is None else bytes_by_exit(gate.head, seen.looks, costs)
     found = curve(gate.fitted(seen).score(seen), seen.matches, np.stack([depth, read], axis=1))
     mean = found.sums / tokens
     return pd.DataFrame(

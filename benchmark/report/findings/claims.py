@@ -28,9 +28,11 @@ from benchmark.report.findings.comparisons import (
     training,
     trends,
 )
+from benchmark.report.findings.decoded import can_be_had, damage
 from benchmark.report.findings.estimates import Estimate
 from benchmark.report.findings.levels import prompt_depths
 from benchmark.report.findings.variance import variance_shares
+from benchmark.report.tradeoff import STUDY
 
 Verdict = Literal["supported", "contradicted", "not enough data"]
 
@@ -119,7 +121,7 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
     Raises:
         InputError: none of the rows may be compared.
     """
-    found = comparable(table)
+    found = comparable(table[table["suite"].ne(STUDY)])
     rows = found.rows
     if rows.empty:
         reasons = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items())
@@ -150,6 +152,7 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
             Finding("EAS predicts the gain.", DIMINISHING, 1, predicted[0]),
             Finding("EAS predicts what can be had.", DIMINISHING, 1, had),
             Finding("Models not trained for it can exit early all the same.", NATURAL, 1, above_chance(natural)),
+            Finding("Real gates skip little before answers suffer.", DIMINISHING, -1, can_be_had(table)),
             Finding(
                 "Without training for it, gates miss most of the oracle's exits.", NATURAL, -1, exits_found(natural)
             ),
@@ -159,6 +162,7 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
             "The comparisons in EAS": by_measure["eas"],
             "What EAS predicts": predicted,
             "Change a year": trends(natural),
+            "What early exit does to texts": damage(table),
             "Means": means(natural),
             "Size": [correlation(natural, "parameters", measure) for measure in MEASURES],
             "Training": training(found.checkpoints),

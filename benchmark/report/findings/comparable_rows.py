@@ -51,6 +51,8 @@ _TEXTS = (
     "prompts_sha256",
     "token_records_sha256",
     "started",
+    "gate",
+    "policy",
 )
 _NUMBERS = (
     "training_step",
@@ -67,6 +69,9 @@ _NUMBERS = (
     "speedup_speculation",
     "gate_speed_99",
     "gate_found_99",
+    "target_asked",
+    "same_until",
+    "score_loss",
 )
 
 _OF_THE_RULE = (

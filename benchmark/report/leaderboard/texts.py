@@ -11,7 +11,7 @@ from benchmark.errors import InputError
 from benchmark.metrics.exits import first_match, settled
 from benchmark.report.leaderboard.lines import Line
 from benchmark.report.leaderboard.rows import Entry
-from benchmark.results.store import read_tokens
+from benchmark.results.store import read_trace
 
 TEXTS = 24
 """Texts at most, so that the page stays small however many rows there are."""
@@ -56,7 +56,7 @@ def _in_turn(lines: Sequence[Line]) -> Iterator[Entry]:
 
 def _sample(folder: Path, entry: Entry) -> Sample | None:
     try:
-        trace = read_tokens(folder / entry.file, entry.row)
+        trace = read_trace(folder / entry.file, entry.row)
     except InputError:
         return None
     first = np.flatnonzero(trace.prompt == trace.prompt[:1])

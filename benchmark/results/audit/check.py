@@ -17,19 +17,21 @@ from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompts import DataFiles
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.metrics.experiment import Experiment
-from benchmark.metrics.experiments import EXPERIMENTS
 from benchmark.results.audit.columns import other_columns
+from benchmark.results.audit.decoding import impossible_decoding
 from benchmark.results.audit.fault import Fault, Verdict
 from benchmark.results.audit.files import given_twice, strays, too_deep
 from benchmark.results.audit.origins import other_origins
 from benchmark.results.audit.repeats import repeats
 from benchmark.results.audit.row import false_claims
-from benchmark.results.audit.tokens import impossible_tokens
+from benchmark.results.audit.traces.tokens import impossible_tokens
 from benchmark.results.folder_scan import irregular, paths_below
+from benchmark.results.recompute import experiments_of
 from benchmark.results.row import Row
 from benchmark.results.store import read_tokens
 from benchmark.results.table import read_table
 from benchmark.results.versions import RowFile, Standing, examine
+from benchmark.trace.record import Trace
 
 _ALREADY_TOLD = {"alpha", "seed", "tau", "top_k"}
 """Settings that columns cannot be computed with when they cannot be, or not in a lifetime."""
@@ -61,7 +63,6 @@ def check(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a folder of results, such as results/local")
     workloads = {spec.name: spec for spec in load_workloads(workload_files)}
-    experiments = (*EXPERIMENTS, *own)
     files = paths_below(folder)
     found = [examine(path) for path in files if path.suffix == ".json" and irregular(path) is None]
     rows = {one.path: one for one in found if one.standing != Standing.FOREIGN}
@@ -70,7 +71,7 @@ def check(
         raise InputError(f"{folder}: holds no rows; measure with: pytest suites/ --results-dir {folder}")
     beside = repeats([(path, one.row) for path, one in rows.items() if one.row and one.row.status == "ok"])
     for path, one in rows.items():
-        faults = itertools.chain(too_deep(folder, path), _faults(one, models, workloads, data_files, experiments))
+        faults = itertools.chain(too_deep(folder, path), _faults(one, models, workloads, data_files, own))
         yield _verdict(path, itertools.chain(faults, beside.get(path, ())))
     yield from others
     table = folder / "table.csv"
@@ -95,12 +96,13 @@ def _faults(
     models: Mapping[str, ModelEntry] | None,
     workloads: Mapping[str, WorkloadEntry],
     data_files: DataFiles,
-    experiments: Sequence[Experiment[Any]],
+    own: Sequence[Experiment[Any]],
 ) -> Iterator[Fault]:
     row = found.row
     if row is None:
         yield Fault("", found.reason)
         return
+    experiments = experiments_of(row, own)
     try:
         Row.model_validate(found.record, strict=True)
     except ValidationError as error:
@@ -123,17 +125,18 @@ def _faults(
         yield from _of_tokens(found.path, row, {fault.column for fault in stated}, experiments)
 
 
-def _of_tokens(path: Path, row: Row, named: set[str], experiments: Sequence[Experiment[Any]]) -> list[Fault]:
+def _of_tokens(path: Path, row: Row, named: set[str], experiments: Sequence[Experiment[Any, Any]]) -> list[Fault]:
     """What is wrong with the tokens, or with what is said of them; columns that were named before are not again."""
     try:
-        trace = read_tokens(path, row)
+        record = read_tokens(path, row)
     except InputError as error:
         return [Fault("token_records_sha256", str(error).partition(": ")[2])]
-    if (wrong := impossible_tokens(row, trace)) or named & _ALREADY_TOLD:
+    wrong = impossible_tokens(row, record) if isinstance(record, Trace) else impossible_decoding(row, record)
+    if wrong or named & _ALREADY_TOLD:
         return wrong
     try:
         with np.errstate(all="ignore"):
-            return [fault for fault in other_columns(row, trace, experiments) if fault.column not in named]
+            return [fault for fault in other_columns(row, record, experiments) if fault.column not in named]
     except (ExitBenchError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         # What is wrong with it has been said by then, but for what nobody thought of.
         reason = f"the columns cannot be computed anew: {' '.join(str(error).split())[:200]}"

@@ -6,10 +6,10 @@ from typing import Any
 
 from benchmark.metrics.column_types import declared
 from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.experiments.studies import Record
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
 from benchmark.trace.costs import costs_of_columns
-from benchmark.trace.record import Trace
 
 _COUNTED_TOLERANCE = 1e-12
 """Of means of whole numbers, which have nothing to round but the last digit."""
@@ -17,12 +17,12 @@ _TOLERANCE = 1e-6
 """Of sums of real numbers, and of quantiles of draws; relative to the number, absolute below 1."""
 
 
-def other_columns(row: Row, trace: Trace, experiments: Sequence[Experiment[Any]]) -> Iterator[Fault]:
+def other_columns(row: Row, record: Record, experiments: Sequence[Experiment[Any, Any]]) -> Iterator[Fault]:
     """The columns that are not what the tokens give.
 
     Args:
         row: of a case that went well, with costs and a setting that can be.
-        trace: of as many layers as the row has.
+        record: of as many layers as the row has.
         experiments: that the row may have.
     """
     stated, costs = row.model_dump(), costs_of_columns(row.model_dump())
@@ -33,7 +33,7 @@ def other_columns(row: Row, trace: Trace, experiments: Sequence[Experiment[Any]]
                 Fault(column, f"is given, but the row has no experiment '{experiment.name}'") for column in given
             )
             continue
-        computed = experiment.of(trace, row.scoring, costs).model_dump()
+        computed = experiment.of(record, row.scoring, costs).model_dump()
         for column, declaration in declared(experiment.columns).items():
             tolerance = _COUNTED_TOLERANCE if declaration.counted else _TOLERANCE
             if (difference := _difference(stated.get(column), computed[column], tolerance)) is not None:

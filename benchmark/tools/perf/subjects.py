@@ -36,7 +36,7 @@ from benchmark.models.source import Machine, Source
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Reader
 from benchmark.results.row import Row
-from benchmark.results.store import Store
+from benchmark.results.store import Store, read_trace
 from benchmark.tools.perf.obvious import obvious_oracle
 from benchmark.tools.perf.shapes import SHAPES, random_model
 from benchmark.tools.tiny_models import tiny_tokenizer
@@ -106,7 +106,7 @@ class Subject:
             row = run_job(self.job, store, resources=resources)
             path = store.path(row.model, row.workload, row.suite, row.configuration)
             products = sum(reader.products for reader in readers)
-            self.measured = Measured(store.tokens(path, row), row, products)
+            self.measured = Measured(read_trace(path, row), row, products)
 
     def text(self, ids: list[int]) -> list[int]:
         """Return token ids up to and including the first end of text."""

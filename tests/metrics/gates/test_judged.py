@@ -27,15 +27,15 @@ class TestBytes:
     """C(1..exit) + M + looks · H, and H once more unless the last look has paid it."""
 
     def test_of_a_gate_that_needs_the_head_to_look(self):
-        read = bytes_by_exit(Margin(), np.array([1, 3]), COSTS)
+        read = bytes_by_exit(Margin.head, np.array([1, 3]), COSTS)
         assert read.tolist() == [100 + 7 + 300, 303 + 7 + 600, 406 + 7 + 900]
 
     def test_of_a_gate_that_looks_for_free(self):
-        read = bytes_by_exit(Saturation(), np.array([1, 3]), COSTS)
+        read = bytes_by_exit(Saturation.head, np.array([1, 3]), COSTS)
         assert read.tolist() == [100 + 7 + 300, 303 + 7 + 300, 406 + 7 + 300]
 
     def test_a_token_that_never_looks_costs_what_it_costs(self):
-        assert bytes_by_exit(Margin(), np.array([], int), COSTS).tolist() == [COSTS.token_bytes]
+        assert bytes_by_exit(Margin.head, np.array([], int), COSTS).tolist() == [COSTS.token_bytes]
 
 
 class TestLooks:

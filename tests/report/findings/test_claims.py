@@ -14,7 +14,7 @@ from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.findings.comparisons import MEASURES, base_and_tuned, training, years
 from benchmark.report.findings.estimates import Estimate
 from benchmark.report.findings.text import as_data, as_text
-from benchmark.results.row import SCHEMA_VERSION
+from benchmark.results.row.frame import SCHEMA_VERSION
 from benchmark.results.versions import inventory
 
 CLAIMS = (

@@ -13,7 +13,7 @@ from strategies import row_of
 from benchmark.errors import InputError
 from benchmark.interface.cli import main
 from benchmark.interface.commands import leaderboard
-from benchmark.results.row import SCHEMA_VERSION
+from benchmark.results.row.frame import SCHEMA_VERSION
 
 FILES = {"leaderboard.md", "models.csv", "rows.csv", "index.html"}
 LIBRARY = "plotly.min.js"

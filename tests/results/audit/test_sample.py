@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import row_of, trace_of
 
-from benchmark.results.audit.sample import impossible_sample
+from benchmark.results.audit.traces.sample import impossible_sample
 from benchmark.trace.record import Trace
 from benchmark.trace.sample import Sampling
 

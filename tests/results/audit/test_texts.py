@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from strategies import row_of, trace_of
 
-from benchmark.results.audit.texts import impossible_texts
+from benchmark.results.audit.traces.texts import impossible_texts
 
 END = 0
 

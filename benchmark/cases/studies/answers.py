@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from benchmark.cases.code.passes import passes
 from benchmark.cases.identity import Asked
+from benchmark.cases.studies.feeding import Fed
 from benchmark.decoding.text.stops import answer_text
 from benchmark.errors import CannotRun
 from benchmark.inputs.fields import ScorerName
 from benchmark.inputs.prompt import Prompt
 from benchmark.metrics.answers.scorers import SCORERS
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.trace.record import Trace
 
 NOT_ALLOWED = (
     "the answers are code, and were not run, because nobody allowed it; measure again with --allow-code-execution "
@@ -45,19 +45,16 @@ class Scores:
         return scores
 
 
-def answers_of(loaded: LoadedModel, asked: Asked, fed: Mapping[int, Sequence[int]], trace: Trace) -> dict[int, str]:
+def answer_texts(loaded: LoadedModel, fed: Fed, written: Mapping[int, Sequence[int]]) -> dict[int, str]:
     """Return the answer to each prompt, by its number: the text of its tokens, cut before the first stop string.
 
     Args:
         loaded: the model that wrote them.
-        asked: has the prompts.
-        fed: token ids of the prompts that were fed, by their numbers.
-        trace: of these prompts; `prompt` has their numbers.
+        fed: the prompts.
+        written: token ids behind each prompt, by its number.
     """
-    return {
-        number: answer_text(loaded, ids, trace.target[trace.prompt == number].tolist(), asked.prompts[number].stop)
-        for number, ids in fed.items()
-    }
+    prompts = fed.asked.prompts
+    return {number: answer_text(loaded, ids, written[number], prompts[number].stop) for number, ids in fed.ids.items()}
 
 
 def score_answers(asked: Asked, answers: Mapping[int, str]) -> Scores:

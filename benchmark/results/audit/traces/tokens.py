@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from benchmark.results.audit.answers import impossible_answers
 from benchmark.results.audit.fault import Fault
-from benchmark.results.audit.sample import impossible_sample
-from benchmark.results.audit.signals import impossible_signals
-from benchmark.results.audit.texts import impossible_texts
+from benchmark.results.audit.traces.sample import impossible_sample
+from benchmark.results.audit.traces.signals import impossible_signals
+from benchmark.results.audit.traces.texts import impossible_texts
 from benchmark.results.row import Row
 from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS
 from benchmark.trace.record import Trace

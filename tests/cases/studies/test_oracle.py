@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.cases import measure as measuring
 from benchmark.cases.identity import Asked
-from benchmark.cases.measure import Measurement, measure
+from benchmark.cases.studies import oracle as measuring
+from benchmark.cases.studies.oracle import Measurement, measure
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
@@ -51,7 +51,7 @@ def ids_of(model: LoadedModel, *prompts: str) -> list[list[int]]:
 
 def test_every_prompt_is_measured(llama):
     measurement = run(llama)
-    assert (measurement.prompts, measurement.prompts_left_out) == (3, 0)
+    assert (len(measurement.fed.ids), measurement.fed.left_out) == (3, 0)
     assert set(measurement.capture.trace.prompt) == {0, 1, 2}
     assert measurement.capture.trace.position.max() <= 3
     assert measurement.peak_memory_bytes > 0
@@ -68,16 +68,16 @@ class TestChatTemplates:
 
     def test_without_a_template_it_is_fed_as_it_is(self, llama):
         measurement = run(llama, chat=True)
-        assert not measurement.chat_template
-        assert measurement.prompt_ids_sha256 == run(llama).prompt_ids_sha256
+        assert not measurement.fed.chat_template
+        assert measurement.fed.columns["prompt_ids_sha256"] == run(llama).prompt_ids_sha256
 
     def test_with_a_template(self):
         model = loaded()
         model.tokenizer.chat_template = TEMPLATE
         measurement = run(model, chat=True)
-        assert measurement.chat_template
+        assert measurement.fed.chat_template
         fed = ids_of(model, *(f"{prompt}:" for prompt in PROMPTS))
-        assert measurement.prompt_ids_sha256 == hashlib.sha256(json.dumps(fed).encode()).hexdigest()
+        assert measurement.fed.columns["prompt_ids_sha256"] == hashlib.sha256(json.dumps(fed).encode()).hexdigest()
 
     def test_a_completion_is_never_a_chat(self):
         model = loaded()
@@ -93,7 +93,7 @@ class TestContext:
     def test_tokens_keep_the_number_of_their_prompt(self, llama, context, fitting):
         measurement = run(replace(llama, context=context))
         assert set(measurement.capture.trace.prompt) == fitting
-        assert (measurement.prompts, measurement.prompts_left_out) == (len(fitting), 3 - len(fitting))
+        assert (len(measurement.fed.ids), measurement.fed.left_out) == (len(fitting), 3 - len(fitting))
 
     def test_a_text_fits_to_the_last_position_of_the_model(self):
         """GPT-2 has an embedding for each position, and none beyond the last."""
@@ -110,7 +110,7 @@ class TestContext:
     def test_a_prompt_without_tokens_is_left_out(self, llama, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(measuring, "encode", lambda tokenizer, *_: [[], tokenizer("x").input_ids])
         measurement = run(llama, ("nothing", "x"))
-        assert (measurement.prompts, measurement.prompts_left_out) == (1, 1)
+        assert (len(measurement.fed.ids), measurement.fed.left_out) == (1, 1)
         assert set(measurement.capture.trace.prompt) == {1}
 
     def test_no_prompt_that_fits_is_refused_with_a_remedy(self, llama):

@@ -1,36 +1,21 @@
-"""The row: every column of the results, its unit and its meaning. One case, one row, flat.
+"""The frame of a row: which case it is, what was asked for, what was run, what a token costs, how it came about."""
 
-L is the number of layers; layers and exits count from 1 to L. A column that is null was not measured. The columns of
-the experiments are declared beside them, in `benchmark/metrics/experiments/`; those here are the frame that rows of all
-studies share.
-"""
+from typing import Annotated, Literal
 
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field
 
 from benchmark.inputs.fields import Dtype, ScorerName, Stage, WorkloadKind
+from benchmark.inputs.settings import GateName, PolicyName
 from benchmark.metrics.column_types import (
     Column,
     Columns,
     Count,
     ListOfOperations,
     Operations,
+    Share,
     Size,
     Sizes,
-    declared,
 )
-from benchmark.metrics.experiments import EXPERIMENTS
-from benchmark.metrics.experiments.answers import AnswerColumns
-from benchmark.metrics.experiments.bounds import BoundColumns
-from benchmark.metrics.experiments.exits import ExitColumns
-from benchmark.metrics.experiments.gates import GateColumns
-from benchmark.metrics.experiments.halves import HalfColumns
-from benchmark.metrics.experiments.layers import LayerColumns
-from benchmark.metrics.experiments.speculation import SpeculationColumns
-from benchmark.metrics.experiments.suitability import SuitabilityColumns
-from benchmark.metrics.experiments.words import WordColumns
-from benchmark.metrics.scoring import TAU, Scoring
 from benchmark.trace.costs import Architecture
 from benchmark.trace.sample import SignalsOf
 
@@ -119,6 +104,18 @@ class Setting(Columns):
     """Tokens of the sample at most; null for all."""
     signals_asked: SignalsOf | None = None
     """Whose signals are kept, for gates: of the tokens of the sample, or of all."""
+    gate: GateName | None = None
+    """By what tokens left early, in a study of decoding; null in one of the oracle, as are the five below."""
+    threshold_asked: Annotated[float | None, Column(low=0)] = None
+    """Threshold λ that was asked for; of `patience` a number of looks, of `static` a layer."""
+    target_asked: Share = None
+    """Share of the full model's tokens that the gate was to keep."""
+    policy: PolicyName | None = None
+    """What deeper layers got of tokens that left."""
+    check_every: Count = None
+    """Every how many layers the gate looked."""
+    min_exit_layer: Count = None
+    """The layer from which on it looked."""
     alpha: Annotated[float, Column(low=0, high=1)]
     """Weight of similarity against depth in EAS."""
     tau: Annotated[list[float] | None, Column(low=-1, high=1)] = None
@@ -178,6 +175,23 @@ class Measured(Columns):
     """Why answers are not scored although there is a scorer, in a sentence."""
 
 
+class GatedMeasured(Columns):
+    """What the decoding study ran, beside what was asked for."""
+
+    threshold: Share = None
+    """λ within 0 and 1 that decided: the one asked for, or the one that the calibration prompts chose."""
+    calibration_prompts: Count = None
+    """Prompts that chose the threshold; those of even number. The others were decoded."""
+    calibration_agreement: Share = None
+    """Share of the calibration prompts' tokens that the threshold keeps, on the full model's own text."""
+    full_tokens: Count = None
+    """Tokens of the full model's texts behind the same prompts."""
+    gated_seconds: Seconds = None
+    """Wall-clock time of decoding with early exits, looks and all; of no use as a speed."""
+    full_seconds: Seconds = None
+    """Wall-clock time of decoding the full model's texts."""
+
+
 class Cost(Columns):
     """What a token costs, and what measuring did."""
 
@@ -233,78 +247,3 @@ class Provenance(Columns):
     """Name of the GPU, or of the processor."""
     driver: str | None = None
     """CUDA and driver version; null on a CPU."""
-
-
-# The last base comes first among the columns.
-class Row(
-    Provenance,
-    Cost,
-    AnswerColumns,
-    HalfColumns,
-    WordColumns,
-    LayerColumns,
-    SpeculationColumns,
-    GateColumns,
-    BoundColumns,
-    SuitabilityColumns,
-    ExitColumns,
-    Measured,
-    Setting,
-    Identity,
-):
-    """One measured (model, workload, suite, setting). Columns of somebody's own experiments stand beside the others."""
-
-    model_config = ConfigDict(extra="allow")
-
-    @model_validator(mode="after")
-    def _own_columns_have_an_experiment(self) -> Self:
-        own = self.own_columns
-        if own and not self.own_experiments:
-            raise ValueError(f"field '{next(iter(own))}': unknown column, and the row has no experiment of its own")
-        if odd := next((name for name, value in own.items() if not _is_plain(value)), None):
-            raise ValueError(f"field '{odd}': must be a number, a text, true, false, null, or a list of such")
-        return self
-
-    @property
-    def precision(self) -> str | None:
-        """The type that the weights were computed in, and what they are stored in where that is another."""
-        stored = "" if self.stored_as in (None, self.dtype) else f" (stored as {self.stored_as})"
-        return None if self.dtype is None else f"{self.dtype}{stored}"
-
-    @property
-    def own_columns(self) -> dict[str, Any]:
-        """Columns of experiments that are not of this package, by name."""
-        return dict(self.model_extra or {})
-
-    @property
-    def own_experiments(self) -> list[str]:
-        """Names of experiments that are not of this package."""
-        shipped = {experiment.name for experiment in EXPERIMENTS}
-        return [name for name in self.experiments if name not in shipped]
-
-    @property
-    def scoring(self) -> Scoring:
-        """The settings that the row was scored with.
-
-        Raises:
-            InputError: they are outside of their ranges.
-        """
-        return Scoring(self.alpha, tuple(TAU if self.tau is None else self.tau), self.seed)
-
-    def headline(self) -> dict[str, Any]:
-        """Return what identifies the case, and the columns that every table shows."""
-        return {name: getattr(self, name) for name in (*_IDENTIFYING, *HEADLINE, "limited")}
-
-
-_IDENTIFYING = ("model", "workload", "prompts", "tokens", "num_layers")
-DECLARED: dict[str, Column] = declared(Row)
-"""The declaration of every column."""
-HEADLINE = tuple(name for name, column in DECLARED.items() if column.headline)
-"""Columns that every table of results shows."""
-ASKED = frozenset([*Identity.model_fields, *Setting.model_fields, *Provenance.model_fields]) - {"token_records_sha256"}
-"""Columns that are known before the model is loaded, and so of a case that failed."""
-
-
-def _is_plain(value: JsonValue) -> bool:
-    parts = value if isinstance(value, list) else [value]
-    return not any(isinstance(part, list | dict) for part in parts)

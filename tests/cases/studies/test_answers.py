@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.cases.answers import NOT_ALLOWED, Scores, score_answers
 from benchmark.cases.code.passes import passes
 from benchmark.cases.identity import Asked
-from benchmark.cases.measure import measure
+from benchmark.cases.studies.answers import NOT_ALLOWED, Scores, score_answers
+from benchmark.cases.studies.oracle import measure
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import CannotRun
 from benchmark.inputs.fields import ScorerName

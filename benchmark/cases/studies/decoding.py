@@ -1,0 +1,221 @@
+"""The decoding study: a text that goes on from what early exits say, beside the one that the full model writes."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.cases.identity import Asked
+from benchmark.cases.studies.answers import Scores, answer_texts, score_answers
+from benchmark.cases.studies.feeding import Fed, failures_told, feed, model_columns
+from benchmark.cases.studies.gated_rule import rule_of
+from benchmark.cases.studies.study import Outcome, Shared
+from benchmark.decoding.buffer import Progress
+from benchmark.decoding.gated.decode import decode
+from benchmark.decoding.gated.rule import GatedText
+from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.text.stops import continued
+from benchmark.decoding.text.words import read_pieces
+from benchmark.errors import MeasurementError
+from benchmark.inputs.settings import GatedSettings
+from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.experiments.gates import BUILDABLE
+from benchmark.metrics.experiments.studies import RECORDED
+from benchmark.metrics.gates.gate import Gate, Oracle
+from benchmark.metrics.gates.judged import looks_of
+from benchmark.metrics.gates.seen import Seen
+from benchmark.metrics.gates.target import Aimed, aimed
+from benchmark.models import hardware
+from benchmark.readout.loaded_model import LoadedModel
+from benchmark.trace.decoded import Decoded, Gated
+from benchmark.trace.sample import Sampling
+
+_GATES: dict[str, Gate] = {gate.name: gate for gate in (*BUILDABLE, Oracle())}
+_NOTHING: Progress = lambda tokens, prompts: None  # noqa: E731
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Decodes prompts with early exits, and once without."""
+
+    name: str = "decoding"
+    experiments: tuple[Experiment[Any, Any], ...] = RECORDED["decoding"].experiments
+
+    def run(self, model: LoadedModel, asked: Asked, progress: Progress, shared: Shared) -> Outcome:
+        """Return both texts of every prompt that is decoded; a gate with a threshold decodes all, others half of them.
+
+        Raises:
+            MeasurementError: no prompt fits the context, the model cannot be decoded so, no threshold reaches the
+                target, or memory ran out.
+        """
+        assert asked.gated is not None
+        if model.task == "masked":
+            raise MeasurementError("encoders write no text, so nothing can leave early; choose the oracle study")
+        return _Case(model, asked, asked.gated, shared).outcome(progress)
+
+
+DECODING = Decoding()
+
+
+class _Case:
+    """One case, from prompts to record."""
+
+    def __init__(self, model: LoadedModel, asked: Asked, gated: GatedSettings, shared: Shared) -> None:
+        self._model = model
+        self._asked = asked
+        self._gated = gated
+        self._shared = shared
+        self._looks = looks_of(model.anatomy.num_layers, gated.min_exit_layer, gated.check_every)
+        if len(self._looks) == 0:
+            raise MeasurementError(
+                f"the model has {model.anatomy.num_layers} layers, and no look below the last; begin before layer "
+                f"{gated.min_exit_layer}",
+                "min_exit_layer",
+            )
+
+    def outcome(self, progress: Progress) -> Outcome:
+        every = feed(self._model, self._asked)
+        judged, calibration = _parts(every, self._gated)
+        progress(0, len(every.ids) - len(judged.ids) + every.left_out)
+        hardware.reset_peak_memory(self._model.device)
+        with failures_told(every):
+            chosen = self._chosen(calibration)
+            full, full_seconds = self._full(judged)
+            gate = chosen.gate
+            rule = rule_of(
+                gate,
+                chosen.threshold,
+                self._looks.tolist(),
+                self._model.anatomy.num_layers,
+                self._model.readout.vocab_size,
+            )
+            start = time.perf_counter()
+            texts = decode(self._model, judged.prompts, judged.limits, rule, self._gated.policy, progress)
+            seconds = time.perf_counter() - start
+        gated = Gated(
+            gate.name, gate.head, self._gated.policy, tuple(self._looks.tolist()), self._model.anatomy.num_layers
+        )
+        decoded, scores = self._recorded(gated, judged, texts, full)
+        tokens = decoded.num_tokens
+        columns = {
+            **model_columns(self._model),
+            **judged.columns,
+            "batch_size": min(self._asked.batch_size, len(judged.ids)) if self._model.batchable else 1,
+            "tokens": tokens,
+            "full_tokens": len(decoded.token) - tokens,
+            "with_cache": self._model.with_cache,
+            "threshold": chosen.threshold if math.isfinite(chosen.threshold) else None,
+            "calibration_prompts": None if calibration is None else len(calibration.ids),
+            "calibration_agreement": None if calibration is None else chosen.agreement,
+            "score_errors": scores.errors,
+            "score_missing": scores.missing,
+            "gated_seconds": seconds,
+            "full_seconds": full_seconds,
+            "peak_memory_bytes": hardware.peak_memory(self._model.device),
+        }
+        return Outcome(decoded, columns)
+
+    def _chosen(self, calibration: Fed | None) -> Aimed:
+        """Return the gate with its threshold: asked for, or chosen by the calibration prompts."""
+        gate, layers = _GATES[self._gated.gate], self._model.anatomy.num_layers
+        if calibration is not None and self._gated.target is not None:
+            return aimed(gate, self._seen(calibration, gate).at(self._looks), self._gated.target)
+        threshold = 1.0 if self._gated.threshold is None else self._gated.threshold
+        if gate.name == "patience":
+            threshold /= len(self._looks)
+        elif gate.name == "static":
+            threshold /= layers
+        if threshold > 1:
+            raise MeasurementError(
+                f"gate {self._gated.rule}: the model has {layers} layers, and the gate looks at {len(self._looks)}"
+            )
+        return Aimed(gate, threshold, math.nan)
+
+    def _seen(self, calibration: Fed, gate: Gate) -> Seen:
+        """Return what gates see of the full model's text behind the calibration prompts."""
+        sampling = Sampling(tokens=1, top_k=1, signals="all" if gate.vocabulary else "sample")
+
+        def seen() -> Seen:
+            proven = capture_proven(self._model, calibration.prompts, calibration.limits, sampling)
+            return Seen.of(proven.capture.trace, self._model.readout.vocab_size)
+
+        return self._shared.once(("seen", *_key(calibration), sampling.signals), seen)
+
+    def _full(self, judged: Fed) -> tuple[list[GatedText], float]:
+        """Return the full model's texts, and the seconds that they took."""
+
+        def full() -> tuple[list[GatedText], float]:
+            never = rule_of(Oracle(), 1.0, (), self._model.anatomy.num_layers, self._model.readout.vocab_size)
+            start = time.perf_counter()
+            texts = decode(self._model, judged.prompts, judged.limits, never, "recompute", _NOTHING)
+            return texts, time.perf_counter() - start
+
+        return self._shared.once(("full", *_key(judged)), full)
+
+    def _recorded(
+        self, gated: Gated, judged: Fed, texts: Sequence[GatedText], full: Sequence[GatedText]
+    ) -> tuple[Decoded, Scores]:
+        """Return the record, and the scores of the texts with early exits."""
+        blocks = []
+        for written, is_full in ((texts, False), (full, True)):
+            answers = answer_texts(
+                self._model, judged, dict(zip(judged.ids, (text.tokens for text in written), strict=True))
+            )
+            scores = score_answers(self._asked, answers)
+            blocks.append((scores, [self._columns(judged, written, answers, scores, is_full)]))
+        (scores, (own,)), (_, (other,)) = blocks
+        return Decoded(gated, **{name: np.concatenate([own[name], other[name]]) for name in own}), scores
+
+    def _columns(
+        self, judged: Fed, written: Sequence[GatedText], answers: dict[int, str], scores: Scores, full: bool
+    ) -> dict[str, Any]:
+        lengths = [len(text.tokens) for text in written]
+        prompt = np.repeat(np.array(list(judged.ids), np.int32), lengths)
+        answer = np.full(len(prompt), "", object)
+        answer[np.cumsum(lengths) - 1] = list(answers.values())
+        pieces = [
+            piece
+            for ids, text in zip(judged.prompts, written, strict=True)
+            for piece in read_pieces(self._model.tokenizer, list(continued(self._model, ids)), list(text.tokens))[0]
+        ]
+        return {
+            "prompt": prompt,
+            "position": np.concatenate([np.arange(length) for length in lengths]),
+            "token": np.concatenate([text.tokens for text in written]),
+            "exit_layer": np.concatenate([text.exits for text in written]),
+            "full": np.full(len(prompt), full),
+            "text": np.array(pieces, dtype=object),
+            "answer": answer,
+            "score": scores.at_ends(prompt),
+        }
+
+
+def _parts(every: Fed, gated: GatedSettings) -> tuple[Fed, Fed | None]:
+    """Return the prompts that are decoded, and those that choose the threshold where a target is given.
+
+    With a given threshold all are decoded. Else those of odd number are, by the oracle as well: what a gate's exits
+    cost and what missing states cost are told of the same prompts.
+
+    Raises:
+        MeasurementError: a target is given, and one half is empty.
+    """
+    odd = [number for number in every.ids if number % 2]
+    even = [number for number in every.ids if number % 2 == 0]
+    if gated.threshold is not None or (gated.target is None and not odd):
+        return every, None
+    if gated.target is None:
+        return every.only(odd), None
+    if not odd or not even:
+        raise MeasurementError(
+            "a target is chosen by half of the prompts and judged by the other half, and one is empty; take more "
+            "prompts, or give a threshold"
+        )
+    return every.only(odd), every.only(even)
+
+
+def _key(fed: Fed) -> tuple[Any, ...]:
+    """Return what tells the texts behind some prompts from others of the same model."""
+    return tuple(map(tuple, fed.prompts)), fed.limits
