@@ -45,7 +45,7 @@ def test_how_many_are_read_at_once_changes_nothing(loaded, capacity, monkeypatch
     monkeypatch.setattr(module, "_TOKENS", capacity)
     often = run(loaded)
     for name, array in vars(at_the_end).items():
-        if array.dtype == np.float32:
+        if np.issubdtype(array.dtype, np.floating):
             np.testing.assert_allclose(getattr(often, name), array, atol=1e-5, err_msg=name)
         else:
             assert getattr(often, name).tolist() == array.tolist(), name

@@ -67,6 +67,12 @@ NOT_COMPUTED = [
     "generate_seconds",
     "oracle_seconds",
     "peak_memory_bytes",
+    "score",
+    "score_ci_low",
+    "score_ci_high",
+    "scored_prompts",
+    "score_errors",
+    "score_missing",
     "token_records_sha256",
     "started",
     "harness_version",
@@ -153,6 +159,10 @@ def truth(embedded):
     for number, prompt in enumerate(read_prompts(humaneval, PROMPTS, Hub(download=False))):
         ids = tokenizer(prompt.text, return_tensors="pt").input_ids
         text = model.generate(ids, max_new_tokens=NEW_TOKENS, do_sample=False, num_beams=1)
+        written = text[0, ids.shape[1] :].tolist()
+        beginnings = (tokenizer.decode(written[: count + 1]) for count in range(len(written)))
+        stopped = (any(stop in beginning for stop in humaneval.stop) for beginning in beginnings)
+        text = text[:, : ids.shape[1] + next((count + 1 for count, end in enumerate(stopped) if end), len(written))]
         with torch.inference_mode():
             behind, states, between = through_the_layers(model, text[:, :-1], ids.shape[1] - 1)
             for position, (plain, state, middle) in enumerate(zip(behind, states, between, strict=True)):

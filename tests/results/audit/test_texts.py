@@ -41,5 +41,34 @@ def test_texts_that_all_end_in_their_own_way():
     assert faulty([[5, number] for number in range(10, 19)], 3) == {"target"}
 
 
+def said(texts: Sequence[Sequence[str]], stop: Sequence[str]) -> set[str]:
+    """The columns that are named as faulty, of texts in these pieces, of at most four tokens."""
+    prompt = [number for number, text in enumerate(texts) for _ in text]
+    pieces = [piece for text in texts for piece in text]
+    ids = [[len(piece) + 10] * 2 for piece in pieces]
+    row = row_of(prompts=len(texts), prompts_left_out=0, max_new_tokens=4, stop=list(stop))
+    return {fault.column for fault in impossible_texts(row, trace_of(ids, prompt=prompt, text=pieces))}
+
+
+@pytest.mark.parametrize(
+    ("texts", "stop"),
+    [
+        ([["18", ".", "Qu", "es"], ["Qu", "estion:"], ["a", " Question: x"]], ["Question:"]),
+        ([["a", "\n", "c", "d"], ["a", "e\n\n"], ["c", "b"]], ["\n\n", "b"]),
+        ([["a", "\ufffd", "\ufffd"], ["b", "c", "d", "e"]], ["早"]),  # a letter in parts
+    ],
+)
+def test_texts_end_at_a_stop_string_whatever_its_tokens(texts: list[list[str]], stop: list[str]):
+    assert said(texts, stop) == set()
+
+
+def test_a_text_that_goes_on_behind_a_stop_string():
+    assert said([["a", ".", "b"], ["a", "b", "c", "d"]], ["."]) == {"text"}
+
+
+def test_a_text_that_ends_before_its_stop_string():
+    assert said([["a", "bb"], ["bb", "a", "a", "a"]], ["."]) == {"target"}
+
+
 def test_masked_texts_end_anywhere():
     assert faulty([[5], [5, 6, 7]], 3, architecture="encoder") == set()
