@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from benchmark.anatomy.unchanged import unchanged
 from benchmark.anatomy.watch import Watch
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.engine import Limits, Sink, Step
+from benchmark.decoding.text.ending import Ending
 from benchmark.decoding.text.stops import Stops
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reading import Chosen
@@ -41,11 +42,7 @@ class _Watcher(LogitsProcessor):
         self._model = model
         self._sink = sink
         self._members = members
-        self._stops = stops
-        # Of the texts that a stop string may end, the ids so far, by their place in the batch.
-        self._written: dict[int, list[int]] = {
-            place: [] for place, member in enumerate(members.tolist()) if stops.of(member)
-        }
+        self._ending = Ending(model, members.tolist(), stops)
         self._watch = Watch(model.anatomy, self._keep, model.halves, self._keep_midlayer, len(members))
         self._step = 0
         # On a GPU, counting would make decoding wait for the device at every token; there ended texts count on.
@@ -60,8 +57,6 @@ class _Watcher(LogitsProcessor):
             None if half is None else torch.empty(shape, dtype=dtype, device=device)
             for half, dtype in zip(model.halves, dtypes, strict=True)
         ]
-        self._going = torch.ones(len(members), dtype=torch.bool, device=device)
-        self._ends = torch.tensor(sorted(model.end_ids), dtype=torch.long, device=device)
 
     def decode(self, prompts: list[Sequence[int]], limits: Limits) -> None:
         """Decode one batch of prompts."""
@@ -74,9 +69,9 @@ class _Watcher(LogitsProcessor):
                 attention_mask=mask,
                 max_new_tokens=limits.max_new_tokens,
                 logits_processor=LogitsProcessorList([self]),
-                stopping_criteria=StoppingCriteriaList([_Stopped(self)] if self._written else []),
+                stopping_criteria=self._ending.criteria,
             )
-        self._sink.progress(0, int(self._going.sum()) if self._counts else len(prompts))
+        self._sink.progress(0, int(self._ending.going.sum()) if self._counts else len(prompts))
 
     def _keep(self, layer: int, state: Tensor) -> None:
         self._states[layer].copy_(self._model.anatomy.last_position(state))
@@ -86,46 +81,17 @@ class _Watcher(LogitsProcessor):
         assert into is not None
         into.copy_(self._model.anatomy.last_position(state))
 
-    @property
-    def ended(self) -> Tensor:
-        """Return which texts of the batch have ended."""
-        return ~self._going
-
-    def _stopped(self, tokens: Tensor) -> Tensor:
-        """Return which texts have ended with these tokens, by a stop string."""
-        stopped = torch.zeros_like(self._going)
-        if self._written:  # else nothing has to wait for the device
-            ids = tokens.tolist()
-            for place, written in list(self._written.items()):
-                written.append(ids[place])
-                if self._stops.ended(int(self._members[place]), written):
-                    stopped[place] = True
-                    del self._written[place]
-        return stopped
-
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Hand over what this step gave; the scores stay as they are."""
         chosen = Chosen.of(scores)
-        going = self._going
-        self._going = going & ~torch.isin(chosen.target, self._ends) & ~self._stopped(chosen.target)
+        going = self._ending.take(chosen.target)
         place = np.full(len(self._members), self._step)
         step = Step(self._members, place, place, going, chosen, self._states, self._midlayer_states)
         with self._watch.paused():
             self._sink.take(step)
         self._step += 1
         if self._counts:
-            self._sink.progress(int(going.sum()), int(going.sum()) - int(self._going.sum()))
+            self._sink.progress(int(going.sum()), int(going.sum()) - int(self._ending.going.sum()))
         else:
             self._sink.progress(len(going), 0)
         return scores
-
-
-class _Stopped(StoppingCriteria):
-    """Tells `generate` which texts have ended, so that it ends when all have."""
-
-    def __init__(self, watcher: _Watcher) -> None:
-        self._watcher = watcher
-
-    def __call__(self, input_ids: Tensor, scores: Tensor, **_: object) -> Tensor:
-        """Return which texts have ended, one of a batch each."""
-        return self._watcher.ended

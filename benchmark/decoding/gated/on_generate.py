@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from benchmark.anatomy.hooks import replaced_forward
 from benchmark.anatomy.layers import Layer
@@ -26,6 +26,7 @@ from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.cache_entries import copy_entries
 from benchmark.decoding.gated.exits import Exits, oracle_exits
 from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
+from benchmark.decoding.text.ending import Ending
 from benchmark.decoding.text.stops import Stops
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Reader
@@ -77,10 +78,7 @@ class _Batch(LogitsProcessor):
         self._rule = rule
         self._policy = policy
         self._progress = progress
-        self._members = members
-        self._stops = stops
-        # Of the texts that a stop string may end, the ids so far, by their place in the batch.
-        self._written: dict[int, list[int]] = {place: [] for place, member in enumerate(members) if stops.of(member)}
+        self._ending = Ending(model, members, stops)
         self._exits = Exits(model, rule, members)
         self._oracle = isinstance(rule, Rule) and rule.oracle
         self._reader = Reader(model.readout, model.anatomy, top_k=1)
@@ -88,8 +86,6 @@ class _Batch(LogitsProcessor):
         self._paused = False
         self._full: Tensor | None = None
         """The tokens that all layers would give, where the oracle has asked."""
-        self._going = torch.ones(len(members), dtype=torch.bool, device=model.device)
-        self._ends = torch.tensor(sorted(model.end_ids), dtype=torch.long, device=model.device)
         self._tokens: list[Tensor] = []
         self._layers: list[Tensor] = []
         self._counted: list[Tensor] = []
@@ -109,9 +105,9 @@ class _Batch(LogitsProcessor):
                 attention_mask=mask,
                 max_new_tokens=limits.max_new_tokens,
                 logits_processor=LogitsProcessorList([self]),
-                stopping_criteria=StoppingCriteriaList([_Ended(self)] if self._written else []),
+                stopping_criteria=self._ending.criteria,
             )
-        self._progress(0, int(self._going.sum()))
+        self._progress(0, int(self._ending.going.sum()))
         return self._texts()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -125,27 +121,12 @@ class _Batch(LogitsProcessor):
                 copy_entries(self._cache, self._exits.of_all(), self._model.anatomy.num_layers)
         self._tokens.append(token)
         self._layers.append(self._exits.of_all())
-        self._counted.append(self._going)
-        before, self._going = self._going, self._going & ~torch.isin(token, self._ends) & ~self._stopped(token)
-        self._progress(int(before.sum()), int(before.sum()) - int(self._going.sum()))
+        before, going = self._ending.take(token), self._ending.going
+        self._counted.append(before)
+        self._progress(int(before.sum()), int(before.sum()) - int(going.sum()))
         self._full = None
-        self._exits.begin(self._going)
+        self._exits.begin(going)
         return scores
-
-    @property
-    def ended(self) -> Tensor:
-        """Return which texts of the batch have ended."""
-        return ~self._going
-
-    def _stopped(self, tokens: Tensor) -> Tensor:
-        """Return which texts have ended with these tokens, by a stop string."""
-        stopped = torch.zeros_like(self._going)
-        for place, written in list(self._written.items()):
-            written.append(int(tokens[place]))
-            if self._stops.ended(self._members[place], written):
-                stopped[place] = True
-                del self._written[place]
-        return stopped
 
     def _of_exits(self, token: Tensor) -> Tensor:
         """Return the tokens that the exits give, and anything of tokens that have not left.
@@ -219,14 +200,3 @@ class _Batch(LogitsProcessor):
             GatedText(tuple(token[some].tolist()), tuple(layer[some].tolist()))
             for token, layer, some in zip(tokens, layers, counted, strict=True)
         ]
-
-
-class _Ended(StoppingCriteria):
-    """Tells `generate` which texts have ended, so that it ends when all have."""
-
-    def __init__(self, batch: _Batch) -> None:
-        self._batch = batch
-
-    def __call__(self, input_ids: Tensor, scores: Tensor, **_: object) -> Tensor:
-        """Return which texts have ended, one of a batch each."""
-        return self._batch.ended
