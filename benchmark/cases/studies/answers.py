@@ -21,6 +21,9 @@ NOT_ALLOWED = (
     "--rerun all"
 )
 
+_OTHER_CODE = ("\nclass", "\n#", "\nif", "\nprint", "\nassert", '\n"""')
+"""What no longer belongs to a function that a prompt begins or asks for; another function neither, if it begins one."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -85,5 +88,16 @@ def score_answers(asked: Asked, answers: Mapping[int, str]) -> Scores:
 def _score(scorer: ScorerName, prompt: Prompt, answer: str) -> float:
     if scorer != "pass_at_1":
         return SCORERS[scorer].score(answer, prompt.targets)
-    tests = "\n".join(prompt.targets)
-    return float(bool(answer.strip()) and passes(f"{prompt.text}{answer}\n{tests}\n"))
+    tests, code = "\n".join(prompt.targets), _first_block(prompt.text, answer)
+    return float(bool(code.strip()) and passes(f"{prompt.text}{code}\n{tests}\n"))
+
+
+def _first_block(prompt: str, answer: str) -> str:
+    """Return an answer up to where other code begins, as Chen et al. (arXiv 2107.03374) cut completions.
+
+    The text itself goes on: what a model writes behind its answer is decoded like any other text.
+    """
+    marks = (*_OTHER_CODE, "\ndef") if "def " in prompt else _OTHER_CODE
+    begin = len(answer) - len(answer.lstrip("\n"))
+    places = [place for mark in marks if (place := answer.find(mark, begin)) >= 0]
+    return answer[: min(places, default=len(answer))]

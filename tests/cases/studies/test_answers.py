@@ -63,6 +63,8 @@ class TestScores:
         code = Asked(prompts, False, 6, 2, SAMPLING, "pass_at_1", allow_code_execution=True)
         answers = {0: "    return x + 1", 1: "    return 2", 2: " ", 3: "    return x + 1\nraise ValueError"}
         assert score_answers(code, answers).by_prompt == {0: 1.0, 1: 0.0, 2: 0.0, 3: 0.0}
+        behind = {0: "    return x + 1\nprint(1 / 0)", 1: "\n    return x + 1\ndef g():\n    raise ValueError"}
+        assert score_answers(code, behind).by_prompt == {0: 1.0, 1: 1.0}
 
     def test_where_code_cannot_be_shut_away_it_is_said(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr("sys.platform", "darwin")
