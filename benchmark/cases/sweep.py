@@ -14,7 +14,7 @@ _MOST_RUNS = 12
 """Thresholds that are tried for one loss at most; the score need not fall as more is skipped."""
 _DECADES = 4
 """A threshold within 0 and 1 is tried up to 1 − 10⁻⁴."""
-_DIGITS = 4
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
