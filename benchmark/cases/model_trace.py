@@ -98,7 +98,7 @@ class ModelTrace:
             InputError: alpha or a threshold is outside its range.
         """
         scoring = Scoring(alpha, tuple(tau), self.row.seed)
-        columns = self.row.model_dump() | {"alpha": alpha, "tau": list(scoring.tau)}
+        columns = self.row.of_study() | {"alpha": alpha, "tau": list(scoring.tau)}
         return pd.Series(columns | score(self.arrays, scoring, self.costs), dtype=object)
 
     def speculation(self, exit_layer: int, draft_length: int) -> pd.DataFrame:

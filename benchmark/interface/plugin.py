@@ -77,12 +77,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Learn which experiments the collected suites declare."""
+    """Leave away the tests of another study than the one asked for; learn which experiments the others declare."""
     session = config.stash.get(_SESSION, None)
     if session is not None and session.study is not None:
-        of_study = [not _measures(item) or _study(item) == session.study for item in items]
-        config.hook.pytest_deselected(items=[item for item, kept in zip(items, of_study, strict=True) if not kept])
-        items[:] = [item for item, kept in zip(items, of_study, strict=True) if kept]
+        others = {item for item in items if _measures(item) and _study(item) != session.study}
+        if others:
+            config.hook.pytest_deselected(items=list(others))
+            items[:] = [item for item in items if item not in others]
     modules = {item.module for item in items if isinstance(item, pytest.Function) and _measures(item)}
     if session is None or not modules:
         return
@@ -238,7 +239,12 @@ def pytest_terminal_summary(
 
     selected = getattr(terminalreporter, "_session", None)
     items = getattr(selected, "items", [])
-    cases = {item.nodeid: item.callspec.params for item in items if _measures(item) and hasattr(item, "callspec")}
+    # Of a study that has no workload here, pytest keeps a test with no parameters, and skips it.
+    cases = {
+        item.nodeid: item.callspec.params
+        for item in items
+        if _measures(item) and hasattr(item, "callspec") and hasattr(item.callspec.params["workload"], "name")
+    }
     asked = {
         (params["model"].name, params["workload"].name, gated): (params["model"], params["workload"], gated)
         for params in cases.values()
@@ -266,6 +272,7 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
     options = Options.of(config)
     try:
         # A mistyped name is told before torch and transformers are imported, which takes seconds.
+        options.decodings()
         file = model_file(options.model_file)
         models = select(load_models(file), options.model, "--model", str(file))
         workloads = load_workloads(options.workload_file)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from benchmark.trace.parquet import read_columns, write_columns
 
+_MOST_LAYERS = 10_000
+"""Many times as many as any model has; what is computed of a record takes room for each."""
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("prompt", "position", "token", "exit_layer"), np.int32),
     "full": np.bool_,
@@ -108,6 +110,8 @@ def _gated(said: Any) -> Gated:
     if not isinstance(said, dict) or {name: type(value) for name, value in said.items()} != kinds:
         raise ValueError("it does not say by what rule tokens left")
     looks, layers = said["looks"], said["num_layers"]
-    if any(type(look) is not int for look in looks) or looks != sorted({*looks} & {*range(1, min(layers, 10**6))}):
+    if not 1 <= layers <= _MOST_LAYERS:
+        raise ValueError("no model has as many layers as it says")
+    if any(type(look) is not int for look in looks) or looks != sorted({*looks} & {*range(1, layers)}):
         raise ValueError("its looks are no layers of the model")
     return Gated(**{**{field.name: said[field.name] for field in fields(Gated)}, "looks": tuple(looks)})

@@ -38,7 +38,7 @@ class TestResultsTable:
     def test_columns(self):
         heading, head, _ = results_table([row_of(**self.EVERYTHING)]).splitlines()
         assert heading.startswith("tiny: 4 layers, ")
-        columns = "workload tokens exit settled skip ratio chance EAS bound +head +cache gate 99 % lossless"
+        columns = "workload tokens exit skip ratio settled chance EAS bound +head +cache gate 99 % lossless"
         assert " ".join(head.split()) == columns
 
     def test_it_fits_a_hundred_and_ten_columns(self):
@@ -47,7 +47,7 @@ class TestResultsTable:
 
     def test_what_no_row_has_takes_no_room(self):
         _, head, _ = results_table([row_of(**MEASURED)]).splitlines()
-        assert " ".join(head.split()) == "workload tokens exit settled skip ratio chance EAS bound"
+        assert " ".join(head.split()) == "workload tokens exit skip ratio settled chance EAS bound"
         both = results_table([row_of(**MEASURED), row_of(**self.EVERYTHING, workload="math")])
         assert "lossless" in both
 
@@ -64,7 +64,7 @@ class TestResultsTable:
 
     def test_numbers(self):
         assert first_row(results_table([row_of(**MEASURED)])) == (
-            "chat 20 2.50 3.12 0.375 [0.300, 0.450] 0.062 0.380 1.60"
+            "chat 20 2.50 0.375 [0.300, 0.450] 3.12 0.062 0.380 1.60"
         )
 
     def test_one_prompt_has_no_interval(self):

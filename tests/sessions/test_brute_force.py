@@ -91,7 +91,16 @@ NOT_COMPUTED = [
 def measure(folder, *options):
     """The row and the token records that the documented command writes."""
     command = [sys.executable, "-m", "pytest", "suites/", "--model-file", "models.yaml", "-p", "no:cacheprovider"]
-    command += ["--model", "SmolLM2-135M-Instruct", "--workload", "humaneval", "--limit", str(PROMPTS)]
+    command += [
+        "--study",
+        "oracle",
+        "--model",
+        "SmolLM2-135M-Instruct",
+        "--workload",
+        "humaneval",
+        "--limit",
+        str(PROMPTS),
+    ]
     command += ["--max-new-tokens", str(NEW_TOKENS), "--dtype", "float32", "--device", "cpu"]
     done = subprocess.run([*command, *options, "--results-dir", folder], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

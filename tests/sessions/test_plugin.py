@@ -26,9 +26,9 @@ from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import load_workload
 from benchmark.models.hub import Hub
 
-EXPERIMENTS = ("bounds", "exits", "gates", "halves", "layers", "speculation", "suitability", "words")
+EXPERIMENTS = ("answers", "bounds", "exits", "gates", "halves", "layers", "speculation", "suitability", "words")
 """Tests of a case, in the order in which they run."""
-SMALL = ("--limit", "2", "--max-new-tokens", "4")
+SMALL = ("--study", "oracle", "--limit", "2", "--max-new-tokens", "4")
 HUMANEVAL = ("--workload", "humaneval")
 TRANSLATION = ("--workload", "translation")
 
@@ -155,7 +155,7 @@ def first(place: Place, run_suite: Callable[..., Any]) -> Ended:
 class TestFirstSession:
     def test_a_case_that_fails_makes_the_session_fail(self, first):
         assert first.code == 1
-        assert "16 failed, 32 passed" in first
+        assert "18 failed, 36 passed" in first
 
     def test_in_each_experiment_the_cases_of_a_model_run_one_after_the_other(self, first, place):
         tests = xml.etree.ElementTree.parse(place.folder / "junit.xml").iter("testcase")
@@ -175,7 +175,7 @@ class TestFirstSession:
     def test_a_case_is_measured_once_for_all_its_experiments(self, first, place):
         benchmarks = json.loads((place.folder / "benchmark.json").read_text())["benchmarks"]
         assert sorted(benchmark["name"] for benchmark in benchmarks) == [
-            f"test_bounds[{model}-{workload}]"
+            f"test_answers[{model}-{workload}]"
             for model in ("Short", "Tiny")
             for workload in ("humaneval", "translation")
         ]
@@ -252,7 +252,7 @@ class TestFirstSession:
 
     def test_benchmark_json_carries_the_headline_columns(self, first, place):
         benchmarks = json.loads((place.folder / "benchmark.json").read_text())["benchmarks"]
-        info = next(b["extra_info"] for b in benchmarks if b["name"] == "test_bounds[Tiny-humaneval]")
+        info = next(b["extra_info"] for b in benchmarks if b["name"] == "test_answers[Tiny-humaneval]")
         row = rows(place.results)["Tiny", "humaneval"]
         headline = ("model", "workload", "tokens", "exit_layer_mean", "skip_ratio", "eas", "speedup_bound_layers")
         assert None not in (info[name] for name in headline)  # although they are of several experiments
@@ -376,7 +376,7 @@ def later(first: Ended, place: Place, damaged: Place, run_many: Callable[..., An
 
 class TestLaterSessions:
     def test_what_is_finished_is_not_measured_again(self, later):
-        assert "16 failed, 32 skipped" in later["again"]
+        assert "18 failed, 36 skipped" in later["again"]
         assert "Tiny: loading from" not in later["again"] and "Short: loading from" not in later["again"]
 
     def test_what_failed_is_tried_again(self, later):
@@ -386,22 +386,22 @@ class TestLaterSessions:
         assert " failed, in" in later["again"]
 
     def test_rerun_missing_leaves_failures_alone(self, later):
-        assert "8 failed, 8 skipped" in later["missing"]
+        assert "9 failed, 9 skipped" in later["missing"]
         assert "test_words[Broken-math]" in later["missing"]
 
     def test_rerun_failed_leaves_alone_what_was_never_measured(self, later):
-        assert "8 failed, 24 skipped" in later["failed"]
+        assert "9 failed, 27 skipped" in later["failed"]
         assert "test_words[Broken-humaneval]" in later["failed"]
 
     def test_rerun_all_measures_again(self, later):
         assert later["all"].code == 0
-        assert "8 passed" in later["all"]
+        assert "9 passed" in later["all"]
         assert later["all"].output.count("Tiny: loading from") == 1
 
     def test_collecting_lists_the_cases_and_writes_nothing(self, later):
         ids = [line for line in later["listed"].output.splitlines() if line.startswith("suites/")]
-        assert len(ids) == 48
-        assert ids[0] == "suites/test_bounds.py::test_bounds[Tiny-humaneval]"
+        assert len(ids) == 54
+        assert ids[0] == "suites/test_answers.py::test_answers[Tiny-humaneval]"
         assert "exitbench results" not in later["listed"]
 
     def test_a_keyword_picks_cases(self, later):
@@ -428,25 +428,25 @@ class TestLaterSessions:
 
     def test_a_model_that_is_not_here_is_skipped_with_size_and_remedy(self, later):
         assert later["far"].code == 0
-        assert "8 skipped" in later["far"]
+        assert "9 skipped" in later["far"]
         section = later["far"].output.split("not measured now")[-1]
         assert "not on this machine; allow the download to fetch it (--download):\n  far (7 B, 14 GB)" in section
 
     def test_a_failure_never_replaces_a_row_that_went_well(self, later, place, damaged):
-        assert "8 failed" in later["damaged"]
+        assert "9 failed" in later["damaged"]
         row = rows(damaged.results)["Tiny", "humaneval"]
         assert row["status"] == "ok"
         assert row["configuration"] == rows(place.results)["Tiny", "humaneval"]["configuration"]
 
     def test_last_failed_picks_the_cases_that_failed(self, later):
-        assert "8 failed, 8 skipped" in later["two"]
+        assert "9 failed, 9 skipped" in later["two"]
         *_, summary = later["last-failed"].output.splitlines()
-        assert "8 failed" in summary and "skipped" not in summary
+        assert "9 failed" in summary and "skipped" not in summary
         assert "test_words[Tiny-chat]" in later["last-failed"]
 
     def test_the_results_of_earlier_sessions_are_still_there(self, later):
         """Whatever went wrong in the sessions between."""
-        assert "8 skipped" in later["unchanged"]
+        assert "9 skipped" in later["unchanged"]
         assert "1 case ended in an earlier run; --rerun all|failed repeats them" in later["unchanged"]
 
     def test_rows_of_an_older_version_are_told_of(self, later, folder):
@@ -469,7 +469,7 @@ class TestExperiments:
         assert "skip ratio" in later["exits alone"]
 
     def test_the_others_need_no_model(self, later, folder, place):
-        assert "8 skipped" in later["then all"]  # the row is whole since the first
+        assert "9 skipped" in later["then all"]  # the row is whole since the first
         assert "loading from" not in later["then all"]
         row = rows(folder / "alone")["Tiny", "humaneval"]
         assert numbers(row) == numbers(rows(place.results)["Tiny", "humaneval"])
@@ -478,17 +478,17 @@ class TestExperiments:
         assert "1 passed" in later["exits again"]
         assert "Tiny: loading from" in later["exits again"]
         assert rows(folder / "alone")["Tiny", "humaneval"]["experiments"] == list(EXPERIMENTS)
-        assert "8 skipped" in later["then none"]
+        assert "9 skipped" in later["then none"]
 
     @pytest.mark.parametrize(("session", "results"), [("killed between", "killed"), ("missing ones", "lacks")])
     def test_a_row_that_lacks_some_is_completed_without_the_model(self, later, folder, place, session, results):
-        assert "8 passed" in later[session]
+        assert "9 passed" in later[session]
         assert "loading from" not in later[session]
         row = rows(folder / results)["Tiny", "humaneval"]
         assert numbers(row) == numbers(rows(place.results)["Tiny", "humaneval"])
 
     def test_tokens_that_are_not_those_of_the_row_are_measured_again(self, later, folder, place):
-        assert "8 passed" in later["other tokens"]
+        assert "9 passed" in later["other tokens"]
         assert later["other tokens"].output.count("Tiny: loading from") == 1
         row = rows(folder / "swapped")["Tiny", "humaneval"]
         assert numbers(row) == numbers(rows(place.results)["Tiny", "humaneval"])
@@ -498,30 +498,30 @@ class TestSettings:
     """The smallest, the largest, and what is too large."""
 
     def test_one_token_of_one_prompt(self, later, folder):
-        assert "8 passed" in later["one token"]
+        assert "9 passed" in later["one token"]
         row = rows(folder / "one")["Tiny", "humaneval"]
         assert (row["prompts"], row["tokens"], row["sampled_tokens"]) == (1, 1, 1)
         assert row["skip_ratio_ci_low"] is None and row["interval_missing"]
 
     def test_a_sample_of_every_token(self, later, folder):
-        assert "8 passed" in later["every token"]
+        assert "9 passed" in later["every token"]
         row = rows(folder / "every")["Tiny", "humaneval"]
         assert row["sampled_tokens"] == row["tokens"] > 2
 
     def test_a_sample_of_two(self, later, folder):
-        assert "8 passed" in later["two tokens"]
+        assert "9 passed" in later["two tokens"]
         row = rows(folder / "two")["Tiny", "humaneval"]
         (tokens,) = (folder / "two").glob("*/*/*.parquet")
         assert row["sampled_tokens"] == pd.read_parquet(tokens)["sampled"].sum() <= 2
 
     def test_as_many_of_the_most_likely_tokens_as_there_are(self, later, folder):
-        assert "8 passed" in later["largest k"]
+        assert "9 passed" in later["largest k"]
         row = rows(folder / "largest-k")["Tiny", "humaneval"]
         assert (row["top_k"], row["similarity_topk"]) == (300, [1.0, 1.0, 1.0])
 
     def test_more_than_there_are_is_one_failed_case(self, later, folder):
         message = "K = 301 is larger than the vocabulary of 300 tokens; use a smaller K"
-        assert "8 failed" in later["large k"]
+        assert "9 failed" in later["large k"]
         assert later["large k"].output.splitlines().count(f"{message} (--top-k)") == len(EXPERIMENTS)
         row = rows(folder / "large-k")["Tiny", "humaneval"]
         assert (row["status"], row["error"]) == ("failed", message)
@@ -570,7 +570,7 @@ def killed(place: Place, start: Callable[..., subprocess.Popen[str]], run_suite:
     results = tmp_path_factory.mktemp("killed") / "results"
     workloads = (*HUMANEVAL, *TRANSLATION, "--workload", "chat", "--workload", "math")
     command = ("--model-file", place.models, "--model", "Tiny", *workloads)
-    command = (*command, "--results-dir", results, "--max-new-tokens", "100")
+    command = (*command, "--study", "oracle", "--results-dir", results, "--max-new-tokens", "100")
     process = start("-m", "pytest", "suites/", "-p", "no:cacheprovider", *command)
     deadline = time.monotonic() + 120
     while not list(results.glob("*/*/*.json")) and time.monotonic() < deadline:
@@ -587,7 +587,7 @@ def test_a_killed_session_is_completed_by_the_same_command(killed):
     assert code == -signal.SIGKILL
     assert 1 <= len(before) < 4
     done = sum(len(row["experiments"]) for row in before.values())
-    assert f"{32 - done} passed" in finished
+    assert f"{36 - done} passed" in finished
     assert {workload for _, workload in rows(results)} == {"chat", "humaneval", "math", "translation"}
     for row in rows(results).values():
         assert (row["status"], row["experiments"]) == ("ok", list(EXPERIMENTS))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-EXPERIMENTS = ["bounds", "exits", "gates", "halves", "layers", "speculation", "suitability", "words"]
+EXPERIMENTS = ["answers", "bounds", "exits", "gates", "halves", "layers", "speculation", "suitability", "words"]
 WORKLOADS = ("chat", "humaneval", "translation")
 # Forked from a process that has imported torch, so that most of a session's time is measuring.
 _SESSIONS = """
@@ -67,6 +67,7 @@ def ended(
     (folder / "models.yaml").write_text(f"models: [{{path: {tiny_folder}, name: Tiny}}]")
     arguments = ["suites/", "-p", "no:cacheprovider", "--model-file", str(folder / "models.yaml")]
     arguments += ["--results-dir", str(folder / "results"), "--limit", "2", "--max-new-tokens", "40"]
+    arguments += ["--study", "oracle"]
     arguments += [part for workload in WORKLOADS for part in ("--workload", workload)]
     process = start("-c", _SESSIONS, json.dumps(arguments), "9")
     output, _ = process.communicate(timeout=300)

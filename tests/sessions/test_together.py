@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-EXPERIMENTS = ["bounds", "exits", "gates", "halves", "layers", "speculation", "suitability", "words"]
+EXPERIMENTS = ["answers", "bounds", "exits", "gates", "halves", "layers", "speculation", "suitability", "words"]
 OWN = '''
 from typing import Annotated
 from benchmark.cases.case import Case
@@ -44,7 +44,18 @@ def models(tiny_folder: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def arguments(models: Path, tmp_path: Path) -> list[str | Path]:
-    small = ("--limit", "2", "--max-new-tokens", "4", "--workload", "humaneval", "--workload", "chat")
+    small = (
+        "--study",
+        "oracle",
+        "--limit",
+        "2",
+        "--max-new-tokens",
+        "4",
+        "--workload",
+        "humaneval",
+        "--workload",
+        "chat",
+    )
     return ["--model-file", models, "--results-dir", tmp_path / "results", *small]
 
 
@@ -59,14 +70,14 @@ def test_two_processes_of_one_session_share_out_the_models(run_suite, arguments,
     """Also where the person asks for a scope that would give each suite file to another process."""
     ended = run_suite(*arguments, "-n", "2", "--dist", "loadscope")
     assert ended.code == 0, ended.output
-    assert "32 passed" in ended.output
+    assert "36 passed" in ended.output
     assert "4 measured now, 4 rows, 0 failed" in ended.output
     assert len(rows(tmp_path)) == 4
     assert all(row["experiments"] == EXPERIMENTS for row in rows(tmp_path).values())
     table = ended.output.split("exitbench results")[-1]
     assert "One: 3 layers" in table and "Two: 3 layers" in table
     again = run_suite(*arguments, "-n", "2")
-    assert "32 skipped" in again.output and "4 cases ended in an earlier run" in again.output
+    assert "36 skipped" in again.output and "4 cases ended in an earlier run" in again.output
 
 
 def test_two_sessions_at_once_measure_no_case_twice(start: Callable[..., subprocess.Popen[str]], arguments, tmp_path):
@@ -86,7 +97,7 @@ def test_another_scoring_loads_no_model(run_suite, arguments, tmp_path):
     assert run_suite(*arguments).code == 0
     before = rows(tmp_path)
     ended = run_suite(*arguments, "--alpha", "0.25", "--tau", "0.5,0.9")
-    assert (ended.code, "32 passed" in ended.output) == (0, True), ended.output
+    assert (ended.code, "36 passed" in ended.output) == (0, True), ended.output
     assert "loading from" not in ended.output and "0 measured now, 4 rows" in ended.output
     for names, row in rows(tmp_path).items():
         assert (row["alpha"], row["tau"], row["started"]) == (0.25, [0.5, 0.9], before[names]["started"])

@@ -1,6 +1,5 @@
 """The decoding study: a text that goes on from what early exits say, beside the one that the full model writes."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,10 +106,9 @@ class _Case:
             "tokens": tokens,
             "full_tokens": len(decoded.token) - tokens,
             "with_cache": self._model.with_cache,
-            "threshold": chosen.threshold if math.isfinite(chosen.threshold) else None,
-            "prompts_held_back": len(every.ids) - len(judged.ids),
+            "threshold": chosen.threshold,
             "calibration_prompts": None if calibration is None else len(calibration.ids),
-            "calibration_agreement": None if calibration is None else chosen.agreement,
+            "calibration_agreement": chosen.agreement,
             "score_errors": scores.errors,
             "score_missing": scores.missing,
             "gated_seconds": seconds,
@@ -130,10 +128,12 @@ class _Case:
         elif gate.name == "static":
             threshold /= layers
         if threshold > 1:
+            most = len(self._looks) if gate.name == "patience" else layers
             raise MeasurementError(
-                f"gate {self._gated.rule}: the model has {layers} layers, and the gate looks at {len(self._looks)}"
+                f"gate {self._gated.rule}: the model has {layers} layers, and the gate looks at {len(self._looks)} of "
+                f"them; ask for {most} at most"
             )
-        return Aimed(gate, threshold, math.nan)
+        return Aimed(gate, threshold, None)
 
     def _seen(self, calibration: Fed, gate: Gate) -> Seen:
         """Return what gates see of the full model's text behind the calibration prompts."""
@@ -195,7 +195,7 @@ class _Case:
 
 
 def _parts(every: Fed, gated: GatedSettings) -> tuple[Fed, Fed | None]:
-    """Return the prompts that are decoded, and those that choose the threshold where a target is given.
+    """Return the prompts that are decoded, and those that are not, which choose the threshold where a target is given.
 
     With a given threshold all are decoded. Else those of odd number are, by the oracle as well: what a gate's exits
     cost and what missing states cost are told of the same prompts.
@@ -207,14 +207,12 @@ def _parts(every: Fed, gated: GatedSettings) -> tuple[Fed, Fed | None]:
     even = [number for number in every.ids if number % 2 == 0]
     if gated.threshold is not None or (gated.target is None and not odd):
         return every, None
-    if gated.target is None:
-        return every.only(odd), None
-    if not odd or not even:
+    if gated.target is not None and not (odd and even):
         raise MeasurementError(
             "a target is chosen by half of the prompts and judged by the other half, and one is empty; take more "
             "prompts, or give a threshold"
         )
-    return every.only(odd), every.only(even)
+    return every.only(odd), every.only(even) if even else None
 
 
 def _key(fed: Fed) -> tuple[Any, ...]:

@@ -14,14 +14,14 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Aimed:
-    """A gate with the threshold that some tokens chose."""
+    """A gate with its threshold: one that some tokens chose, or a given one."""
 
     gate: Gate
     """Fitted to these tokens, if it is of a kind that is."""
     threshold: float
-    """λ, finite."""
-    agreement: float
-    """Share of these tokens that are then the full model's."""
+    """λ, within 0 and 1."""
+    agreement: float | None
+    """Share of these tokens that are then the full model's; None where the threshold was given."""
 
 
 def aimed(gate: Gate, seen: Seen, target: float) -> Aimed:

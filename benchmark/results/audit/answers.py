@@ -1,20 +1,29 @@
 """What scores of answers cannot be: of other tokens than the last ones, of no scorer, at odds with what is missing."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from benchmark.errors import CannotRun, InputError
+from benchmark.inputs.prompts import DataFiles, read_prompts
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.metrics.answers.scorers import SCORERS
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
+from benchmark.trace.decoded import Decoded
 from benchmark.trace.record import Trace
 
+_TOLERANCE = 1e-6
+"""Of scores, which libraries add up in their own order."""
 
-def impossible_answers(row: Row, trace: Trace) -> Iterator[Fault]:
+
+def impossible_answers(row: Row, trace: Trace | Decoded) -> Iterator[Fault]:
     """What is wrong with the scores of answers, and with what is said of them.
 
     Args:
         row: of a case that went well.
-        trace: its arrays have the shapes that the row asks for.
+        trace: one text of each prompt; its arrays have the shapes that the row asks for.
     """
     if (row.scorer is None) != (row.targets_sha256 is None):
         yield Fault("scorer", "a scorer needs reference answers, and these a scorer")
@@ -34,10 +43,42 @@ def impossible_answers(row: Row, trace: Trace) -> Iterator[Fault]:
     if (given[last] != expected).any():
         said = "every prompt has one" if expected else "there is none"
         yield Fault("score", f"{said}, as the row says, but {int(given[last].sum())} of {int(last.sum())} prompts do")
-    yield from _errors(row, trace)
+    # Errors are told of the texts that were written with early exits, not of those that they are held against.
+    if isinstance(trace, Trace) or not trace.full.any():
+        yield from _errors(row, trace)
 
 
-def _errors(row: Row, trace: Trace) -> Iterator[Fault]:
+def other_scores(row: Row, decoded: Decoded, workload: WorkloadEntry, files: DataFiles) -> Iterator[Fault]:
+    """Whether stored answers are worth what the record says, as far as that can be told without running code.
+
+    Args:
+        row: of a case of the decoding study that went well.
+        decoded: its record.
+        workload: what the row says that was run.
+        files: where its data are, as far as they are on this machine.
+    """
+    if row.scorer not in SCORERS or row.score_errors is None:
+        return
+    try:
+        prompts = read_prompts(workload, int(decoded.prompt.max()) + 1, files)
+    except (CannotRun, InputError):
+        return  # without the data nothing can be said
+    last = decoded.last
+    for number, answer, stated in zip(
+        decoded.prompt[last].tolist(), decoded.answer[last], decoded.score[last].tolist(), strict=True
+    ):
+        try:
+            worth = SCORERS[row.scorer].score(answer, prompts[number].targets)
+        except Exception:  # whatever a library may raise for a text that nobody thought of
+            worth = 0.0
+        if not math.isclose(stated, worth, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE):
+            yield Fault(
+                "score", f"an answer to prompt {number} has {told(stated)}, but {row.scorer} gives {told(worth)}"
+            )
+            return
+
+
+def _errors(row: Row, trace: Trace | Decoded) -> Iterator[Fault]:
     """What the scorer failed on are prompts of the row, and worth nothing."""
     ids = [f"{row.workload}/{number}" for number in trace.prompt.tolist()]
     worth = {name: score for name, score in zip(ids, trace.score.tolist(), strict=True) if not np.isnan(score)}

@@ -17,6 +17,7 @@ from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompts import DataFiles
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.metrics.experiment import Experiment
+from benchmark.results.audit.answers import other_scores
 from benchmark.results.audit.columns import other_columns
 from benchmark.results.audit.decoding import impossible_decoding
 from benchmark.results.audit.fault import Fault, Verdict
@@ -33,6 +34,8 @@ from benchmark.results.table import read_table
 from benchmark.results.versions import RowFile, Standing, examine
 from benchmark.trace.record import Trace
 
+_SCORED_BY = {"workload", "scorer", "targets_sha256", "prompts_sha256"}
+"""Columns without which answers cannot be scored again."""
 _ALREADY_TOLD = {"alpha", "seed", "tau", "top_k"}
 """Settings that columns cannot be computed with when they cannot be, or not in a lifetime."""
 
@@ -122,16 +125,29 @@ def _faults(
     elif (problem := irregular(tokens)) is not None:
         yield Fault("token_records_sha256", f"{tokens.name} {problem}")
     else:
-        yield from _of_tokens(found.path, row, {fault.column for fault in stated}, experiments)
+        named = {fault.column for fault in stated}
+        yield from _of_tokens(found.path, row, named, experiments, workloads.get(row.workload), data_files)
 
 
-def _of_tokens(path: Path, row: Row, named: set[str], experiments: Sequence[Experiment[Any, Any]]) -> list[Fault]:
+def _of_tokens(
+    path: Path,
+    row: Row,
+    named: set[str],
+    experiments: Sequence[Experiment[Any, Any]],
+    workload: WorkloadEntry | None,
+    data_files: DataFiles,
+) -> list[Fault]:
     """What is wrong with the tokens, or with what is said of them; columns that were named before are not again."""
     try:
         record = read_tokens(path, row)
     except InputError as error:
         return [Fault("token_records_sha256", str(error).partition(": ")[2])]
-    wrong = impossible_tokens(row, record) if isinstance(record, Trace) else impossible_decoding(row, record)
+    if isinstance(record, Trace):
+        wrong = impossible_tokens(row, record)
+    else:
+        wrong = impossible_decoding(row, record)
+        if not wrong and not named & _SCORED_BY and workload is not None:
+            wrong = list(other_scores(row, record, workload, data_files))
     if wrong or named & _ALREADY_TOLD:
         return wrong
     try:

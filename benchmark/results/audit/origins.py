@@ -33,6 +33,11 @@ def other_origins(
     return [*_workload(row, workloads, files), *(_entry(row, models) if models is not None else ())]
 
 
+def taken_of(row: Row) -> int:
+    """Return how many prompts a row says were taken: those measured, left out, and set aside to choose a threshold."""
+    return (row.prompts or 0) + (row.prompts_left_out or 0) + (row.calibration_prompts or 0)
+
+
 def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles) -> Iterator[Fault]:
     spec = workloads.get(row.workload)
     if spec is None:
@@ -48,7 +53,7 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
     for column, stated, listed in (("scorer", row.scorer, spec.scorer), ("stop", row.stop, spec.stop or None)):
         if row.status == "ok" and stated != listed:
             yield Fault(column, f"is {told(stated)}, and {told(listed)} in the file of {row.workload}")
-    taken = (row.prompts or 0) + (row.prompts_left_out or 0) + (row.prompts_held_back or 0)
+    taken = taken_of(row)
     if taken < 1:  # it failed before they were read, or somebody wrote a number that cannot be
         return
     if (taken != spec.prompts) != row.limited:

@@ -7,10 +7,9 @@ from pathlib import Path
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
 
-_MEASUREMENT = (
-    *("suite", "model", "workload", "prompts_sha256", "max_new_tokens", "dtype", "device", "revision"),
-    *("gate", "threshold_asked", "target_asked", "policy", "check_every", "min_exit_layer"),
-)
+_CASE = ("suite", "model", "workload", "prompts_sha256", "max_new_tokens", "dtype", "device", "revision")
+_RULE = ("gate", "policy", "check_every", "min_exit_layer")
+_MEASUREMENT = (*_CASE, *_RULE, "threshold_asked", "target_asked")
 """Columns that no two rows have in common; a row of another alpha or batch size is the same measurement again."""
 _WEIGHTS = ("source", "revision", "dtype", "quantization")
 """Columns that tell which weights were loaded, and in which type."""
@@ -35,11 +34,13 @@ def repeats(rows: Sequence[tuple[Path, Row]]) -> dict[Path, list[Fault]]:
 
 
 def _same_tokens(rows: Sequence[tuple[Path, Row]]) -> Iterator[tuple[Path, Fault]]:
-    first: dict[str | None, Path] = {}
+    """Tokens that were measured once; two thresholds of one gate may well decide alike."""
+    first: dict[str | None, tuple[Path, tuple[object, ...]]] = {}
     for path, row in rows:
-        if row.token_records_sha256 is not None and row.token_records_sha256 in first:
-            yield path, Fault("token_records_sha256", f"has the tokens of {first[row.token_records_sha256]} once more")
-        first.setdefault(row.token_records_sha256, path)
+        rule = tuple(getattr(row, column) for column in (*_CASE, *_RULE)) if row.suite == "decoding" else (path,)
+        there, theirs = first.setdefault(row.token_records_sha256, (path, rule))
+        if row.token_records_sha256 is not None and theirs != rule:
+            yield path, Fault("token_records_sha256", f"has the tokens of {there} once more")
 
 
 def _same_measurement(rows: Sequence[tuple[Path, Row]]) -> Iterator[tuple[Path, Fault]]:

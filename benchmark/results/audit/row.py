@@ -12,6 +12,7 @@ from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import MOST_THRESHOLDS
 from benchmark.results.audit.costs import impossible_costs
 from benchmark.results.audit.fault import Fault, told
+from benchmark.results.audit.study import of_another_study
 from benchmark.results.identity import configuration_of
 from benchmark.results.row import ASKED, DECLARED, Row
 from benchmark.results.store import misplaced
@@ -33,16 +34,10 @@ _NEEDED = (
     "prompt_ids_sha256",
     "tokens",
     "chat_template",
-    "top_k",
-    "sampled_tokens",
-    "signals_asked",
-    "signal_tokens",
-    "generate_seconds",
-    "oracle_seconds",
     "peak_memory_bytes",
     "token_records_sha256",
 )
-"""What every case that went well has."""
+"""What every case that went well has, whatever its study."""
 _HEX = r"[0-9a-f]"
 _FORMATS = {
     "source": r"(hub|package|path):.+",
@@ -154,9 +149,7 @@ def _measured(row: Row, experiments: Sequence[Experiment[Any]]) -> Iterator[Faul
         yield Fault("experiments", f"{told(unknown[0])} is not known here; name the file it is from with --suite")
     if len(set(row.experiments)) != len(row.experiments):
         yield Fault("experiments", "names one of them twice")
-    for column in ("generate_seconds", "oracle_seconds"):
-        if getattr(row, column) == 0:
-            yield Fault(column, "nothing takes no time")
+    yield from of_another_study(row)
     yield from _ranges(row)
     yield from impossible_costs(row)
 

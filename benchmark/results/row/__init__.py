@@ -91,11 +91,14 @@ class Row(
         """
         return Scoring(self.alpha, tuple(TAU if self.tau is None else self.tau), self.seed)
 
-    def as_json(self) -> str:
-        """Return the row as its file has it: without the columns that only rows of other studies have."""
+    def of_study(self) -> dict[str, Any]:
+        """Return the columns by name, without those that only rows of other studies have."""
         others = {name for study in RECORDED.values() for name in study.columns} - recorded(self.suite).columns
-        columns = {name: value for name, value in self.model_dump().items() if name not in others}
-        return json.dumps(columns, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        return {name: value for name, value in self.model_dump().items() if name not in others}
+
+    def as_json(self) -> str:
+        """Return the row as its file has it."""
+        return json.dumps(self.of_study(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     def headline(self) -> dict[str, Any]:
         """Return what identifies the case, and the columns that every table shows."""

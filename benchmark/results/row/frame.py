@@ -142,7 +142,7 @@ class Measured(Columns):
     batch_size: Count = None
     """The most prompts that were decoded together."""
     prompts: Count = None
-    """Prompts measured."""
+    """Prompts measured; in a study of decoding those that were decoded."""
     prompts_left_out: Annotated[int | None, Column(low=0)] = None
     """Prompts that have no tokens or, with `max_new_tokens`, do not fit the model's context; they were not measured."""
     prompt_ids_sha256: str | None = None
@@ -179,11 +179,11 @@ class GatedMeasured(Columns):
     """What the decoding study ran, beside what was asked for."""
 
     threshold: Share = None
-    """λ within 0 and 1 that decided: the one asked for, or the one that the calibration prompts chose."""
-    prompts_held_back: Annotated[int | None, Column(low=0)] = None
-    """Prompts that were not decoded: those of even number, unless a threshold was asked for."""
+    """λ within 0 and 1 that decided: the one asked for, of `patience` over the number of looks, of `static` over that
+    of layers; or the one that the calibration prompts chose; 1 of the oracle, which leaves where it is right."""
     calibration_prompts: Count = None
-    """Prompts that chose the threshold, of those held back; null where none was chosen."""
+    """Prompts of even number, which chose the threshold and were not decoded; the oracle leaves them aside as well, so
+    that both are told of the same prompts. Null where a threshold was given: then all were decoded."""
     calibration_agreement: Share = None
     """Share of the calibration prompts' tokens that the threshold keeps, on the full model's own text."""
     full_tokens: Count = None

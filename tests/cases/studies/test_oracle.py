@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmark.cases.identity import Asked
+from benchmark.cases.studies import feeding
 from benchmark.cases.studies import oracle as measuring
 from benchmark.cases.studies.oracle import Measurement, measure
 from benchmark.decoding.buffer import Progress
@@ -59,8 +60,8 @@ def test_every_prompt_is_measured(llama):
 
 def test_the_hash_is_of_what_the_model_was_fed(llama):
     expected = hashlib.sha256(json.dumps(ids_of(llama, *PROMPTS)).encode()).hexdigest()
-    assert run(llama).prompt_ids_sha256 == expected
-    assert run(llama, PROMPTS[:2]).prompt_ids_sha256 != expected
+    assert run(llama).fed.columns["prompt_ids_sha256"] == expected
+    assert run(llama, PROMPTS[:2]).fed.columns["prompt_ids_sha256"] != expected
 
 
 class TestChatTemplates:
@@ -69,7 +70,7 @@ class TestChatTemplates:
     def test_without_a_template_it_is_fed_as_it_is(self, llama):
         measurement = run(llama, chat=True)
         assert not measurement.fed.chat_template
-        assert measurement.fed.columns["prompt_ids_sha256"] == run(llama).prompt_ids_sha256
+        assert measurement.fed.columns["prompt_ids_sha256"] == run(llama).fed.columns["prompt_ids_sha256"]
 
     def test_with_a_template(self):
         model = loaded()
@@ -82,7 +83,7 @@ class TestChatTemplates:
     def test_a_completion_is_never_a_chat(self):
         model = loaded()
         model.tokenizer.chat_template = TEMPLATE
-        assert not run(model, chat=False).chat_template
+        assert not run(model, chat=False).fed.chat_template
 
 
 class TestContext:
@@ -108,7 +109,7 @@ class TestContext:
         assert sum(prompts for _, prompts in seen) == 3
 
     def test_a_prompt_without_tokens_is_left_out(self, llama, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(measuring, "encode", lambda tokenizer, *_: [[], tokenizer("x").input_ids])
+        monkeypatch.setattr(feeding, "encode", lambda tokenizer, *_: [[], tokenizer("x").input_ids])
         measurement = run(llama, ("nothing", "x"))
         assert (len(measurement.fed.ids), measurement.fed.left_out) == (1, 1)
         assert set(measurement.capture.trace.prompt) == {1}
@@ -121,13 +122,13 @@ class TestContext:
 
     def test_what_an_encoder_reads_and_a_decoder_writes_share_no_context(self):
         model = replace(loaded("t5", "encoder-decoder"), context=13)
-        assert run(model, max_new_tokens=13).prompts_left_out == 0
+        assert run(model, max_new_tokens=13).fed.left_out == 0
         with pytest.raises(MeasurementError, match="the decoder has 13 positions, fewer than the 14 new tokens"):
             run(model, max_new_tokens=14)
 
     def test_an_encoder_writes_nothing(self):
         model = replace(loaded("bert", "masked"), context=13)
-        assert run(model, max_new_tokens=50).prompts_left_out == 0
+        assert run(model, max_new_tokens=50).fed.left_out == 0
 
 
 def test_an_encoder_fills_in_masks():

@@ -57,9 +57,8 @@ def fidelity_columns(decoded: Decoded, scoring: Scoring) -> dict[str, Any]:
     texts, full = decoded.of(full=False), decoded.of(full=True)
     same = _same(texts, full)
     before = np.concatenate([np.minimum.accumulate(same[full.prompt == number]) for number in np.unique(full.prompt)])
-    lengths = np.bincount(texts.prompt, minlength=int(full.prompt.max()) + 1)
     whole = [
-        bool(before[full.prompt == number].all() and lengths[number] == (full.prompt == number).sum())
+        bool(before[full.prompt == number].all() and (texts.prompt == number).sum() == (full.prompt == number).sum())
         for number in np.unique(full.prompt)
     ]
     overlaps = np.array(

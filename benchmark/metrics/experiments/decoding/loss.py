@@ -72,8 +72,7 @@ def _interval(pairs: NDArray[np.float64], prompt: NDArray[np.int32], seed: int) 
     """Return the interval of the loss; none where some draw of the prompts has no right answer of the full model."""
 
     def loss(means: NDArray[np.float64]) -> NDArray[np.float64]:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return 1 - means[:, 0] / means[:, 1]
+        return 1 - means[:, 0] / np.where(means[:, 1] > 0, means[:, 1], np.nan)
 
     ends = interval_columns("score_loss", pairs, prompt, seed, loss)
-    return {name: None if end is None or not np.isfinite(end) else end for name, end in ends.items()}
+    return {name: None if end is None or np.isnan(end) else end for name, end in ends.items()}
