@@ -92,7 +92,7 @@ class _Text:
                 assert self._before is not None
                 at = torch.tensor(passing, device=state.device)
                 state = state.index_copy(axis, at, self._before.to(state).index_select(axis, at))
-            self._before = state
+            self._before = state.clone()  # the next layer may add to it in place
             self._states.append(self._model.anatomy.last_position(state).clone())
             return layer.with_state(output, state) if passing else None
 
