@@ -168,7 +168,7 @@ def _policies(loaded: LoadedModel) -> Iterator[Policy]:
     if loaded.task == "masked":
         return
     try:
-        prove_full_text(loaded)
+        loaded = prove_full_text(loaded)
     except MeasurementError:
         return
     for policy in POLICIES:

@@ -18,7 +18,7 @@ from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.cache_proof import refuse_entries_not_copied, refuse_entries_of_other_layers
 from benchmark.decoding.gated.decode import decode
-from benchmark.decoding.gated.on_generate import decode_gated
+from benchmark.decoding.gated.on_generate import NoCache, decode_gated
 from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
 from benchmark.decoding.gated.without_cache import NOTHING_TO_COPY, decode_without_cache
 from benchmark.decoding.prepare import PROOF_TEXT
@@ -29,7 +29,7 @@ from benchmark.readout.reader import TOLERANCE
 from benchmark.trace.sample import Sampling
 
 NEW_TOKENS = 4
-PROMPT_TOKENS = 12
+PROMPT_TOKENS = 9
 
 
 def prove_gated(loaded: LoadedModel, policy: Policy) -> LoadedModel:
@@ -40,17 +40,20 @@ def prove_gated(loaded: LoadedModel, policy: Policy) -> LoadedModel:
         policy: that texts are to be decoded with.
 
     Returns:
-        The model; no longer `batchable` when under this policy a text depends on the texts beside it.
+        The model; no longer `batchable` when under this policy a text depends on the texts beside it, and no longer
+        `with_cache` when it keeps none.
 
     Raises:
         MeasurementError: the policy cannot be had with this model, or not be proven; says why.
     """
-    prove_full_text(loaded)
-    return prove_policy(loaded, policy)
+    return prove_policy(prove_full_text(loaded), policy)
 
 
-def prove_full_text(loaded: LoadedModel) -> None:
+def prove_full_text(loaded: LoadedModel) -> LoadedModel:
     """Check that a text without looks is the model's own, and that the oracle keeps it where no state is missing.
+
+    Returns:
+        The model; no longer `with_cache` when it keeps none.
 
     Raises:
         MeasurementError: it is not, or the model writes no text.
@@ -63,12 +66,16 @@ def prove_full_text(loaded: LoadedModel) -> None:
         never = Rule((), lambda glimpses, look: np.zeros(len(glimpses.max_prob), bool), frozenset())
         asked = replace(never, looks=tuple(range(1, loaded.anatomy.num_layers)), oracle=True)
         for rule, what in ((never, "without a look"), (asked, "with the oracle's exits and every state")):
-            (text,) = decode(loaded, [prompt], Limits(NEW_TOKENS, 1), rule, "recompute")
+            try:
+                (text,) = decode(loaded, [prompt], Limits(NEW_TOKENS, 1), rule, "recompute")
+            except NoCache:
+                return prove_full_text(replace(loaded, with_cache=False, batchable=False))
             if text.tokens != own and not _near_tie(loaded, prompt, text, own):
                 raise MeasurementError(
                     f"gated decoding: {what}, the tokens {list(text.tokens)} are written, by the model itself "
                     f"{list(own)}; report this model"
                 )
+    return loaded
 
 
 def prove_policy(loaded: LoadedModel, policy: Policy) -> LoadedModel:

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated import on_generate
 from benchmark.decoding.gated.exits import Exits
+from benchmark.decoding.gated.on_generate import NoCache, decode_gated
 from benchmark.decoding.gated.proof import prove_full_text, prove_gated, prove_policy
-from benchmark.decoding.gated.rule import POLICIES
+from benchmark.decoding.gated.rule import POLICIES, Given
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
@@ -45,6 +47,17 @@ def test_a_policy_that_cannot_be_had_is_refused_and_others_are_not(model_type, t
         prove_gated(model, "copy")
     for policy in ("recompute", "propagate"):
         assert prove_gated(model, policy) == model
+
+
+def test_a_model_that_keeps_no_cache_is_decoded_without_one():
+    model = loaded("openai-gpt")
+    assert model.with_cache  # what it decodes is its own forward pass, which is all that `generate` runs
+    with pytest.raises(NoCache, match="on 6 positions for one token"):
+        decode_gated(model, [[5, 6, 7, 8, 9]], Limits(3, 1), Given([[4, 1, 1]]), "propagate")
+    for policy in ("recompute", "propagate"):
+        assert prove_gated(model, policy) == replace(model, with_cache=False, batchable=False)
+    with pytest.raises(MeasurementError, match="so it has no entries to copy"):
+        prove_gated(model, "copy")
 
 
 def test_an_encoder_decoder_keeps_entries_that_can_be_copied():
