@@ -16,7 +16,9 @@ from benchmark.readout.signals import Signals
 CANDIDATES = 64
 """Tokens of a state whose logits are computed in full precision."""
 _ROUNDING = 1e-4
-"""By which bounds are wider than they come out: what float32 loses on the way to a signal."""
+"""By which bounds are wider than they come out: what float32 loses on the way from logits to a signal."""
+_SUMMING = 8 * torch.finfo(torch.float32).eps
+"""What float32 loses of an inner product, be it summed in whatever order, relative to the lengths of its vectors."""
 _NOWHERE = -1e4
 """A logit so far below the best that its token has no probability in float32."""
 
@@ -38,37 +40,46 @@ def bounds_of_states(head: LinearHead, states: Tensor, entropy: bool = True) -> 
 
     A logit lies within ‖n‖ ‖W_v − low W_v‖ + ‖n − low n‖ ‖W_v‖ of its product in 16 bit, by the inequality of Cauchy
     and Schwarz, and within what summing and rounding that product lose.
+
+    Args:
+        head: in float32; the logits of another are rounded to 16 bit, so they may be far from their inner products.
+        states: in float32.
+        entropy: whether bounds of the entropy are wanted.
     """
     low = states.to(head.low.dtype)
     logits = (low @ head.low.T).float()
-    norm = torch.linalg.vector_norm(states.float(), dim=-1, keepdim=True)
-    lost = torch.linalg.vector_norm(states.float() - low.float(), dim=-1, keepdim=True)
+    norm = torch.linalg.vector_norm(states, dim=-1, keepdim=True)
+    lost = torch.linalg.vector_norm(states - low.float(), dim=-1, keepdim=True)
     summing = 2 * states.shape[-1] * torch.finfo(torch.float32).eps * norm
     error = torch.cat([norm, lost + summing], dim=1) @ head.row_norms
     error.add_(logits.abs(), alpha=torch.finfo(head.low.dtype).eps)
     if head.bias is not None:
-        logits += head.bias.float()
+        logits += head.bias
+        error.add_(head.bias.abs(), alpha=_SUMMING)
     candidates = logits.topk(min(CANDIDATES, logits.shape[-1])).indices
-    known = torch.einsum("rkd,rd->rk", head.weight[candidates].float(), states.float())
+    known = torch.einsum("rkd,rd->rk", head.weight[candidates], states)
+    unsure = norm * head.row_norms[1, candidates]
     if head.bias is not None:
-        known += head.bias[candidates].float()
+        known += head.bias[candidates]
+        unsure += head.bias[candidates].abs()
+    unsure = head.scale * _SUMMING * unsure.amax(-1)
     best = known.amax(-1, keepdim=True)
     logits.sub_(best)
-    upper, lower = (
-        (logits + error).scatter_(1, candidates, _NOWHERE),
-        logits.sub_(error).scatter_(1, candidates, _NOWHERE),
-    )
+    upper, lower = logits + error, logits.sub_(error)
     if head.scale != 1:
         upper, lower = upper.mul_(head.scale), lower.mul_(head.scale)
-    return _bounds(candidates, (known - best) * head.scale, lower, upper, entropy)
+    for end in (upper, lower):
+        end.scatter_(1, candidates, _NOWHERE)
+    return _bounds(candidates, (known - best) * head.scale, unsure, lower, upper, entropy)
 
 
-def _bounds(candidates: Tensor, known: Tensor, lower: Tensor, upper: Tensor, entropy: bool) -> Bounds:
+def _bounds(candidates: Tensor, known: Tensor, unsure: Tensor, lower: Tensor, upper: Tensor, entropy: bool) -> Bounds:
     """Return the bounds where the logits of candidates are known, and those of the others lie between two values.
 
     Args:
         candidates: R × k, their token ids.
         known: R × k, their logits less the largest.
+        unsure: R, by how much one of these may be off.
         lower: R × V, what each logit reaches, likewise; next to nothing at the candidates.
         upper: R × V, what each logit does not exceed, likewise.
         entropy: whether its bounds are asked for; they are NaN otherwise.
@@ -76,7 +87,7 @@ def _bounds(candidates: Tensor, known: Tensor, lower: Tensor, upper: Tensor, ent
     place = known.argmax(-1, keepdim=True)
     others = known.scatter(1, place, _NOWHERE).amax(-1)
     outside = upper.amax(-1)
-    certain = (outside < 0) & (others < 0)
+    certain = (outside < -2 * unsure) & (others < -2 * unsure)
     weight = known.exp()
     over, under = (upper.exp(), lower.exp()) if entropy else (upper.exp_(), lower.exp_())
     mass = weight.sum(-1)
@@ -88,8 +99,9 @@ def _bounds(candidates: Tensor, known: Tensor, lower: Tensor, upper: Tensor, ent
     flows = _entropy((known, weight), (lower, under), (upper, over), sums) if entropy else (unknown, unknown)
     predictions = candidates.gather(1, place)[:, 0]
     ends = (first[0], first[0] - second[1], flows[0]), (first[1], first[1] - second[0], flows[1])
+    wider = _ROUNDING + 4 * unsure
     low, high = (
-        Signals(predictions, *((end + sign * _ROUNDING * (1 + end.abs())).clamp_min(0) for end in side))
+        Signals(predictions, *((end + sign * wider * (1 + end.abs())).clamp_min(0) for end in side))
         for sign, side in zip((-1, 1), ends, strict=True)
     )
     return Bounds(low, high, certain)
@@ -117,4 +129,5 @@ def _entropy(
     inner = -(known[0] * known[1]).sum(-1)
     lowest = inner + torch.minimum(one, other).sum(-1)
     highest = inner + torch.maximum(torch.maximum(one, other), peak).sum(-1)
-    return least.log() + lowest / torch.where(lowest > 0, most, least), most.log() + highest / least
+    low = least.log() + lowest / torch.where(lowest > 0, most, least)
+    return low, most.log() + highest / torch.where(highest > 0, least, most)

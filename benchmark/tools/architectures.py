@@ -7,6 +7,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -19,6 +20,8 @@ from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.fill_masks import FillMasks
+from benchmark.decoding.gated.proof import prove_full_text, prove_policy
+from benchmark.decoding.gated.rule import POLICIES, Policy
 from benchmark.decoding.prepare import prepare
 from benchmark.decoding.proof import capture_proven
 from benchmark.decoding.without_cache import Greedy
@@ -38,6 +41,7 @@ _TITLES: dict[Task, str] = {
     "encoder-decoder": "Encoder-decoder models",
     "masked": "Encoder models, at masked positions",
 }
+_COLUMNS = ("type", "kind", "layers", "stack", "seam", "batches", "policies", "verdict")
 _INTRODUCTION = f"""
 Every model type that transformers {transformers.__version__} lists, built as a tiny random model, watched for one
 forward pass and put to the proof. `exact` means that at every exit the readout's logits equal, to the last bit, those
@@ -46,7 +50,9 @@ tokens, decoded in a batch with every exit read out, have the tokens and exits o
 text alone; and that the model is left as it was. Windows, sparse indices and stretched contexts are made so small that
 the longer texts are beyond them. What cannot be proven is refused, and so is a real model of that type. `batches` says
 how prompts may be decoded together without one changing what is read of another, and where decoding with a cache gives
-other exits than the model's own forward pass, so that each token takes a pass over its whole text. Made by `exitbench
+other exits than the model's own forward pass, so that each token takes a pass over its whole text. `policies` are those
+that texts can be decoded with whose tokens leave early: with exits at random, in a batch, the text is that of passes
+over each whole text alone, and where keys and values are copied each layer has its own. Made by `exitbench
 architectures`; do not edit.
 """
 
@@ -64,6 +70,8 @@ class SurveyedType:
     batches: str = ""
     """How prompts may share a batch: `padded`, at `equal length` only, or `one by one`; and whether decoding
     uses no cache, because with one it gives other exits than the model's own forward pass."""
+    policies: str = ""
+    """What deeper layers can be given of tokens that leave early; nothing of encoders, which write no text."""
     verdict: str = "exact"
     """`exact` when every exit's logits equal the model's with the later layers passed through, to the last bit;
     `within …` when they equal it within rounding; else why the type is refused or was not tried."""
@@ -109,6 +117,7 @@ def _examine(task: Task, model_type: str, lengths: Sequence[int]) -> SurveyedTyp
         kind=architecture(mode, loaded.costs) if loaded.costs else "",
         layers=anatomy.num_layers,
         batches=_batches(used),
+        policies=", ".join(_policies(loaded)),
         stack=anatomy.stack_path,
         seam=anatomy.seam_path,
         verdict="exact" if worst == 0 else f"within {worst:.0e}",
@@ -154,6 +163,20 @@ def _batches(loaded: LoadedModel) -> str:
     return "one by one" if not loaded.batchable else "equal length" if loaded.recurrent else "padded"
 
 
+def _policies(loaded: LoadedModel) -> Iterator[Policy]:
+    """Yield the policies that gated decoding is proven with."""
+    if loaded.task == "masked":
+        return
+    try:
+        loaded = prove_full_text(loaded)
+    except MeasurementError:
+        return
+    for policy in POLICIES:
+        with suppress(MeasurementError):
+            prove_policy(loaded, policy)
+            yield policy
+
+
 def page(surveyed: Sequence[SurveyedType]) -> str:
     """Return what was surveyed, as Markdown."""
     lines = ["# Which architectures can be measured", "", *textwrap.wrap(_INTRODUCTION, 118)]
@@ -161,10 +184,10 @@ def page(surveyed: Sequence[SurveyedType]) -> str:
         rows = [one for one in surveyed if one.task == task]
         passed = sum(one.passed for one in rows)
         lines += ["", f"## {title}: {passed} of {len(rows)}", ""]
-        lines += ["| type | kind | layers | stack | seam | batches | verdict |", "|---|---|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
         for row in rows:
             paths = [f"`{path}`" if path else "" for path in (row.stack, row.seam)]
-            cells = [row.model_type, row.kind, str(row.layers or ""), *paths, row.batches, row.verdict]
+            cells = [row.model_type, row.kind, str(row.layers or ""), *paths, row.batches, row.policies, row.verdict]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -181,7 +204,7 @@ def passed_on(text: str) -> set[tuple[str, str]]:
         if line.startswith("## "):
             title = line.removeprefix("## ").partition(":")[0]
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 7 and cells[-1].startswith(("exact", "within")):
+        if len(cells) == len(_COLUMNS) and cells[-1].startswith(("exact", "within")):
             found.add((title, cells[0]))
     return found
 

@@ -14,6 +14,7 @@ from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.cases.studies.study import Outcome, Shared
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.gated.decode import decode
+from benchmark.decoding.gated.proof import prove_gated
 from benchmark.decoding.gated.rule import GatedText
 from benchmark.decoding.proof import capture_proven
 from benchmark.decoding.text.stops import continued
@@ -53,7 +54,9 @@ class Decoding:
         assert asked.gated is not None
         if model.task == "masked":
             raise MeasurementError("encoders write no text, so nothing can leave early; choose the oracle study")
-        return _Case(model, asked, asked.gated, shared).outcome(progress)
+        policy = asked.gated.policy
+        proven = shared.once(("proven", policy), lambda: prove_gated(model, policy))
+        return _Case(proven, asked, asked.gated, shared).outcome(progress)
 
 
 DECODING = Decoding()

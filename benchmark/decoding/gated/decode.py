@@ -1,4 +1,4 @@
-"""The engine that a model can be decoded by with early exits."""
+"""Gated decoding of any model: in batches and with a cache where that holds, else alone and without one."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,6 @@ from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.on_generate import decode_gated
 from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
 from benchmark.decoding.gated.without_cache import decode_without_cache
-from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 
 
@@ -19,13 +18,18 @@ def decode(
     policy: Policy,
     progress: Progress = lambda tokens, prompts: None,
 ) -> list[GatedText]:
-    """Return the text behind each prompt; see `decode_gated`.
+    """Return the text behind each prompt, decoded with early exits.
+
+    Args:
+        model: for which `benchmark.decoding.gated.proof.prove_gated` has proven the policy.
+        prompts: token ids of each.
+        limits: how much to decode.
+        rule: says where tokens leave.
+        policy: says what deeper layers get of a token that has left.
+        progress: told after every step.
 
     Raises:
-        MeasurementError: the model cannot be decoded so.
+        MeasurementError: the logits are not finite, or there are no entries of a cache that could be copied.
     """
-    if model.with_cache:
-        return decode_gated(model, prompts, limits, rule, policy, progress)
-    if policy == "copy":
-        raise MeasurementError("policy copy: the model is decoded without a cache; choose another policy")
-    return decode_without_cache(model, prompts, limits, rule, policy, progress)
+    engine = decode_gated if model.with_cache else decode_without_cache
+    return engine(model, prompts, limits, rule, policy, progress)

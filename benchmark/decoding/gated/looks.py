@@ -28,7 +28,8 @@ class Looks:
         self._place = {layer: number for number, layer in enumerate(rule.looks)}
         self._texts = texts
         head = model.readout.head
-        self._bounded = rule.monotone and head is not None and head.low.dtype != head.weight.dtype
+        full = head is not None and head.weight.dtype == torch.float32
+        self._bounded = head is not None and full and rule.monotone and head.low.dtype != torch.float32
         self.begin()
 
     def begin(self) -> None:
@@ -78,7 +79,7 @@ class Looks:
         for end in (bounds.low, bounds.high):
             self._keep(members, look, end)
             decisions.append(self._decided(members, look).numpy())
-        unsure = decisions[0] != decisions[1]
+        unsure = (decisions[0] != decisions[1]) | ~bounds.high.max_prob.isfinite().cpu().numpy()
         if "predictions" in self._rule.asks:
             unsure |= ~bounds.certain.cpu().numpy()
         return decisions[0], unsure

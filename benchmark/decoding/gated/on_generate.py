@@ -28,8 +28,13 @@ from benchmark.decoding.gated.exits import Exits, oracle_exits
 from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
 from benchmark.decoding.text.ending import Ending
 from benchmark.decoding.text.stops import Stops
+from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Reader
+
+
+class NoCache(MeasurementError):
+    """The model keeps no cache: with every token its whole text goes through the layers again."""
 
 
 def decode_gated(
@@ -52,6 +57,7 @@ def decode_gated(
 
     Raises:
         MeasurementError: the logits are not finite, or the cache has no entries that could be copied.
+        NoCache: the model has none, whatever it says.
     """
     texts: dict[int, GatedText] = {}
     stops = Stops(model, prompts, limits.stops)
@@ -151,6 +157,8 @@ class _Batch(LogitsProcessor):
             if self._paused or not self._exits.gated:
                 return None
             state = layer.state_out(output)
+            if (positions := state.shape[self._model.anatomy.position_axis]) != 1:
+                raise NoCache(f"the layers work on {positions} positions for one token, so the model keeps no cache")
             passing = self._policy != "recompute" and self._exits.some_left
             if passing:
                 state = self._exits.passed(state)

@@ -19,9 +19,14 @@ from benchmark.decoding.gated.exits import Exits, oracle_exits
 from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
 from benchmark.decoding.text.stops import Stops
 from benchmark.decoding.without_cache import start
+from benchmark.errors import MeasurementError
 from benchmark.models.tasks import forward_logits
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Reader
+
+NOTHING_TO_COPY = (
+    "policy copy: the model is decoded without a cache, so it has no entries to copy; choose another policy"
+)
 
 
 def decode_without_cache(
@@ -31,11 +36,27 @@ def decode_without_cache(
     rule: Rule | Given,
     policy: Policy,
     progress: Progress = lambda tokens, prompts: None,
+    said: Callable[[Tensor], None] = lambda logits: None,
 ) -> list[GatedText]:
-    """Return the text behind each prompt; see `decode_gated`. The policy is `recompute` or `propagate`."""
+    """Return the text behind each prompt.
+
+    Args:
+        model: a causal model or an encoder-decoder.
+        prompts: token ids of each.
+        limits: how much to decode; the texts do not share a batch.
+        rule: says where tokens leave.
+        policy: says what deeper layers get of a token that has left.
+        progress: told after every step.
+        said: told the logits, V, of every token that is written.
+
+    Raises:
+        MeasurementError: the logits are not finite, or the policy is `copy`, for which there must be a cache.
+    """
+    if policy == "copy":
+        raise MeasurementError(NOTHING_TO_COPY)
     stops = Stops(model, prompts, limits.stops)
     return [
-        _Text(model, number, rule, policy, stops).decode(prompt, limits.max_new_tokens, progress)
+        _Text(model, number, rule, policy, stops).decode(prompt, limits.max_new_tokens, progress, said)
         for number, prompt in enumerate(prompts)
     ]
 
@@ -56,7 +77,9 @@ class _Text:
         self._before: Tensor | None = None
         self._states: list[Tensor] = []
 
-    def decode(self, prompt: Sequence[int], max_new_tokens: int, progress: Progress) -> GatedText:
+    def decode(
+        self, prompt: Sequence[int], max_new_tokens: int, progress: Progress, said: Callable[[Tensor], None]
+    ) -> GatedText:
         """Return the text behind a prompt."""
         model, last = self._model, self._model.anatomy.num_layers
         text, encoded = start(model, prompt)
@@ -74,6 +97,7 @@ class _Text:
             exit_layer = self._decided(logits) if written else last
             if exit_layer < last:
                 logits = model.readout.logits(self._states[exit_layer - 1])[:, 0]
+            said(logits[0])
             tokens.append(int(logits.argmax(-1)))
             layers.append(exit_layer)
             if self._policy == "propagate" and exit_layer < last:
@@ -97,7 +121,7 @@ class _Text:
                 assert self._before is not None
                 at = torch.tensor(passing, device=state.device)
                 state = state.index_copy(axis, at, self._before.to(state).index_select(axis, at))
-            self._before = state
+            self._before = state.clone()  # the next layer may add to it in place
             self._states.append(self._model.anatomy.last_position(state).clone())
             return layer.with_state(output, state) if passing else None
 
