@@ -79,10 +79,11 @@ def read_columns(
     """
     try:
         texts = [name for name, kind in types.items() if kind is np.object_]
+        with Path(path).open("rb") as stream:
+            found = [(field.name, _without_dictionary(field.type)) for field in pq.read_schema(stream)]
+        if found != [(name, _stored_as(kind)) for name, kind in types.items()]:
+            raise ValueError(f"its columns are {', '.join(f'{name} ({kind})' for name, kind in found)}"[:150])
         with Path(path).open("rb") as stream, pq.ParquetFile(stream, read_dictionary=texts) as file:
-            found = {name: _without_dictionary(file.schema_arrow.field(name).type) for name in file.schema_arrow.names}
-            if list(found.items()) != [(name, _stored_as(kind)) for name, kind in types.items()]:
-                raise ValueError(f"its columns are {', '.join(found)}"[:150])
             refuse_inflated(file, Path(path).stat().st_size)
             said = meaning(json.loads((file.schema_arrow.metadata or {}).get(_SAID, b"null")))
             table = file.read(columns=list(types), use_threads=False)
