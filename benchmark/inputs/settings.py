@@ -97,7 +97,7 @@ class GatedSettings:
         if self.threshold is None:
             return
         if self.gate in WHOLE_THRESHOLDS:
-            if self.threshold < 1 or self.threshold != int(self.threshold):
+            if self.threshold < 1 or not float(self.threshold).is_integer():
                 raise InputError(f"gate: {self.gate} takes a whole number of at least 1, not {self.threshold:g}")
         elif not 0 <= self.threshold <= 1:
             raise InputError(f"gate: the threshold of {self.gate} must be between 0 and 1, not {self.threshold:g}")

@@ -85,10 +85,11 @@ def read_columns(
     """
     try:
         texts = [name for name, kind in types.items() if kind is np.object_]
+        with Path(path).open("rb") as stream:
+            found = [(field.name, _without_dictionary(field.type)) for field in pq.read_schema(stream)]
+        if found != [(name, _stored_as(kind)) for name, kind in types.items()]:
+            raise ValueError(f"its columns are {', '.join(f'{name} ({kind})' for name, kind in found)}"[:150])
         with Path(path).open("rb") as stream, pq.ParquetFile(stream, read_dictionary=texts) as file:
-            found = {name: _without_dictionary(file.schema_arrow.field(name).type) for name in file.schema_arrow.names}
-            if list(found.items()) != [(name, _stored_as(kind)) for name, kind in types.items()]:
-                raise ValueError(f"its columns are {', '.join(found)}"[:150])
             refuse_inflated(file, Path(path).stat().st_size)
             said = meaning(json.loads((file.schema_arrow.metadata or {}).get(_SAID, b"null")))
             table = file.read(columns=list(types), use_threads=False)
@@ -96,8 +97,7 @@ def read_columns(
         for name, kind in types.items():
             if table[name].null_count:
                 raise ValueError(f"{name} lacks {table[name].null_count} values")
-            values = table[name].to_pylist() if kind is np.object_ else table[name].to_numpy()
-            columns[name] = np.array(values, dtype=kind)
+            columns[name] = _joined(table[name], kind) if kind is np.object_ else np.array(table[name], dtype=kind)
         return columns, said
     except (OSError, pa.ArrowException, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -159,9 +159,9 @@ def _refuse_other_tokens(table: pa.Table, sampled: NDArray[np.bool_]) -> None:
 def _to_numpy(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
     if name not in (*OF_SAMPLE, *OF_SIGNALS) and column.null_count:
         raise ValueError(f"{name} lacks {column.null_count} values")
+    if pa.types.is_dictionary(column.type):
+        return _joined(column, TYPES[name])
     array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    if pa.types.is_dictionary(array.type):
-        return np.array([*array.dictionary.to_pylist(), None], dtype=TYPES[name])[array.indices.to_numpy()]
     if name in BY_TOKEN:
         return np.asarray(array.to_numpy(zero_copy_only=False), dtype=TYPES[name])
     # `flatten` leaves out what is null.
@@ -169,6 +169,12 @@ def _to_numpy(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
     if values.null_count:
         raise ValueError(f"{name} lacks {values.null_count} values")
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=TYPES[name]).reshape(-1, array.type.list_size)
+
+
+def _joined(column: pa.ChunkedArray, kind: Any) -> NDArray[Any]:
+    """Texts of a dictionary; equal ones are one object, so that a short file cannot hold long ones without end."""
+    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return np.array([*array.dictionary.to_pylist(), None], dtype=kind)[array.indices.to_numpy()]
 
 
 def _stored(name: str) -> pa.DataType:

@@ -72,3 +72,35 @@ def test_rows_that_do_not_know_their_weights_are_not_compared():
     unknown = {**PLAIN, "source": None, "revision": None}
     other = {"workload": "math", "token_records_sha256": "two", "parameters": 1}
     assert repeats([(FIRST, row_of(**unknown)), (SECOND, row_of(**unknown | other))]) == {}
+
+
+DECODING = {"suite": "decoding", "gate": "margin", "policy": "propagate", "check_every": 1, "min_exit_layer": 1}
+
+
+def told_of(first: dict[str, Any], second: dict[str, Any]) -> set[str]:
+    """Columns that are wrong with a second row beside a first."""
+    faults = repeats([(FIRST, row_of(**PLAIN | first)), (SECOND, row_of(**PLAIN | second))])
+    return {fault.column for fault in faults.get(SECOND, ())}
+
+
+def test_the_studies_of_one_model_stand_beside_each_other():
+    assert told_of({}, DECODING | {"target_asked": 0.95, "token_records_sha256": "two"}) == set()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"target_asked": 0.9}, {"threshold_asked": 0.5, "target_asked": None}, {"policy": "copy"}, {"check_every": 2}],
+    ids=str,
+)
+def test_another_rule_is_another_measurement(other: dict[str, Any]):
+    first = DECODING | {"target_asked": 0.95}
+    assert told_of(first, first | other | {"token_records_sha256": "two"}) == set()
+    assert told_of(first, first | {"token_records_sha256": "two", "alpha": 0.1}) == {""}
+
+
+def test_two_targets_may_well_choose_one_threshold():
+    """Their texts are the same then, to the last byte; those of another policy or model are not."""
+    first = DECODING | {"target_asked": 0.95}
+    assert told_of(first, first | {"target_asked": 0.9}) == set()
+    assert told_of(first, first | {"policy": "recompute"}) == {"token_records_sha256"}
+    assert told_of(first, first | {"target_asked": 0.9, "model": "other"}) == {"token_records_sha256"}
