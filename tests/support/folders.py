@@ -61,6 +61,21 @@ def write_case(folder: Path, model: str, workload: str, gain: float, **columns: 
     return store.write(store.path(model, workload, row.suite, row.configuration), row, trace)
 
 
+def write_decoding(folder: Path, model: str, workload: str, harmless_only: bool) -> Row:
+    """A full run in which early exits skip a third of the layers, at a loss of a fifth of the score or of nothing."""
+    store = Store(folder)
+    row = row_of(
+        suite="decoding",
+        model=model,
+        workload=workload,
+        gate="margin",
+        policy="propagate",
+        skip_ratio=0.3,
+        score_loss=0.2 if harmless_only else 0.0,
+    )
+    return store.write(store.path(model, workload, row.suite, row.configuration), row)
+
+
 def write_world(folder: Path, claimed: bool) -> None:
     """Models of which every published claim is true, or the contrary of every claim.
 
@@ -94,3 +109,4 @@ def write_world(folder: Path, claimed: bool) -> None:
                         gate_speed_99=1 + skip / 10,
                         gate_found_99=0.5 - sign * 0.4,
                     )
+                    write_decoding(folder, name if stage == "base" else f"{name}-instruct", workload, claimed)

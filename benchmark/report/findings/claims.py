@@ -152,10 +152,10 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
             Finding("EAS predicts the gain.", DIMINISHING, 1, predicted[0]),
             Finding("EAS predicts what can be had.", DIMINISHING, 1, had),
             Finding("Models not trained for it can exit early all the same.", NATURAL, 1, above_chance(natural)),
-            Finding("Real gates skip little before answers suffer.", DIMINISHING, -1, can_be_had(table)),
             Finding(
                 "Without training for it, gates miss most of the oracle's exits.", NATURAL, -1, exits_found(natural)
             ),
+            Finding("Real gates skip little before answers suffer.", DIMINISHING, -1, can_be_had(table)),
         ],
         estimates={
             "What decides the depth of exits": shares[:-1],

@@ -6,9 +6,9 @@ from math import nan
 import brute_gated as plain
 import numpy as np
 import pytest
-from benchmark.cases.gated_rule import rule_of
 from brute_gated import written_by_definition
 
+from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.looks import Looks
 from benchmark.decoding.gated.on_generate import decode_gated

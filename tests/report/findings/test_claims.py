@@ -27,8 +27,8 @@ CLAIMS = (
     "EAS predicts the gain.",
     "EAS predicts what can be had.",
     "Models not trained for it can exit early all the same.",
-    "Real gates skip little before answers suffer.",
     "Without training for it, gates miss most of the oracle's exits.",
+    "Real gates skip little before answers suffer.",
 )
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from benchmark.cases.gated_rule import rule_of
 
+from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.decoding.gated.rule import Glimpses
 from benchmark.metrics.experiments.gates import BUILDABLE
 from benchmark.metrics.gates.gate import Entropy, Gate, Margin, MaxProb, Oracle, Patience, Saturation, Static
