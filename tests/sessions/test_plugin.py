@@ -13,12 +13,14 @@ import time
 import xml.etree.ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from many_sessions import Ended, many_sessions
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmark.inputs.catalog import WORKLOAD_FOLDER
@@ -32,55 +34,11 @@ SMALL = ("--study", "oracle", "--limit", "2", "--max-new-tokens", "4")
 HUMANEVAL = ("--workload", "humaneval")
 TRANSLATION = ("--workload", "translation")
 
-# Several sessions in one process, because importing torch takes longer than all of them.
-_MANY = """
-import gc, json, os, sys, tempfile
-import pytest
-results = {}
-for name, arguments in json.loads(sys.argv[1]).items():
-    with tempfile.TemporaryFile("w+") as sink:
-        sys.stdout.flush()
-        screen = os.dup(1), os.dup(2)
-        os.dup2(sink.fileno(), 1), os.dup2(sink.fileno(), 2)
-        gc.freeze()  # pytest collects garbage at the end of a session, and what was imported is much to look through
-        code = int(pytest.main(["-p", "no:cacheprovider", *arguments]))
-        sys.stdout.flush(), sys.stderr.flush()
-        os.dup2(screen[0], 1), os.dup2(screen[1], 2)
-        sink.seek(0)
-        results[name] = {"code": code, "output": sink.read()}
-print(json.dumps(results))
-"""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A session that has ended."""
-
-    code: int
-    output: str
-
-    def __contains__(self, text: str) -> bool:
-        return text in self.output
-
 
 @pytest.fixture(scope="module")
 def run_many(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[str, Ended]]:
-    """Run one session after the other in a single process; arguments by name of the session.
-
-    A session is of all of `suites/` unless its first argument names a part of it.
-    """
-
-    def run(sessions: dict[str, list[Any]]) -> dict[str, Ended]:
-        sessions = {name: [str(argument) for argument in arguments] for name, arguments in sessions.items()}
-        for arguments in sessions.values():
-            if not arguments[0].startswith("suites/"):
-                arguments.insert(0, "suites/")
-        process = start("-c", _MANY, json.dumps(sessions))
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output
-        return {name: Ended(**ended) for name, ended in json.loads(output.splitlines()[-1]).items()}
-
-    return run
+    """Run one session after the other in a single process; arguments by name of the session."""
+    return partial(many_sessions, start)
 
 
 def rows(results: Path) -> dict[tuple[str, str], dict[str, Any]]:

@@ -1,6 +1,7 @@
 """How far a text is the full model's: against plain loops, and what must hold whatever the texts."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_groups_of_places_are_the_whole_once_more(decoded: Decoded):
     row = columns(decoded)
     full = decoded.of(True)
     starts = row.fidelity_positions or []
-    assert starts[0] == 0 and all(later >= 2 * earlier for earlier, later in zip(starts, starts[1:], strict=False))
+    assert starts[0] == 0 and all(later >= 2 * earlier for earlier, later in pairwise(starts))
     sizes = np.histogram(full.position, [*starts, np.inf])[0]
     for name in ("same_until", "token_agreement"):
         groups = getattr(row, f"{name}_by_position")

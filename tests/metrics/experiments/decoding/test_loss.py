@@ -58,7 +58,7 @@ def test_a_pair_moves_together(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_interval_covers_a_known_loss_as_often_as_it_says(monkeypatch: pytest.MonkeyPatch):
-    """64 prompts, of which the full model has 60 % right; of these early exits lose 10 %, and they gain 5 % of others."""
+    """Of 64 prompts the full model has 60 % right; early exits lose 10 % of these, and gain 5 % of the others."""
     monkeypatch.setattr(bootstrap, "RESAMPLES", 1_000)
     truth = 1 - (0.6 * 0.9 + 0.4 * 0.05) / 0.6
     covered = 0
