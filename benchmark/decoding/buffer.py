@@ -17,13 +17,11 @@ from benchmark.decoding.assemble import Places, assemble
 from benchmark.decoding.engine import Engine, Limits, Step
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
+from benchmark.readout.portions import portions_of
 from benchmark.readout.reader import Reader
 from benchmark.readout.reading import Chosen, Reading
 from benchmark.trace.record import Trace
 from benchmark.trace.sample import Sampling
-
-_BYTES = 16 * 1024**2
-_TOKENS = 512
 
 Progress = Callable[[int, int], None]
 """Told, after every step, how many tokens and how many prompts were finished by it."""
@@ -103,7 +101,8 @@ class ReadingBuffer:
         self._tokens = 0
         dtype = torch.finfo(model.model.dtype).bits // 8
         state = int(np.prod(model.anatomy.state_shape)) * dtype * model.anatomy.num_layers
-        self._capacity = max(1, min(_TOKENS, _BYTES // state))
+        portions = portions_of(model.device)
+        self._capacity = max(1, min(portions.waiting_tokens, portions.waiting_bytes // state))
 
     def begin(self, prompts: int, tokens: int) -> None:
         """Draw the sample among the places of so many prompts of at most so many tokens each."""

@@ -41,6 +41,11 @@ class Readout:
         """The output head, when logits are nothing but a positive multiple of its inner products."""
         self._norm = self._only_module_before_head()
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return input_device(self._model)
+
     def logits(self, states: Tensor) -> Tensor:
         """Logits, batch × positions × vocabulary, of states as the layers return them; in the model's dtype."""
         shape = states.shape[self._anatomy.batch_axis], states.shape[self._anatomy.position_axis]

@@ -16,14 +16,13 @@ from benchmark.errors import MeasurementError
 from benchmark.readout.distributions import Distributions, describe
 from benchmark.readout.linear_head import LinearHead, cosine
 from benchmark.readout.model_readout import HUGE, Readout
+from benchmark.readout.portions import portions_of
 from benchmark.readout.reading import Chosen, Found, Reading
 from benchmark.readout.screen import Screen
 from benchmark.readout.signals import Signals, signals_of_logits, signals_of_states, similarity_to_previous
 
 # Relative to the largest logit. Equal kernels give 0.0; devices that pick kernels by load may differ in the last bits.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
-# Logits of one product, in float32. Larger ones were slower on a CPU: beyond 32 MiB, memory is fetched anew each time.
-_CHUNK_BYTES = 30 * 1024**2
 
 
 class Reader:
@@ -46,6 +45,7 @@ class Reader:
         self._all_signals = all_signals
         self._screen = Screen(readout.head) if readout.head is not None else None
         self._full_products = 0
+        self._logits_bytes = portions_of(readout.device).logits_bytes
 
     @property
     def products(self) -> int:
@@ -118,7 +118,7 @@ class Reader:
 
     def _entered(self, state: Tensor, head: LinearHead) -> Tensor:
         """States of T tokens as they enter the head: T × d."""
-        rows = max(1, _CHUNK_BYTES // (4 * max(self._readout.stub_size, 8 * head.weight.shape[1])))
+        rows = max(1, self._logits_bytes // (4 * max(self._readout.stub_size, 8 * head.weight.shape[1])))
         parts = [self._readout.head_input(part) for part in state.split(rows, dim=self._anatomy.batch_axis)]
         return torch.cat([part.to(head.weight.device) for part in parts if part is not None])
 
@@ -127,7 +127,7 @@ class Reader:
     ) -> Found:
         """By the model's own logits of every exit of every token."""
         axis, layers = self._anatomy.batch_axis, len(states)
-        rows = max(1, _CHUNK_BYTES // (4 * layers * self._readout.vocab_size))
+        rows = max(1, self._logits_bytes // (4 * layers * self._readout.vocab_size))
         parts, signalled = [], []
         for start in range(0, len(chosen.target), rows):
             logits = self._logits(
@@ -163,7 +163,7 @@ class Reader:
         axis, layers = self._anatomy.batch_axis, len(states)
         count = int(sampled.sum())
         at = sampled.nonzero()[:, 0]
-        rows = max(1, _CHUNK_BYTES // (4 * layers * self._readout.vocab_size))
+        rows = max(1, self._logits_bytes // (4 * layers * self._readout.vocab_size))
         self._full_products += layers * count
         parts = [Distributions.of_nothing(layers, target.device)]
         for part in at.split(rows) if count else ():

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from benchmark.readout.linear_head import LinearHead
+from benchmark.readout.portions import portions_of
 
 WITNESSES = 512
-# Columns of the vocabulary in one product: its logits stay in the processor's cache.
-_BLOCK = 4096
 # States in one product: what is computed of them on the way takes some megabytes.
 _ROWS = 1024
 
@@ -27,6 +26,7 @@ class Screen:
     def __init__(self, head: LinearHead) -> None:
         """Know no witness yet."""
         self._head = head
+        self._block = portions_of(head.weight.device).vocabulary
         self._seen: Counter[int] = Counter()
         self.products = 0
         """States multiplied with the whole vocabulary so far."""
@@ -54,7 +54,7 @@ class Screen:
 
     def argmax(self, states: Tensor, tokens: Tensor) -> Tensor:
         """The exact argmax, the lowest id among equals, of states whose tokens are among the best: R × d, R → R."""
-        count = len(range(0, len(self._head.low), _BLOCK))
+        count = len(range(0, len(self._head.low), self._block))
         return self._best(states, tokens, torch.ones(len(tokens), count, dtype=torch.bool, device=tokens.device))
 
     def _best(self, states: Tensor, tokens: Tensor, reaching: Tensor) -> Tensor:
@@ -108,15 +108,15 @@ class Screen:
         self.products += len(states)
         low = states.to(self._head.low.dtype)
         highest = []
-        for start in range(0, len(self._head.low), _BLOCK):
+        for start in range(0, len(self._head.low), self._block):
             logits = self._product(low, start)
-            inside = ((tokens >= start) & (tokens < start + _BLOCK)).nonzero()[:, 0]
+            inside = ((tokens >= start) & (tokens < start + self._block)).nonzero()[:, 0]
             logits[inside, tokens[inside] - start] = -torch.inf
             highest.append(logits.amax(-1))
         return torch.stack(highest, dim=-1).double()
 
     def _product(self, low: Tensor, start: int) -> Tensor:
-        block = slice(start, start + _BLOCK)
+        block = slice(start, start + self._block)
         logits = low @ self._head.low[block].T
         return logits if self._head.bias is None else logits + self._head.bias[block].to(logits.dtype)
 
@@ -129,7 +129,7 @@ class Screen:
         # Rounding the bound itself must not raise it, and the logits below it were rounded as well.
         least = (least - 4 * torch.finfo(low.dtype).eps * least.abs()).to(low.dtype)
         pairs = [torch.empty(0, 2, dtype=torch.long, device=low.device)]
-        for block, start in enumerate(range(0, len(self._head.low), _BLOCK)):
+        for block, start in enumerate(range(0, len(self._head.low), self._block)):
             for rows in reaching[:, block].nonzero()[:, 0].split(_ROWS):
                 found = (self._product(low[rows], start) >= least[rows, None]).nonzero()
                 pairs.append(torch.stack([rows[found[:, 0]], found[:, 1] + start], dim=-1))

@@ -13,6 +13,7 @@ from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
 from benchmark.readout import reader as reading
 from benchmark.readout.loaded_model import LoadedModel
+from benchmark.readout.portions import portions_of
 from benchmark.readout.reader import Reader
 from benchmark.readout.reading import Chosen, Reading
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
@@ -258,7 +259,9 @@ class TestTwoWays:
     def test_products_in_pieces(self, kind, monkeypatch: pytest.MonkeyPatch):
         model = loaded(kind)
         whole = run(model)
-        monkeypatch.setattr(reading, "_CHUNK_BYTES", 3 * 4 * model.anatomy.num_layers * model.readout.vocab_size)
+        few = 3 * 4 * model.anatomy.num_layers * model.readout.vocab_size
+        sizes = replace(portions_of(torch.device("cpu")), logits_bytes=few)
+        monkeypatch.setattr(reading, "portions_of", lambda device: sizes)
         assert_same(run(model), whole)
 
 

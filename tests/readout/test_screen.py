@@ -1,5 +1,7 @@
 """What the screen says of argmaxes, against every logit computed in double precision."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +10,7 @@ from torch import nn
 
 from benchmark.readout import screen as screening
 from benchmark.readout.linear_head import LinearHead
+from benchmark.readout.portions import portions_of
 from benchmark.readout.screen import Screen
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
@@ -20,7 +23,8 @@ MANY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def blocks(request):
     """Blocks of the vocabulary smaller than the tests' heads, and the real ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(screening, "_BLOCK", request.param)
+        sizes = replace(portions_of(torch.device("cpu")), vocabulary=request.param)
+        patch.setattr(screening, "portions_of", lambda device: sizes)
         yield
 
 

@@ -20,7 +20,7 @@ from benchmark.tools.gpu.environment import environment
 from benchmark.tools.gpu.gated import gated
 from benchmark.tools.gpu.journal import Figures, Journal, Outcome
 from benchmark.tools.gpu.sizes import LARGE, MEANT, REHEARSED, SMALL, Sizes
-from benchmark.tools.gpu.speed import Subject, all_signals, made, pieces, speed, static_cache
+from benchmark.tools.gpu.speed import Subject, all_signals, made, speed, static_cache
 from benchmark.tools.gpu.waits import waits
 from benchmark.tools.gpu.whole_path import whole_path
 
@@ -90,11 +90,9 @@ def steps(device: torch.device, sizes: Sizes) -> tuple[Step, ...]:
         Step("speed-small:made", 20, subjects.on(SMALL, made)),
         *(Step(f"speed-small:batch-{count}", 45, subjects.on(SMALL, speed, count)) for count in sizes.batches),
         Step("speed-small:waits", 20, subjects.on(SMALL, waits, batch)),
-        Step("speed-small:pieces", 30, subjects.on(SMALL, pieces, batch)),
         Step("speed-small:signals", 20, subjects.on(SMALL, all_signals, batch)),
         Step("speed-large:made", 30, subjects.on(LARGE, made)),
         *(Step(f"speed-large:batch-{count}", 40, subjects.on(LARGE, speed, count)) for count in sizes.batches),
-        Step("speed-large:pieces", 25, subjects.on(LARGE, pieces, batch)),
         *(Step(f"static:batch-{count}", 60, subjects.on(SMALL, static_cache, count)) for count in sizes.batches),
     )
 

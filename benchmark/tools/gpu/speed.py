@@ -18,8 +18,6 @@ from benchmark.decoding.engine import Limits, Step
 from benchmark.decoding.generate import Generate
 from benchmark.decoding.prepare import prepare
 from benchmark.models import hardware
-from benchmark.readout import reader as reading
-from benchmark.readout import screen as screening
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.gpu.journal import Figures
 from benchmark.tools.gpu.sizes import Sizes
@@ -30,9 +28,6 @@ from benchmark.trace.sample import Sampling, SignalsOf
 
 _WARM_TOKENS = 4
 _OF_PROOF = ("rewritten_tensors", "dissect", "read_costs", "find_halves", "prove_decoding")
-_PIECES = (4, 16)
-_SIZES = ((waiting, "_BYTES"), (waiting, "_TOKENS"), (reading, "_CHUNK_BYTES"), (screening, "_BLOCK"))
-"""What says how many tokens wait, how many states are read in one product, and with how much of the vocabulary."""
 
 
 @dataclass
@@ -171,26 +166,6 @@ def _of_captures(plain: list[float], whole: list[float], captures: list[Capture]
         "oracle_seconds": statistics.median(one.oracle_seconds for one in captures),
         "products_per_token": last.products / last.trace.num_tokens,
     }
-
-
-def pieces(subject: Subject, count: int, figures: Figures) -> None:
-    """Fill in the times of a capture when all that is waited for and read together is larger; the exits must stay."""
-    device, new_tokens = subject.loaded.device, subject.new_tokens
-    usual: Capture | None = None
-    for factor in (1, *_PIECES):
-        with ExitStack() as stack:
-            for place, name in _SIZES:
-                stack.enter_context(_set(place, name, factor * getattr(place, name)))
-            hardware.reset_peak_memory(device)
-            captured = subject.captured(count, new_tokens)
-        usual = usual or captured
-        figures[f"times_{factor}"] = {
-            "generate_seconds": captured.generate_seconds,
-            "oracle_seconds": captured.oracle_seconds,
-            "peak_bytes": hardware.peak_memory(device),
-            "tokens_differing": int((captured.trace.target != usual.trace.target).sum()),
-            "matches_differing": int((captured.trace.matches != usual.trace.matches).sum()),
-        }
 
 
 def all_signals(subject: Subject, count: int, figures: Figures) -> None:
