@@ -38,7 +38,8 @@ def refuse_clashes(own: Sequence[Experiment[Any]]) -> None:
         InputError: a name or a column is taken, or cannot be one.
     """
     owner = dict.fromkeys(Row.model_fields, "rows")
-    owner |= {column: f"'{shipped.name}'" for shipped in SHIPPED for column in shipped.columns.model_fields}
+    # Of a column that both studies have, the first is named.
+    owner |= {column: f"'{shipped.name}'" for shipped in reversed(SHIPPED) for column in shipped.columns.model_fields}
     names = {experiment.name for experiment in SHIPPED}
     for experiment in own:
         title = f"experiment {cut(experiment.name)}"

@@ -79,7 +79,7 @@ class TestTheNumbersOfTheHarness:
         trace = wrapped.trace(workload, max_new_tokens=5, batch_size=8, top_k=3, sample=20, seed=3)
         columns = trace.columns(alpha=0.25, tau=[0.5, 1.0])
         different = {"source", "revision", "configuration", "harness_commit", "harness_dirty", "stored_as"}
-        assert numbers(columns, *different) == numbers(row.model_dump(), *different)
+        assert numbers(columns, *different) == numbers(row.of_study(), *different)
         assert trace.columns()["architecture"] == kind
 
 
