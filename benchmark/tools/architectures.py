@@ -14,14 +14,17 @@ from typing import Any, get_args
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.fill_masks import FillMasks
+from benchmark.decoding.gated.on_generate import decode_gated
 from benchmark.decoding.gated.proof import prove_full_text, prove_policy
-from benchmark.decoding.gated.rule import POLICIES, Policy
+from benchmark.decoding.gated.rule import POLICIES, Asks, Glimpses, Policy, Rule
+from benchmark.decoding.gated.without_cache import decode_without_cache
 from benchmark.decoding.prepare import prepare
 from benchmark.decoding.proof import capture_proven
 from benchmark.decoding.without_cache import Greedy
@@ -33,6 +36,8 @@ from benchmark.tools.tiny_models import VOCABULARY, CannotBuild, model_types, ti
 from benchmark.trace.costs import Task, architecture
 
 _IDS = torch.arange(3, 10)[None]
+_PROMPTS = [[*range(9, 14)], [*range(40, 47)], [*range(80, 71, -1)]]
+"""For gated decoding; as many tokens are decoded as there are prompts."""
 _USUAL = (1, 20, 200)
 _THOROUGH = (1, 2, 7, 9, 17, 40, 130, 200)
 """Lengths of prompts; as many tokens are decoded as there are lengths."""
@@ -51,9 +56,9 @@ text alone; and that the model is left as it was. Windows, sparse indices and st
 the longer texts are beyond them. What cannot be proven is refused, and so is a real model of that type. `batches` says
 how prompts may be decoded together without one changing what is read of another, and where decoding with a cache gives
 other exits than the model's own forward pass, so that each token takes a pass over its whole text. `policies` are those
-that texts can be decoded with whose tokens leave early: with exits at random, in a batch, the text is that of passes
-over each whole text alone, and where keys and values are copied each layer has its own. Made by `exitbench
-architectures`; do not edit.
+that texts can be decoded with whose tokens leave early: with exits at random and with a gate, in a batch, the text is
+that of passes over each whole text alone, and where keys and values are copied each layer has its own. Made by
+`exitbench architectures`; do not edit.
 """
 
 
@@ -173,8 +178,27 @@ def _policies(loaded: LoadedModel) -> Iterator[Policy]:
         return
     for policy in POLICIES:
         with suppress(MeasurementError):
-            prove_policy(loaded, policy)
-            yield policy
+            if _gate_holds(prove_policy(loaded, policy), policy):
+                yield policy
+
+
+def _gate_holds(loaded: LoadedModel, policy: Policy) -> bool:
+    """Whether a gate that sees the vocabulary lets tokens leave in a batch where it does without a cache."""
+    if policy == "copy" or not loaded.with_cache:
+        return True  # there is no second engine to hold it against
+    looks = tuple(range(1, loaded.anatomy.num_layers))
+    grown = Rule(looks, _margin_has_grown, frozenset[Asks](("prob_margin",)))
+    limits = Limits(len(_PROMPTS), len(_PROMPTS))
+    prompts = [prompt[: len(_PROMPTS[0])] for prompt in _PROMPTS] if loaded.recurrent else _PROMPTS
+    found = decode_gated(loaded, prompts, limits, grown, policy)
+    return found == decode_without_cache(loaded, prompts, limits, grown, policy)
+
+
+def _margin_has_grown(seen: Glimpses, look: int) -> NDArray[np.bool_]:
+    """Leave where the likeliest token is further ahead than at the look before: a threshold would suit one model."""
+    if look == 0:
+        return np.zeros(len(seen.prob_margin), bool)
+    return np.asarray(seen.prob_margin[:, look] > seen.prob_margin[:, look - 1])
 
 
 def page(surveyed: Sequence[SurveyedType]) -> str:

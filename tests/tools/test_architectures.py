@@ -5,6 +5,8 @@ import torch
 
 from benchmark.anatomy.token_costs import read_costs
 from benchmark.readout.proof import dissect
+from benchmark.tools import architectures
+from benchmark.tools.architectures import page, passed_on, survey
 from benchmark.tools.tiny_models import tiny_model
 from benchmark.trace.costs import architecture
 
@@ -71,3 +73,16 @@ def test_encoder_decoder(model_type):
 def test_encoder(model_type):
     _, kind, worst = examine(tiny_model(model_type, "masked"), "masked")
     assert (worst, kind) == (0.0, "encoder")
+
+
+def test_the_survey_says_which_policies_gated_decoding_can_have(monkeypatch):
+    monkeypatch.setattr(architectures, "model_types", {"causal": ["llama", "mamba", "blt"], "masked": ["bert"]}.get)
+    surveyed = list(survey(("causal", "masked")))
+    assert [(one.model_type, one.policies) for one in surveyed] == [
+        ("llama", "recompute, propagate, copy"),
+        ("mamba", "recompute, propagate"),
+        ("blt", ""),
+        ("bert", ""),
+    ]
+    causal, masked = "Causal language models", "Encoder models, at masked positions"
+    assert passed_on(page(surveyed)) == {(causal, "llama"), (causal, "mamba"), (masked, "bert")}

@@ -15,7 +15,7 @@ def entries(cache: Any, num_layers: int) -> list[tuple[Tensor, Tensor]]:
         num_layers: of the model.
 
     Raises:
-        MeasurementError: the layers do not all keep keys and values, or not of one shape.
+        MeasurementError: the layers do not all keep keys and values and nothing more, or not of one shape.
     """
     own = getattr(cache, "self_attention_cache", cache)  # of a decoder behind an encoder
     layers = list(getattr(own, "layers", ()))
@@ -24,16 +24,26 @@ def entries(cache: Any, num_layers: int) -> list[tuple[Tensor, Tensor]]:
         keys, values = getattr(layer, "keys", None), getattr(layer, "values", None)
         if isinstance(keys, Tensor) and isinstance(values, Tensor) and keys.dim() == values.dim() == 4:
             kept.append((keys, values))
-    if len(kept) != len(layers) or len(kept) != num_layers:
-        raise MeasurementError(
-            f"policy copy: {len(kept)} of {num_layers} layers keep keys and values of their own; choose another policy"
-        )
     shapes = {(keys.shape[1], keys.shape[3], values.shape[1], values.shape[3]) for keys, values in kept}
-    if len(shapes) > 1:
-        raise MeasurementError(
-            "policy copy: the keys and values of the layers have different shapes; choose another policy"
-        )
+    reason = None
+    if len(kept) < num_layers:
+        reason = f"{len(kept)} of {num_layers} layers keep keys and values of their own"
+    elif len(layers) != num_layers:
+        reason = f"the cache has {len(layers)} parts, the model {num_layers} layers"
+    elif any(_keeps_more(layer) for layer in layers):
+        reason = "the layers keep another state beside keys and values"
+    elif len(shapes) > 1:
+        reason = "the keys and values of the layers have different shapes"
+    if reason is not None:
+        raise MeasurementError(f"policy copy: {reason}; choose another policy")
     return kept
+
+
+def _keeps_more(layer: Any) -> bool:
+    """Whether a layer of a cache holds tensors beside keys and values, such as a recurrent state."""
+    fields = [value for name, value in vars(layer).items() if name not in ("keys", "values")]
+    held = [item for field in fields for item in (field.values() if isinstance(field, dict) else [field])]
+    return any(isinstance(item, Tensor) and item.dim() > 0 for item in held)
 
 
 def copy_entries(cache: Any, exits: Tensor, num_layers: int) -> None:
@@ -45,7 +55,7 @@ def copy_entries(cache: Any, exits: Tensor, num_layers: int) -> None:
         num_layers: of the model.
 
     Raises:
-        MeasurementError: the layers do not all keep keys and values, or not of one shape.
+        MeasurementError: as `entries` does.
     """
     kept = entries(cache, num_layers)
     for exit_layer in exits.unique().tolist():

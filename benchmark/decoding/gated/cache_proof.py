@@ -22,7 +22,7 @@ def refuse_entries_of_other_layers(loaded: LoadedModel, prompt: Sequence[int]) -
     """Refuse a cache in which anything but the entries of layer k changes while layer k runs.
 
     Raises:
-        MeasurementError: it does, or the layers do not all keep keys and values, or not of one shape.
+        MeasurementError: it does, or there are no entries that could be copied.
     """
     layers = loaded.anatomy.layers
     before: list[tuple[Tensor, Tensor]] = []

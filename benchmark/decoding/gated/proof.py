@@ -144,7 +144,8 @@ class _Reference:
             return len(tokens) == len(self.text.tokens)
         logits = self.logits[differing]
         gap = logits.max() - logits[tokens[differing]]
-        return loaded.model.dtype != torch.float32 and bool(gap <= TOLERANCE[loaded.model.dtype] * logits.abs().max())
+        rounding = 2 * TOLERANCE[loaded.model.dtype] * logits.abs().max()  # of each of the two logits
+        return loaded.model.dtype != torch.float32 and bool(gap <= rounding)
 
 
 def _as_batchable(

@@ -49,12 +49,13 @@ GATES = {
 """Each with its threshold, and the same by definition."""
 
 
-class TestOfARealModel:
-    @pytest.fixture(scope="class")
-    def prompts(self, embedded):
-        (humaneval,) = (workload for workload in load_workloads() if workload.name == "humaneval")
-        return [embedded.tokenizer(prompt.text).input_ids for prompt in read_prompts(humaneval, 2, Hub(download=False))]
+@pytest.fixture(scope="module")
+def prompts(embedded):
+    (humaneval,) = (workload for workload in load_workloads() if workload.name == "humaneval")
+    return [embedded.tokenizer(prompt.text).input_ids for prompt in read_prompts(humaneval, 2, Hub(download=False))]
 
+
+class TestOfARealModel:
     @pytest.mark.parametrize("policy", POLICIES)
     @pytest.mark.parametrize("name", GATES)
     def test_every_gate_under_every_policy(self, embedded, prompts, name, policy):

@@ -38,6 +38,9 @@ def test_what_holds_is_proven(policy, dtype):
         ("mamba", "causal", "0 of 4 layers keep keys and values of their own"),
         ("jamba", "causal", "1 of 4 layers keep keys and values of their own"),
         ("gemma3n_text", "causal", "2 of 4 layers keep keys and values of their own"),
+        ("falcon_h1", "causal", "the layers keep another state beside keys and values"),
+        ("longcat_flash", "causal", "the cache has 8 parts, the model 4 layers"),
+        ("gemma4_text", "causal", "the keys and values of the layers have different shapes"),
         ("xlm-roberta", "causal", "the model is decoded without a cache, so it has no entries to copy"),
     ],
 )
