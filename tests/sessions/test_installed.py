@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("benchmark", "suites", "models.yaml", "pyproject.toml", "README.md", "LICENSE")
-CASE = ("SmolLM2-135M-Instruct", "--workload", "math", "--limit", "2", "--max-new-tokens", "4")
+CASE = ("SmolLM2-135M-Instruct", "--workload", "math", "--limit", "2", "--max-new-tokens", "4", "--study", "oracle")
 Ended = subprocess.CompletedProcess[str]
 Run = Callable[..., Ended]
 
@@ -93,7 +93,7 @@ def test_the_package_is_that_of_the_wheel(run: Run, tmp_path: Path):
 def test_run_measures_in_an_empty_folder(measured: tuple[Path, Ended]):
     folder, ended = measured
     assert ended.returncode == 0, ended.stdout
-    assert " 8 passed in " in ended.stdout and "warning" not in ended.stdout
+    assert " 9 passed in " in ended.stdout and "warning" not in ended.stdout
     files = sorted(path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file())
     assert [(*parts[:-1], parts[-1].partition(".")[2]) for parts in files] == [
         ("results", "local", "SmolLM2-135M-Instruct", "math", "json"),
@@ -134,7 +134,7 @@ def test_suites_by_their_name_and_a_test_of_ones_own_read_what_is_measured(
     results = ("--results-dir", folder / "results" / "local")
     ended = run(tmp_path, "python", *command, "test_mine.py", "--model", *CASE, *results)
     assert ended.returncode == 0, ended.stdout
-    assert "1 passed, 8 skipped" in ended.stdout and "loading" not in ended.stdout
+    assert "1 passed, 9 skipped" in ended.stdout and "loading" not in ended.stdout
 
 
 def test_a_session_that_does_not_measure_does_not_notice(run: Run, tmp_path: Path):
