@@ -114,6 +114,7 @@ def models(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_ctrl_c_ends_the_command_with_130_and_what_there_is(models, start):
     arguments = ["run", "Tiny", "--model-file", models, "--results-dir", models.parent / "~", "--workload", "chat"]
+    arguments += ["--study", "oracle"]
     process = start("-m", "benchmark", *arguments)
     for line in process.stdout:
         if "tokens/s" in line:
