@@ -1,5 +1,7 @@
 """Decoded tokens wait in a fixed amount of memory, and when they are read changes nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from benchmark.decoding.buffer import ReadingBuffer
 from benchmark.decoding.engine import Step
 from benchmark.decoding.prepare import prepare
 from benchmark.readout.loaded_model import LoadedModel
+from benchmark.readout.portions import portions_of
 from benchmark.readout.reader import Reader
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.record import Trace
@@ -33,6 +36,12 @@ def llama() -> LoadedModel:
     return prepare(model, tiny_tokenizer(), "causal")
 
 
+def hold(monkeypatch: pytest.MonkeyPatch, **sizes: int) -> None:
+    """Let so many tokens, or so many bytes of states, wait to be read out."""
+    portions = replace(portions_of(torch.device("cpu")), **sizes)
+    monkeypatch.setattr(module, "portions_of", lambda device: portions)
+
+
 def run(model: LoadedModel, new_tokens: int = NEW_TOKENS, batch_size: int = 3) -> Trace:
     prompts = [model.tokenizer(text).input_ids for text in TEXTS]
     return decode(model, prompts, new_tokens, batch_size, sampling=Sampling(tokens=11, top_k=5)).trace
@@ -42,7 +51,7 @@ def run(model: LoadedModel, new_tokens: int = NEW_TOKENS, batch_size: int = 3) -
 def test_how_many_are_read_at_once_changes_nothing(loaded, capacity, monkeypatch: pytest.MonkeyPatch):
     """Also of models that keep a state of the text on themselves: reading happens while they decode."""
     at_the_end = run(loaded)
-    monkeypatch.setattr(module, "_TOKENS", capacity)
+    hold(monkeypatch, waiting_tokens=capacity)
     often = run(loaded)
     for name, array in vars(at_the_end).items():
         if np.issubdtype(array.dtype, np.floating):
@@ -78,7 +87,7 @@ def test_a_waiting_token_takes_the_states_of_its_layers_and_no_more(llama, kept)
 
 @pytest.mark.parametrize("new_tokens", [20, 40])
 def test_longer_texts_keep_no_more(llama, kept, monkeypatch: pytest.MonkeyPatch, new_tokens: int):
-    monkeypatch.setattr(module, "_TOKENS", 16)
+    hold(monkeypatch, waiting_tokens=16)
     trace = run(llama, new_tokens)
     assert trace.num_tokens == 4 * new_tokens
     assert max(waiting for waiting, _ in kept) == 15  # the next step of three would be one too many
@@ -86,13 +95,13 @@ def test_longer_texts_keep_no_more(llama, kept, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_large_states_wait_in_small_numbers(llama, kept, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_BYTES", 5 * 4 * 32 * 4)  # five tokens
+    hold(monkeypatch, waiting_bytes=5 * 4 * 32 * 4)  # five tokens
     run(llama)
     assert max(waiting for waiting, _ in kept) < 5
 
 
 def test_a_state_larger_than_the_room_is_read_at_once(llama, kept, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_BYTES", 1)
+    hold(monkeypatch, waiting_bytes=1)
     run(llama)
     assert max(waiting for waiting, _ in kept) == 0
 
@@ -105,7 +114,7 @@ def test_all_that_was_decoded_is_read_out_once(llama, monkeypatch: pytest.Monkey
         return read(self, states, chosen, sampled, halves)
 
     monkeypatch.setattr(Reader, "read", watched)
-    monkeypatch.setattr(module, "_TOKENS", 10)
+    hold(monkeypatch, waiting_tokens=10)
     trace = run(llama)
     assert sum(counts) == trace.num_tokens
     assert len(counts) > 1

@@ -20,6 +20,6 @@ def test_tables_and_json_have_the_same_steps(tmp_path: Path, capsys: pytest.Capt
 def test_a_folder_without_rows_and_one_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "local").mkdir()
     assert run("ladder", tmp_path / "local") == 1
-    assert "holds no row that went well; measure with: pytest suites/" in capsys.readouterr().err
+    assert "holds no row of the oracle study that went well; measure with: pytest suites/" in capsys.readouterr().err
     assert run("ladder", tmp_path / "locl") == 1
     assert f"did you mean {tmp_path / 'local'}?" in capsys.readouterr().err
