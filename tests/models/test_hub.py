@@ -386,7 +386,7 @@ def test_a_downloaded_model_is_measured_under_the_commit_it_has(hub_session):
 def test_a_session_skips_what_the_hub_does_not_give_and_fails_on_a_wrong_id(hub_session, server):
     folder, finished = hub_session
     assert finished.code == 1
-    assert "8 failed, 8 passed, 16 skipped" in finished.output
+    assert "9 failed, 9 passed, 18 skipped" in finished.output
     assert f"{folder / 'models.yaml'}: absent: id: no model 'org/absent' on the hub" in finished.output
     assert f"accept its terms at {server.url}/org/gated and set HF_TOKEN" in finished.output
     assert "needs about 1.2e+04 GB of memory" in finished.output

@@ -267,7 +267,7 @@ class TestTwoWays:
 
 def assert_same(found: Trace, expected: Trace) -> None:
     for name, array in vars(expected).items():
-        if array.dtype == np.float32:
+        if array.dtype.kind == "f":
             np.testing.assert_allclose(getattr(found, name), array, atol=1e-5, err_msg=name)
         else:
             assert getattr(found, name).tolist() == array.tolist(), name

@@ -403,7 +403,7 @@ class TestPictures:
 
     def test_findings_have_verdicts(self, written: Path, visit: Callable[..., Any]):
         verdicts = column(visit(written), "findings > .scroll", 6)
-        assert len(verdicts) == 10
+        assert len(verdicts) == 11
         assert all(text.startswith(("supported", "contradicted", "not enough data")) for text in verdicts)
 
 

@@ -90,7 +90,7 @@ class TestMarkdown:
         text = as_markdown(arrange([row]), [], "none").decode()
         (line,) = [line for line in text.splitlines() if line.startswith("| 1 |")]
         cells = [cell.strip() for cell in line.split("|")]
-        assert [cells[place] for place in (2, 6, 7, 9, 10, 14)] == [
+        assert [cells[place] for place in (2, 6, 7, 9, 10, 13)] == [
             "tiny", "6.74 B", "32", "1 of 1", "0.400 [0.300, 0.500]", "0.250",
         ]  # fmt: skip
 
