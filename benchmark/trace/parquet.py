@@ -1,5 +1,6 @@
 """Traces as Parquet files, which anybody may have written: read by the types they must have, never unpacked blindly."""
 
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -16,6 +18,8 @@ from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS, TYPES
 T = TypeVar("T")
 _SAID = b"exitbench"
 """Under which a file keeps what is said of all its rows."""
+_TYPES_OF_ARROW = b"ARROW:schema"
+"""Under which pyarrow notes the types of a table in the file, beside those of Parquet itself."""
 _ALWAYS_READ = 200_000_000
 """Bytes that any file may unpack to."""
 _MOST_UNPACKED = 40
@@ -24,11 +28,7 @@ _MOST_UNPACKED = 40
 
 def write_arrays(path: Path | str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write all arrays of a trace, one row a token; what is known of the sample only is null elsewhere."""
-    sampled = arrays["sampled"]
-    columns = {
-        name: _to_arrow(array) if len(array) == len(sampled) else _spread(array, sampled)
-        for name, array in arrays.items()
-    }
+    columns = {name: _to_arrow(array, arrays["sampled"]) for name, array in arrays.items()}
     # Bytes of one place of a number beside each other compress better: by two fifths, measured.
     numbers = [name for name in columns if name not in BY_TOKEN and np.issubdtype(TYPES[name], np.floating)]
     split = {
@@ -50,11 +50,15 @@ def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any
         # Without memory_map and threads, because a truncated file must be an error, never a crash. Of equal texts one
         # is kept, so that a short file cannot hold long ones without end.
         repeated = ["text"] if "text" in names else None
-        with Path(path).open("rb") as stream, pq.ParquetFile(stream, read_dictionary=repeated) as file:
+        with Path(path).open("rb") as stream:
+            about = _without_types_of_arrow(pq.read_metadata(stream))
+            file = pq.ParquetFile(stream, metadata=about, read_dictionary=repeated)
             _refuse_others(file.schema_arrow)
             refuse_inflated(file, Path(path).stat().st_size)
             table = file.read(columns=list(names), use_threads=False)
-        arrays = {name: _to_numpy(table[name], name) for name in names}
+        # No list of `matches` is null, and each has a value a layer.
+        layers = _values(about, "matches") // max(1, about.num_rows)
+        arrays = {name: _to_numpy(table[name], name, layers) for name in names}
         if "sampled" in arrays:
             _refuse_other_tokens(table, arrays["sampled"])
         return arrays
@@ -104,34 +108,40 @@ def read_columns(
         raise InputError(f"{path}: cannot be read as the tokens of a case: {reason}; measure it again") from None
 
 
-def _to_arrow(array: NDArray[Any]) -> pa.Array:
+def _to_arrow(array: NDArray[Any], sampled: NDArray[np.bool_]) -> pa.Array:
+    """Return a column of one row a token; an array that is shorter is of the sample, and null elsewhere."""
     if array.ndim == 1:
         return pa.array(array)
-    return pa.FixedSizeListArray.from_arrays(pa.array(array.reshape(-1)), array.shape[1])
+    known = np.ones_like(sampled) if len(array) == len(sampled) else sampled
+    # Lists of any length, though all have the same: pyarrow before 26 cannot read lists of a fixed length, some null.
+    ends = np.cumsum([0, *known]) * array.shape[1]
+    values = pa.array(np.ascontiguousarray(array).reshape(-1))
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), values, mask=pa.array(~known))
 
 
-def _spread(array: NDArray[Any], sampled: NDArray[np.bool_]) -> pa.Array:
-    """n × L at the places of the sample among T rows, null elsewhere."""
-    filled = np.zeros((len(sampled), array.shape[1]), array.dtype)
-    filled[sampled] = array
-    return pa.FixedSizeListArray.from_arrays(pa.array(filled.reshape(-1)), array.shape[1], mask=pa.array(~sampled))
+def _without_types_of_arrow(about: pq.FileMetaData) -> pq.FileMetaData:
+    """Return what a file says of itself, less the types of Arrow, so that it is read by those of Parquet.
+
+    Older files note lists of a fixed length, which pyarrow before 26 cannot read where some are null.
+    """
+    footer = io.BytesIO()
+    about.write_metadata_file(footer)
+    hidden = footer.getvalue().replace(_TYPES_OF_ARROW, _TYPES_OF_ARROW.lower())
+    return pq.read_metadata(pa.BufferReader(hidden))
 
 
 def _refuse_others(schema: pa.Schema) -> None:
     """Refuse columns that `write_arrays` does not write; anything else would be converted, and not always back."""
     if unknown := [name for name in schema.names if name not in TYPES]:
         raise ValueError(f"it has a column {unknown[0]!r}")
-    layers = None
     for name in TYPES:
         if (count := schema.names.count(name)) != 1:
             raise ValueError(f"it has {'no' if count == 0 else 'more than one'} {name}")
         kind = schema.field(name).type
-        if name not in BY_TOKEN:
-            layers = layers or getattr(kind, "list_size", None)
-            found, value = getattr(kind, "list_size", None), getattr(kind, "value_type", None)
-            same = pa.types.is_fixed_size_list(kind) and found == layers and value == _stored(name)
-        else:
+        if name in BY_TOKEN:
             same = _without_dictionary(kind) == _stored(name)
+        else:
+            same = pa.types.is_list(kind) and kind.value_type == _stored(name)
         if not same:
             raise ValueError(f"{name} is of the type {kind}")
 
@@ -139,11 +149,19 @@ def _refuse_others(schema: pa.Schema) -> None:
 def refuse_inflated(file: pq.ParquetFile, size: int) -> None:
     """Refuse a small file that unpacks to a large table, which no measured numbers do."""
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-    rows = max(file.metadata.num_rows, sum(group.num_rows for group in groups))
-    width = sum(_bits(field.type) for field in file.schema_arrow if not _is_text(field.type)) // 8
-    unpacked = max(rows * width, sum(group.total_byte_size for group in groups))
+    numbers = [field for field in file.schema_arrow if not _is_text(field.type)]
+    bits = sum(_values(file.metadata, field.name) * _bits(field.type) for field in numbers)
+    unpacked = max(bits // 8, sum(group.total_byte_size for group in groups))
     if unpacked > max(_ALWAYS_READ, _MOST_UNPACKED * size):
         raise ValueError(f"its {size:,} bytes would unpack to {unpacked:,}, more than any measurement does")
+
+
+def _values(about: pq.FileMetaData, name: str) -> int:
+    """Return how many values a column has: at least one a row, and those of its lists."""
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    of_lists = sum(column.num_values for column in columns if column.path_in_schema.split(".")[0] == name)
+    return max(of_lists, about.num_rows, sum(group.num_rows for group in groups))
 
 
 def _refuse_other_tokens(table: pa.Table, sampled: NDArray[np.bool_]) -> None:
@@ -156,7 +174,7 @@ def _refuse_other_tokens(table: pa.Table, sampled: NDArray[np.bool_]) -> None:
             raise ValueError(f"{name} is of other tokens than those of the sample")
 
 
-def _to_numpy(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
+def _to_numpy(column: pa.ChunkedArray, name: str, layers: int) -> NDArray[Any]:
     if name not in (*OF_SAMPLE, *OF_SIGNALS) and column.null_count:
         raise ValueError(f"{name} lacks {column.null_count} values")
     if pa.types.is_dictionary(column.type):
@@ -164,11 +182,14 @@ def _to_numpy(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
     array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     if name in BY_TOKEN:
         return np.asarray(array.to_numpy(zero_copy_only=False), dtype=TYPES[name])
+    lengths = array.value_lengths().drop_null()
+    if not pc.all(pc.equal(lengths, layers), min_count=0).as_py():
+        raise ValueError(f"{name} is not of the {layers} layers of matches")
     # `flatten` leaves out what is null.
     values = array.flatten()
     if values.null_count:
         raise ValueError(f"{name} lacks {values.null_count} values")
-    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=TYPES[name]).reshape(-1, array.type.list_size)
+    return np.asarray(values.to_numpy(zero_copy_only=False), dtype=TYPES[name]).reshape(len(lengths), layers)
 
 
 def _joined(column: pa.ChunkedArray, kind: Any) -> NDArray[Any]:
@@ -186,8 +207,8 @@ def _stored_as(kind: Any) -> pa.DataType:
 
 
 def _bits(kind: pa.DataType) -> int:
-    """Of a value of a type of fixed width."""
-    return kind.list_size * kind.value_type.bit_width if pa.types.is_fixed_size_list(kind) else kind.bit_width
+    """Of one value of a column, or of a list in it."""
+    return int(kind.value_type.bit_width if pa.types.is_list(kind) else kind.bit_width)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -1,5 +1,6 @@
 """The record: what a file of it holds, and what it gives back."""
 
+from base64 import b64encode
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -123,6 +124,25 @@ def test_what_is_known_of_some_tokens_is_null_elsewhere(all_signals: bool, tmp_p
     assert again.signalled.tolist() == ([True] * 5 if all_signals else TEXT.sampled.tolist())
 
 
+def test_lists_of_a_fixed_length_are_never_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As older files have them; pyarrow before 26 cannot read them where some are null."""
+    path, older, asked = tmp_path / "tokens.parquet", tmp_path / "older.parquet", []
+    TEXT.write_parquet(path)
+    table = pq.read_table(path)
+    lists = {field.name: pa.list_(field.type.value_type, 3) for field in table.schema if pa.types.is_list(field.type)}
+    schema = pa.schema([(field.name, lists.get(field.name, field.type)) for field in table.schema])
+    with pq.ParquetWriter(older, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"ARROW:schema": b64encode(schema.serialize().to_pybytes()).decode()})
+    read = pq.ParquetFile.read
+    monkeypatch.setattr(pq.ParquetFile, "read", lambda file, *_, **how: asked.append(file) or read(file, **how))
+    for one in (path, older):
+        _assert_equal(Trace.read_parquet(one), TEXT)
+    types = {str(kind).split("<")[0] for file in asked for kind in file.schema_arrow.types}
+    assert "list" in types and "fixed_size_list" not in types
+    assert "fixed_size_list" not in str(pq.read_schema(path)) and "fixed_size_list" in str(pq.read_schema(older))
+
+
 def test_a_file_of_other_columns_is_refused(tmp_path: Path):
     path = tmp_path / "tokens.parquet"
     pq.write_table(pa.table({"prompt": [0]}), path)
@@ -147,8 +167,15 @@ def _with(name: str, array: pa.Array, path: Path) -> None:
         ("text", pa.array([b"\xff"] * 5), "text is of the type .*binary"),
         ("text", pa.array([None] * 5, pa.string()), "text lacks 5 values"),
         ("sampled", pa.nulls(5, pa.bool_()), "sampled lacks 5 values"),
-        ("matches", pa.array([[True] * 3] * 5), "matches is of the type list"),
-        ("matches", pa.array([[True] * 2] * 5, pa.list_(pa.bool_(), 2)), "matches is of the type fixed_size"),
+        ("matches", pa.array([[1] * 3] * 5), "matches is of the type list<element: int64>"),
+        ("matches", pa.array([True] * 5), "matches is of the type bool"),
+        ("matches", pa.array([[True] * 2] * 5), "similarity_logit is not of the 2 layers of matches"),
+        ("matches", pa.array([[True] * 2, [True] * 4] + [[True] * 3] * 3), "matches is not of the 3 layers of matches"),
+        (
+            "kl",
+            pa.array([[1.0], None, [1.0] * 3, None, [1.0] * 5], pa.list_(pa.float32())),
+            "kl is not of the 3",
+        ),
         ("matches", pa.array([[True, None, True]] * 5, pa.list_(pa.bool_(), 3)), "matches lacks 5 values"),
         ("rank", pa.array([[1] * 3] * 3 + [None] * 2, pa.list_(pa.int32(), 3)), "rank is of other tokens than those"),
         ("entropy", pa.array([[1.0] * 3] * 4 + [None], pa.list_(pa.float32(), 3)), "entropy is of other tokens than"),
