@@ -8,7 +8,7 @@ import pandas as pd
 from benchmark.metrics.experiments.decoding.loss import LOSSES, max_skip_ratio_at_loss
 from benchmark.results.row import Row
 
-STUDY = "decoding"
+DECODING_STUDY = "decoding"
 _KEY = ("model", "workload", "gate", "policy", "check_every", "min_exit_layer")
 
 
@@ -19,7 +19,7 @@ def tradeoffs(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """
     by_key: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
-        if row.suite == STUDY and row.status == "ok" and row.score_loss is not None:
+        if row.suite == DECODING_STUDY and row.status == "ok" and row.score_loss is not None:
             by_key.setdefault(tuple(getattr(row, name) for name in _KEY), []).append(row)
     return [
         {

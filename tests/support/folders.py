@@ -66,6 +66,9 @@ def write_decoding(folder: Path, model: str, workload: str, harmless_only: bool)
     store = Store(folder)
     row = row_of(
         suite="decoding",
+        source=f"hub:lab/{model}",
+        architecture="dense",
+        dtype="bfloat16",
         model=model,
         workload=workload,
         gate="margin",

@@ -32,7 +32,7 @@ from benchmark.report.findings.decoded import can_be_had, damage
 from benchmark.report.findings.estimates import Estimate
 from benchmark.report.findings.levels import prompt_depths
 from benchmark.report.findings.variance import variance_shares
-from benchmark.report.tradeoff import STUDY
+from benchmark.report.tradeoff import DECODING_STUDY
 
 Verdict = Literal["supported", "contradicted", "not enough data"]
 
@@ -121,7 +121,7 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
     Raises:
         InputError: none of the rows may be compared.
     """
-    found = comparable(table[table["suite"].ne(STUDY)])
+    found, decoded = comparable(table[table["suite"].ne(DECODING_STUDY)]), comparable(table, DECODING_STUDY).rows
     rows = found.rows
     if rows.empty:
         reasons = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items()) or "all of another study"
@@ -155,14 +155,14 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
             Finding(
                 "Without training for it, gates miss most of the oracle's exits.", NATURAL, -1, exits_found(natural)
             ),
-            Finding("Real gates skip little before answers suffer.", DIMINISHING, -1, can_be_had(table)),
+            Finding("Real gates skip little before answers suffer.", DIMINISHING, -1, can_be_had(decoded)),
         ],
         estimates={
             "What decides the depth of exits": shares[:-1],
             "The comparisons in EAS": by_measure["eas"],
             "What EAS predicts": predicted,
             "Change a year": trends(natural),
-            "What early exit does to texts": damage(table),
+            "What early exit does to texts": damage(decoded),
             "Means": means(natural),
             "Size": [correlation(natural, "parameters", measure) for measure in MEASURES],
             "Training": training(found.checkpoints),

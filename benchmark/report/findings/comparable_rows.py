@@ -22,6 +22,7 @@ from benchmark.results.comparable import (
     OTHER_ALPHA,
     OTHER_PROMPTS,
     OTHER_STUDY,
+    STUDY,
     Asked,
     Outcome,
     asked_otherwise,
@@ -54,6 +55,7 @@ _TEXTS = (
     "gate",
     "policy",
 )
+_RULE = ("gate", "policy", "threshold_asked", "target_asked", "check_every", "min_exit_layer")
 _NUMBERS = (
     "training_step",
     "parameters",
@@ -69,10 +71,16 @@ _NUMBERS = (
     "speedup_speculation",
     "gate_speed_99",
     "gate_found_99",
+    "threshold_asked",
     "target_asked",
+    "check_every",
+    "min_exit_layer",
     "same_until",
     "score_loss",
 )
+
+_CASE = ("model", "workload", *_RULE)
+"""Columns that tell one case from another."""
 
 _OF_THE_RULE = (
     "suite",
@@ -92,7 +100,7 @@ class Comparable:
     """The rows that may be compared."""
 
     rows: pd.DataFrame
-    """One a (model, workload), of every model as it was released: of training checkpoints the last. With `lineage`."""
+    """One a case, of every model as it was released: of training checkpoints the last. With `lineage`."""
     checkpoints: pd.DataFrame
     """One a (checkpoint, workload), with `entry`, what they are checkpoints of."""
     left_out: dict[str, int]
@@ -137,8 +145,13 @@ def table_of(rows: Iterable[tuple[Path, Row]]) -> pd.DataFrame:
     return table.assign(**texts, **{name: table[name].astype(float) for name in _NUMBERS})
 
 
-def comparable(table: pd.DataFrame) -> Comparable:
-    """Choose among the rows of `read`, by the rule of `benchmark.results.comparable`."""
+def comparable(table: pd.DataFrame, study: str = STUDY) -> Comparable:
+    """Choose among the rows of `read`, by the rule of `benchmark.results.comparable`.
+
+    Args:
+        table: of all rows.
+        study: whose rows are compared. In the study of decoding each rule and policy is a case of its own.
+    """
     left_out: Counter[str] = Counter()
 
     def keep(rows: pd.DataFrame, which: pd.Series, reason: str) -> pd.DataFrame:
@@ -151,7 +164,7 @@ def comparable(table: pd.DataFrame) -> Comparable:
             rows = keep(rows, of_row[rows.index].ne(reason), reason)
         return rows
 
-    outcomes = [not_a_full_run(cast(Outcome, row)) for row in _records(table)]
+    outcomes = [not_a_full_run(cast(Outcome, row), study) for row in _records(table)]
     rows = keep_all_but(table, outcomes, (OTHER_STUDY, FAILED, LIMITED))
     asked = asked_otherwise([cast(Asked, row) for row in _records(rows)])
     rows = keep_all_but(rows, asked, (OTHER_ALPHA, OTHER_PROMPTS))
@@ -161,7 +174,7 @@ def comparable(table: pd.DataFrame) -> Comparable:
     chosen = _usual(rows, "model", ["revision", "dtype"])
     notes = _choices(rows, chosen)
     rows = keep(rows, chosen, "of another dtype or revision of the same model")
-    cases = list(zip(rows["model"], rows["workload"], strict=True))
+    cases = list(rows[[*_CASE]].astype(object).where(rows[[*_CASE]].notna(), None).itertuples(index=False, name=None))
     rows = keep(rows, pd.Series(newest(cases, rows["started"].tolist()), index=rows.index, dtype=bool), OLDER)
     rows = rows.assign(entry=_entry(rows))
     usual_dtype = rows["checkpoint"].eq("") | _usual(rows, "entry", ["dtype"])

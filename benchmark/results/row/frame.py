@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from benchmark.inputs.fields import Dtype, ScorerName, Stage, WorkloadKind
-from benchmark.inputs.settings import GateName, PolicyName
+from benchmark.inputs.settings import GateName, Policy
 from benchmark.metrics.column_types import (
     Column,
     Columns,
@@ -110,7 +110,7 @@ class Setting(Columns):
     """Threshold λ that was asked for; of `patience` a number of looks, of `static` a layer."""
     target_asked: Share = None
     """Share of the full model's tokens that the gate was to keep."""
-    policy: PolicyName | None = None
+    policy: Policy | None = None
     """What deeper layers got of tokens that left."""
     check_every: Count = None
     """Every how many layers the gate looked."""

@@ -6,20 +6,28 @@ from typing import Any
 import numpy as np
 from strategies import row_of
 
-from benchmark.report.findings.comparable_rows import table_of
+from benchmark.report.findings.comparable_rows import comparable, table_of
 from benchmark.report.findings.decoded import TABLE_1, can_be_had, damage
 
 
 def table(*columns: dict[str, Any]) -> Any:
-    plain = {"suite": "decoding", "gate": "margin", "policy": "propagate", "skip_ratio": 0.1, "score_loss": 0.0}
-    return table_of((Path("a"), row_of(**plain | some)) for some in columns)
+    plain = {
+        "suite": "decoding",
+        "architecture": "dense",
+        "gate": "margin",
+        "policy": "propagate",
+        "skip_ratio": 0.1,
+        "score_loss": 0.0,
+    }
+    rows = table_of((Path("a"), row_of(**plain | some)) for some in columns)
+    return comparable(rows, "decoding").rows
 
 
 def test_the_best_gate_of_each_workload_counts_and_the_oracle_does_not():
     found = can_be_had(
         table(
-            {"skip_ratio": 0.3, "score_loss": 0.04},
-            {"skip_ratio": 0.5, "score_loss": 0.06},
+            {"skip_ratio": 0.3, "score_loss": 0.04, "threshold_asked": 0.9},
+            {"skip_ratio": 0.5, "score_loss": 0.06, "threshold_asked": 0.5},
             {"skip_ratio": 0.9, "gate": "oracle"},
             {"skip_ratio": 0.1, "workload": "math"},
             {"skip_ratio": 0.6, "model": "other", "gate": "static"},
@@ -27,6 +35,15 @@ def test_the_best_gate_of_each_workload_counts_and_the_oracle_does_not():
     )
     assert found.models == 2
     assert found.value is not None and np.isclose(found.value, (0.2 + 0.6) / 2 - TABLE_1)
+
+
+def test_models_of_one_lineage_are_drawn_together():
+    tuned = [
+        {"model": f"tuned{number}", "source": f"hub:lab/tuned{number}", "base_model": "lab/base"} for number in range(7)
+    ]
+    assert can_be_had(table(*tuned)).missing == "more models needed: 5"
+    apart = [{"model": f"m{number}", "source": f"hub:lab/m{number}", "skip_ratio": number / 10} for number in range(7)]
+    assert can_be_had(table(*apart)).low is not None
 
 
 def test_failed_and_limited_rows_do_not_count():
