@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -10,10 +11,15 @@ def printable(text: object) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in str(text))
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that may have been meant; None if none is near."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
+
+
 def suggest(word: str, known: list[str]) -> str:
     """What to say after "unknown field": the nearest known one, or all of them."""
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{nearest[0]}'?" if nearest else f"; known fields: {', '.join(known)}"
+    near = nearest(word, known)
+    return f"; did you mean '{near}'?" if near else f"; known fields: {', '.join(known)}"
 
 
 def cut(value: Any) -> str:

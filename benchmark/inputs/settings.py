@@ -1,11 +1,11 @@
 """Settings that say what is captured, for all cases of a run; None leaves a choice to the entry or the workload."""
 
-import difflib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from benchmark.errors import InputError
-from benchmark.messages import cut
+from benchmark.messages import cut, nearest
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 
 DEFAULT_BATCH_SIZE = 16
@@ -54,7 +54,10 @@ class CaptureSettings:
 
 
 GateName = Literal["max_prob", "margin", "entropy", "saturation", "patience", "static", "learned", "oracle"]
-PolicyName = Literal["recompute", "propagate", "copy"]
+Policy = Literal["recompute", "propagate", "copy"]
+"""What deeper layers get of a position that left: their true states, the state it left with as their input, or the keys
+and values of the exit layer."""
+POLICIES: tuple[Policy, ...] = get_args(Policy)
 WHOLE_THRESHOLDS: tuple[GateName, ...] = ("patience", "static")
 """Gates whose threshold is a number of looks, or a layer."""
 
@@ -68,7 +71,7 @@ class GatedSettings:
     """λ; of `patience` the number of looks k, of `static` the layer E. None of the oracle, and with a `target`."""
     target: float | None = None
     """Share of the full model's tokens that the gate is to keep, by the threshold that half of the prompts choose."""
-    policy: PolicyName = "propagate"
+    policy: Policy = "propagate"
     check_every: int = 1
     """Every how many layers the gate looks."""
     min_exit_layer: int = 1
@@ -80,8 +83,8 @@ class GatedSettings:
         Raises:
             InputError: one is outside of its range, or threshold and target do not fit the gate; names it.
         """
-        _refuse_other("gate", self.gate, get_args(GateName))
-        _refuse_other("policy", self.policy, get_args(PolicyName))
+        refuse_other("gate", self.gate, get_args(GateName))
+        refuse_other("policy", self.policy, POLICIES)
         for name in ("check_every", "min_exit_layer"):
             refuse_below_one(name, getattr(self, name))
         given = [value for value in (self.threshold, self.target) if value is not None]
@@ -104,10 +107,8 @@ class GatedSettings:
 
     @property
     def rule(self) -> str:
-        """The gate with its threshold or target, as a person writes it: `margin=0.8`, `margin@0.95` or `oracle`."""
-        if self.target is not None:
-            return f"{self.gate}@{self.target:g}"
-        return self.gate if self.threshold is None else f"{self.gate}={self.threshold:g}"
+        """The gate with its threshold or target, as a person writes it."""
+        return rule_text(self.gate, self.threshold, self.target)
 
     @classmethod
     def of(cls, rule: str, policy: str, check_every: int = 1, min_exit_layer: int = 1) -> "GatedSettings":
@@ -117,8 +118,8 @@ class GatedSettings:
             InputError: it is not written so.
         """
         gate, sign, number = rule.partition("@" if "@" in rule else "=")
-        _refuse_other("gate", gate, get_args(GateName))
-        _refuse_other("policy", policy, get_args(PolicyName))
+        refuse_other("gate", gate, get_args(GateName))
+        refuse_other("policy", policy, POLICIES)
         value = None
         if sign:
             try:
@@ -129,10 +130,22 @@ class GatedSettings:
         return cls(gate, threshold, target, policy, check_every, min_exit_layer)  # type: ignore[arg-type]
 
 
-def _refuse_other(name: str, value: str, known: tuple[str, ...]) -> None:
+def rule_text(gate: str, threshold: float | None, target: float | None) -> str:
+    """Return a gate with its threshold or target, as a person writes it: `margin=0.8`, `margin@0.95` or `oracle`."""
+    if target is not None:
+        return f"{gate}@{target:g}"
+    return gate if threshold is None else f"{gate}={threshold:g}"
+
+
+def refuse_other(name: str, value: str, known: Collection[str]) -> None:
+    """Let one of some names pass.
+
+    Raises:
+        InputError: it is another one; names the setting, the names there are, and the nearest.
+    """
     if value not in known:
-        near = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
-        meant = f"; did you mean '{near[0]}'?" if near else ""
+        near = nearest(str(value), known)
+        meant = f"; did you mean '{near}'?" if near else ""
         raise InputError(f"{name}: there is no {cut(value)}; there are: {', '.join(known)}{meant}")
 
 

@@ -5,7 +5,6 @@ and neither `--help` nor a mistyped option should.
 """
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +12,7 @@ from benchmark.errors import ExitBenchError, told
 from benchmark.interface.commands import contribution, inspection, ladder, leaderboard, run, sweep
 from benchmark.interface.commands.run import INTERRUPTED
 from benchmark.interface.streams import flush_all, legible, tell
-from benchmark.messages import printable
+from benchmark.messages import nearest, printable
 
 _USAGE = 2
 
@@ -86,8 +85,8 @@ def _surplus(parser: argparse.ArgumentParser, command: str, unknown: Sequence[st
 
 
 def _nearest(word: str, names: Iterable[str], command: str = "") -> str:
-    near = difflib.get_close_matches(word, [name for name in names if name], n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; see: {' '.join(filter(None, ('exitbench', command)))} --help"
+    near = nearest(word, filter(None, names))
+    return f"; did you mean '{near}'?" if near else f"; see: {' '.join(filter(None, ('exitbench', command)))} --help"
 
 
 def _tell(problem: str) -> None:

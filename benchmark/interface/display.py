@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from benchmark.decoding.buffer import Progress
 from benchmark.errors import CannotRun, option
+from benchmark.inputs.settings import rule_text
 from benchmark.results.row import DECLARED, HEADLINE, Row
 
 _LIVE_SECONDS, _LOGGED_SECONDS = 0.1, 15.0
@@ -119,18 +120,13 @@ def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
 
 
 def _line(row: Row) -> dict[str, str]:
-    if row.gate is not None:
-        return _decoding_line(row)
-    shown = {"workload": f"{row.workload}{'*' if row.limited else ''}", "tokens": str(row.tokens)}
-    return shown | {DECLARED[name].title: _cell(row, name) for name in HEADLINE}
-
-
-def _decoding_line(row: Row) -> dict[str, str]:
-    rule = f"{row.gate}@{row.target_asked:g}" if row.target_asked is not None else row.gate
-    if row.threshold_asked is not None:
-        rule = f"{row.gate}={row.threshold_asked:g}"
-    shown = {"workload": f"{row.workload}{'*' if row.limited else ''}", "gate": str(rule), "policy": str(row.policy)}
-    return shown | {DECLARED[name].title: _cell(row, name) for name in _OF_DECODING}
+    shown = {"workload": f"{row.workload}{'*' if row.limited else ''}"}
+    if row.gate is None:
+        shown["tokens"] = str(row.tokens)
+    else:
+        shown |= {"gate": rule_text(row.gate, row.threshold_asked, row.target_asked), "policy": str(row.policy)}
+    columns = HEADLINE if row.gate is None else _OF_DECODING
+    return shown | {DECLARED[name].title: _cell(row, name) for name in columns}
 
 
 def _cell(row: Row, name: str) -> str:

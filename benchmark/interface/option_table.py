@@ -1,17 +1,18 @@
 """The options of a measurement, as argparse and pytest declare them; both know them, and this needs neither."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
 from benchmark.inputs.packaged import LOCAL_RESULTS
-from benchmark.inputs.settings import PolicyName
+from benchmark.inputs.settings import POLICIES, CaptureSettings
 from benchmark.interface.values import fraction, positive, sample, seed, thresholds
 from benchmark.metrics.scoring import ALPHA, TAU
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 
-GATES = ("margin@0.95", "oracle")
+DEFAULT_GATES = ("margin@0.95", "oracle")
 """Gates of the decoding study, unless asked otherwise: one that can be built, and what missing states alone cost."""
-POLICIES = ("recompute", "propagate")
+DEFAULT_POLICIES = ("recompute", "propagate")
 """Policies, likewise."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "--model-file": {
@@ -42,13 +43,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": [],
         "metavar": "RULE",
         "help": "decoding: a gate with a threshold, margin=0.8, or with a share of the tokens to keep, margin@0.95; "
-        f"repeatable (default: {', '.join(GATES)})",
+        f"repeatable (default: {', '.join(DEFAULT_GATES)})",
     },
     "--policy": {
         "action": "append",
         "default": [],
-        "choices": get_args(PolicyName),
-        "help": f"decoding: what deeper layers get of tokens that left; repeatable (default: {', '.join(POLICIES)})",
+        "choices": POLICIES,
+        "help": "decoding: what deeper layers get of tokens that left; repeatable "
+        f"(default: {', '.join(DEFAULT_POLICIES)})",
     },
     "--check-every": {
         "type": positive,
@@ -135,3 +137,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--seed": {"type": seed, "default": 0, "help": "seed of the intervals, of the sample and of masking (default 0)"},
 }
 """Each name with what `add_argument` and `addoption` take; ASCII, for any terminal may show the help of pytest."""
+
+
+def capture_settings(asked: Any, device: str) -> CaptureSettings:
+    """Return the settings that options ask for; those that a command does not have stay as they are by default.
+
+    Args:
+        asked: has the values of options under their names.
+        device: that was chosen, `cuda` or `cpu`.
+
+    Raises:
+        InputError: a value is outside of its range.
+    """
+    names = {field.name for field in fields(CaptureSettings)} - {"device"}
+    given = {name: getattr(asked, name) for name in names if hasattr(asked, name)}
+    return CaptureSettings(device="cuda" if device == "cuda" else "cpu", **given)

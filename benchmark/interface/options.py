@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmark.inputs.settings import GatedSettings
-from benchmark.interface.option_table import GATES, OPTIONS, POLICIES
+from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_POLICIES, OPTIONS
 from benchmark.trace.sample import SignalsOf
 
 _PREFIX = "exitbench_"
@@ -52,10 +52,10 @@ class Options:
         Raises:
             InputError: a gate is not written as one.
         """
-        policies = self.policy or list(POLICIES)
+        policies = self.policy or list(DEFAULT_POLICIES)
         return [
             GatedSettings.of(rule, policy, self.check_every, self.min_exit_layer)
-            for rule in dict.fromkeys(self.gate or GATES)
+            for rule in dict.fromkeys(self.gate or DEFAULT_GATES)
             for policy in dict.fromkeys(policies)
             if rule != "oracle" or policy != "recompute" or {*policies} == {"recompute"}
         ]

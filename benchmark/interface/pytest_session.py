@@ -10,13 +10,14 @@ import pytest
 
 from benchmark.cases.case import Case
 from benchmark.cases.identity import machine_of
-from benchmark.cases.job import Job, located, run_job
+from benchmark.cases.job import Job, Located, located, run_job
 from benchmark.cases.resources import Resources
 from benchmark.decoding.buffer import Progress
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.settings import CaptureSettings, GatedSettings
+from benchmark.inputs.settings import GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.interface.option_table import capture_settings
 from benchmark.interface.options import Options
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
@@ -27,7 +28,7 @@ from benchmark.results.store import Store
 
 Names = tuple[str, str, str]
 """Of a model and a workload, and by what rule tokens leave early; empty in the study of the oracle."""
-Asked = tuple[ModelEntry, WorkloadEntry, GatedSettings | None]
+Combination = tuple[ModelEntry, WorkloadEntry, GatedSettings | None]
 """A case: a model, a workload, and how tokens leave early, if they do."""
 Progressing = Callable[[str, int, int], AbstractContextManager[Progress]]
 """Shows the progress of a case, by its title, its prompts and the tokens of each."""
@@ -84,19 +85,7 @@ class MeasuringSession:
         self._named = bool(options.workload or options.workload_file)
         self._announce = announce
         self._resources = Resources(Hub(options.download), announce)
-        self._capture = CaptureSettings(
-            device="cuda" if self.device.type == "cuda" else "cpu",
-            dtype=options.dtype,
-            trust_remote_code=options.trust_remote_code,
-            allow_code_execution=options.allow_code_execution,
-            limit=options.limit,
-            max_new_tokens=options.max_new_tokens,
-            batch_size=options.batch_size,
-            seed=options.seed,
-            top_k=options.top_k,
-            sample=options.sample,
-            signals=options.signals,
-        )
+        self._capture = capture_settings(options, self.device.type)
         self._scoring = Scoring(options.alpha, options.tau, options.seed)
         self._earlier: dict[Names, Row | None] = {}
         self._rows: dict[Names, Row] = {}
@@ -133,13 +122,14 @@ class MeasuringSession:
         names = names_of(job)
         if names in self._failures:
             raise self._failures[names].with_traceback(None)  # else it grows by some frames each time
-        path = self._path(job)
+        here = located(job, self._resources)
+        path = self.store.path(*here.place)
         if names not in self._rows:
             earlier = self._earlier.setdefault(names, self.store.read(path))
             self.ended.rows[names] = str(path)
-            if (finished := self._finished(job, path, earlier, experiment)) is not None:
+            if (finished := self._finished(here, path, earlier, experiment)) is not None:
                 return finished
-            self._rows[names] = self._measured(job, measure, progress)
+            self._rows[names] = self._measured(job, here, measure, progress)
         return Case(path, self._rows[names])
 
     @property
@@ -166,7 +156,7 @@ class MeasuringSession:
         self.ended.cannot_run |= self._resources.cannot_run()
         return self.ended
 
-    def complete(self, cases: Iterable[Asked]) -> tuple[int, int]:
+    def complete(self, cases: Iterable[Combination]) -> tuple[int, int]:
         """Return how many of some cases have a row that went well, and how many can run here at all."""
         done = possible = 0
         for entry, workload, gated in cases:
@@ -183,7 +173,7 @@ class MeasuringSession:
     def _path(self, job: Job) -> Path:
         return self.store.path(*located(job, self._resources).place)
 
-    def _finished(self, job: Job, path: Path, earlier: Row | None, experiment: str | None) -> Case | None:
+    def _finished(self, case: Located, path: Path, earlier: Row | None, experiment: str | None) -> Case | None:
         """The case as an earlier run left it, if nothing is to be done; a test of one of its experiments is skipped."""
         if self._rerun == "failed" and earlier is None:
             pytest.skip("never measured; --rerun failed only repeats failures")
@@ -191,17 +181,18 @@ class MeasuringSession:
             pytest.skip(f"failed before: {earlier.error}; --rerun failed tries again")
         if earlier is None or earlier.status != "ok" or self._rerun == "all":
             return None
-        asked = {each.name for each in located(job, self._resources).experiments}
+        asked = {experiment.name for experiment in case.experiments}
         if earlier.scoring != self._scoring or not asked <= set(earlier.experiments):
             return None
         if experiment in earlier.experiments:
             pytest.skip(f"measured before: {path}; --rerun all measures it again")
         return Case(path, earlier)
 
-    def _measured(self, job: Job, measure: Callable[[Callable[[], Row]], Row], progress: Progressing) -> Row:
+    def _measured(
+        self, job: Job, case: Located, measure: Callable[[Callable[[], Row]], Row], progress: Progressing
+    ) -> Row:
         names = names_of(job)
         earlier = self._earlier[names]
-        case = located(job, self._resources)
         title = " × ".join(filter(None, names))
 
         def waiting(holder: str) -> None:

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.interface.display import results_table, skipped_lines
-from benchmark.interface.pytest_session import Asked, Ended, MeasuringSession
+from benchmark.interface.pytest_session import Combination, Ended, MeasuringSession
 from benchmark.results.versions import remark
 
 
 def summary(
     session: MeasuringSession,
     ended: Sequence[Ended],
-    interrupted: Sequence[Asked],
+    interrupted: Sequence[Combination],
     width: int,
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield sections of the summary: the title of each, and its lines.

@@ -23,12 +23,13 @@ from benchmark.decoding.engine import Limits
 from benchmark.decoding.fill_masks import FillMasks
 from benchmark.decoding.gated.on_generate import decode_gated
 from benchmark.decoding.gated.proof import prove_full_text, prove_policy
-from benchmark.decoding.gated.rule import POLICIES, Asks, Glimpses, Policy, Rule
+from benchmark.decoding.gated.rule import Asks, Glimpses, Rule
 from benchmark.decoding.gated.without_cache import decode_without_cache
 from benchmark.decoding.prepare import prepare
 from benchmark.decoding.proof import capture_proven
 from benchmark.decoding.without_cache import Greedy
 from benchmark.errors import MeasurementError
+from benchmark.inputs.settings import POLICIES, Policy
 from benchmark.models.tasks import runs_as
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.proof import dissect

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.on_generate import decode_gated
-from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
+from benchmark.decoding.gated.rule import GatedText, Given, Rule
 from benchmark.decoding.gated.without_cache import decode_without_cache
+from benchmark.inputs.settings import Policy
 from benchmark.readout.loaded_model import LoadedModel
 
 

@@ -76,7 +76,8 @@ class Exits:
             self.layer[leaving] = layer
             held = state if self._held is None else self._held.to(state.device, state.dtype)
             self._held = torch.where(self.of_texts(leaving, state), state, held)
-        self._before = state.clone()  # the next layer may add to it in place
+        if self._looks is not None and self._looks.compares:
+            self._before = state.clone()  # the next layer may add to it in place
 
     def passed(self, state: Tensor) -> Tensor:
         """Return what a deeper layer is given: of tokens that have left the state they left with, else this one."""

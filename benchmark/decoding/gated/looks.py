@@ -28,9 +28,19 @@ class Looks:
         self._place = {layer: number for number, layer in enumerate(rule.looks)}
         self._texts = texts
         head = model.readout.head
-        full = head is not None and head.weight.dtype == torch.float32
-        self._bounded = head is not None and full and rule.monotone and head.low.dtype != torch.float32
+        # Logits of a head in 16 bit are rounded, so their signals may lie outside of the bounds.
+        self._bounded = (
+            rule.monotone
+            and head is not None
+            and head.weight.dtype == torch.float32
+            and head.low.dtype != torch.float32
+        )
         self.begin()
+
+    @property
+    def compares(self) -> bool:
+        """Whether the rule asks how far a state is from that of the layer before."""
+        return "similarity_previous" in self._rule.asks
 
     def begin(self) -> None:
         """Turn to the next token of every text."""
@@ -53,7 +63,7 @@ class Looks:
             MeasurementError: the logits are not finite.
         """
         look, members, asks = self._place[layer], rows.cpu().numpy(), self._rule.asks
-        if "similarity_previous" in asks and before is not None:
+        if self.compares and before is not None:
             cosine = similarity_to_previous([before, states], self._model.anatomy.batch_axis)[:, 1]
             self._seen.similarity_previous[members, look] = cosine.cpu().numpy()
         if not asks & OF_VOCABULARY:

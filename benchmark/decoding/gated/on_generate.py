@@ -25,10 +25,11 @@ from benchmark.decoding.buffer import Progress
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.cache_entries import copy_entries
 from benchmark.decoding.gated.exits import Exits, oracle_exits
-from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
+from benchmark.decoding.gated.rule import GatedText, Given, Rule
 from benchmark.decoding.text.ending import Ending
 from benchmark.decoding.text.stops import Stops
 from benchmark.errors import MeasurementError
+from benchmark.inputs.settings import Policy
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import Reader
 

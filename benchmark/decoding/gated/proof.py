@@ -19,11 +19,12 @@ from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.cache_proof import refuse_entries_not_copied, refuse_entries_of_other_layers
 from benchmark.decoding.gated.decode import decode
 from benchmark.decoding.gated.on_generate import NoCache, decode_gated
-from benchmark.decoding.gated.rule import GatedText, Given, Policy, Rule
+from benchmark.decoding.gated.rule import GatedText, Given, Rule
 from benchmark.decoding.gated.without_cache import NOTHING_TO_COPY, decode_without_cache
 from benchmark.decoding.prepare import PROOF_TEXT
 from benchmark.decoding.without_cache import Greedy
 from benchmark.errors import MeasurementError
+from benchmark.inputs.settings import Policy
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import TOLERANCE
 from benchmark.trace.sample import Sampling

@@ -2,15 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Policy = Literal["recompute", "propagate", "copy"]
-"""What deeper layers get of a position that left: their true states, the state it left with as their input, or the keys
-and values of the exit layer."""
-POLICIES: tuple[Policy, ...] = get_args(Policy)
 Asks = Literal["max_prob", "prob_margin", "entropy", "predictions", "similarity_previous"]
 """What a rule may want to see; the fields of `Glimpses`."""
 OF_VOCABULARY = frozenset[Asks](("max_prob", "prob_margin", "entropy", "predictions"))

@@ -2,11 +2,16 @@
 
 import argparse
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from benchmark.errors import CannotRun, InputError, MeasurementError, told
+from benchmark.errors import InputError, MeasurementError, told
 from benchmark.inputs.packaged import model_file
-from benchmark.inputs.settings import GatedSettings, GateName
+from benchmark.inputs.settings import POLICIES, GatedSettings, GateName
+
+if TYPE_CHECKING:
+    from benchmark.inputs.model_entry import ModelEntry
+    from benchmark.inputs.workload_entry import WorkloadEntry
+    from benchmark.results.row import Row
 
 _SHARED = (
     *("--model-file", "--workload", "--workload-file", "--limit", "--max-new-tokens", "--batch-size", "--dtype"),
@@ -30,9 +35,7 @@ def add(commands: Any) -> None:
     parser.add_argument("model", metavar="MODEL", help="name of an entry of the model file")
     gates = [name for name in get_args(GateName) if name not in _TARGETED]
     parser.add_argument("--gate", choices=gates, default="margin", help="default: margin")
-    parser.add_argument(
-        "--policy", choices=("recompute", "propagate", "copy"), default="propagate", help="default: propagate"
-    )
+    parser.add_argument("--policy", choices=POLICIES, default="propagate", help="default: propagate")
     for name in _SHARED:
         parser.add_argument(name, **OPTIONS[name])
     parser.set_defaults(run=_sweep)
@@ -53,13 +56,13 @@ def _sweep(options: argparse.Namespace) -> int:
     return _run(options, entry, workloads)
 
 
-def _run(options: argparse.Namespace, entry: Any, workloads: list[Any]) -> int:
+def _run(options: argparse.Namespace, entry: "ModelEntry", workloads: "list[WorkloadEntry]") -> int:
     # Only now, because torch and transformers take seconds, and a mistyped name is told by then.
     from benchmark.cases.identity import machine_of
     from benchmark.cases.job import Job, run_job
     from benchmark.cases.resources import Resources
     from benchmark.cases.sweep import Scale, sweep
-    from benchmark.inputs.settings import CaptureSettings
+    from benchmark.interface.option_table import capture_settings
     from benchmark.metrics.scoring import Scoring
     from benchmark.models import hardware
     from benchmark.models.hub import Hub
@@ -67,23 +70,14 @@ def _run(options: argparse.Namespace, entry: Any, workloads: list[Any]) -> int:
     from benchmark.results.row import Row
     from benchmark.results.store import Store
 
-    device = hardware.choose_device(options.device)
-    capture = CaptureSettings(
-        device="cuda" if device.type == "cuda" else "cpu",
-        dtype=options.dtype,
-        trust_remote_code=options.trust_remote_code,
-        limit=options.limit,
-        max_new_tokens=options.max_new_tokens,
-        batch_size=options.batch_size,
-        seed=options.seed,
-    )
+    capture = capture_settings(options, hardware.choose_device(options.device).type)
     store, resources = Store(Path(options.results_dir)), Resources(Hub(options.download), print)
     store.check_writable()
     found: list[Row] = []
     failed = 0
     for workload in workloads:
 
-        def run(threshold: float, workload: Any = workload) -> Row:
+        def run(threshold: float, workload: "WorkloadEntry" = workload) -> Row:
             gated = GatedSettings(
                 options.gate, threshold, None, options.policy, options.check_every, options.min_exit_layer
             )
@@ -96,8 +90,6 @@ def _run(options: argparse.Namespace, entry: Any, workloads: list[Any]) -> int:
             for row in sweep(scale, run):
                 found.append(row)
                 print(_line(row), flush=True)
-        except CannotRun:
-            raise
         except MeasurementError as error:
             failed += 1
             print(f"{entry.name} × {workload.name}: {told(error)}", flush=True)
@@ -107,7 +99,7 @@ def _run(options: argparse.Namespace, entry: Any, workloads: list[Any]) -> int:
     return int(bool(failed))
 
 
-def _line(row: Any) -> str:
+def _line(row: "Row") -> str:
     loss = "unknown" if row.score_loss is None else f"{row.score_loss:.1%}"
     return (
         f"{row.model} × {row.workload}: {row.gate}={row.threshold_asked:g}: skipped {row.skip_ratio:.3f}, "

@@ -7,9 +7,10 @@ import torch
 from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.on_generate import decode_gated
-from benchmark.decoding.gated.rule import POLICIES, Policy, Rule
+from benchmark.decoding.gated.rule import Rule
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
+from benchmark.inputs.settings import POLICIES, Policy
 from benchmark.metrics.gates.gate import Gate, Margin, Oracle, Patience, Saturation
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.gpu.correctness import KINDS, prompts_of

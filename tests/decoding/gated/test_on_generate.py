@@ -12,10 +12,11 @@ from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.looks import Looks
 from benchmark.decoding.gated.on_generate import decode_gated
-from benchmark.decoding.gated.rule import POLICIES, Given, Rule
+from benchmark.decoding.gated.rule import Given, Rule
 from benchmark.decoding.prepare import prepare
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.prompts import read_prompts
+from benchmark.inputs.settings import POLICIES
 from benchmark.metrics.gates.gate import Entropy, Gate, Margin, MaxProb, Oracle, Patience, Saturation, Static
 from benchmark.models.hub import Hub
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer

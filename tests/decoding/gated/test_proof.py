@@ -10,9 +10,10 @@ from benchmark.decoding.gated import on_generate
 from benchmark.decoding.gated.exits import Exits
 from benchmark.decoding.gated.on_generate import NoCache, decode_gated
 from benchmark.decoding.gated.proof import prove_full_text, prove_gated, prove_policy
-from benchmark.decoding.gated.rule import POLICIES, Given
+from benchmark.decoding.gated.rule import Given
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import MeasurementError
+from benchmark.inputs.settings import POLICIES
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 
 
