@@ -57,5 +57,5 @@ class Case:
 
     def columns(self, experiment: Experiment[C, R]) -> C:
         """Return what an experiment makes of the record of the case."""
-        record: Any = read_tokens(self.path, self.row)
+        record: Any = self.trace if self.row.gate is None else self.decoded
         return experiment.of(record, self.scoring, self.costs)

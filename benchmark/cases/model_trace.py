@@ -1,6 +1,5 @@
 """What a job leaves in memory: the trace of a model on some prompts, and the numbers that follow; needs no model."""
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,12 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.errors import InputError
-from benchmark.inputs.settings import refuse_below_one
-from benchmark.messages import cut
+from benchmark.inputs.settings import refuse_below_one, refuse_other
 from benchmark.metrics.experiments import score
-from benchmark.metrics.experiments.gates import BUILDABLE
+from benchmark.metrics.experiments.gates import EVERY_GATE
 from benchmark.metrics.experiments.studies import Record
-from benchmark.metrics.gates.gate import Gate, Oracle
+from benchmark.metrics.gates.gate import Gate
 from benchmark.metrics.gates.judged import looks_of
 from benchmark.metrics.gates.seen import Seen
 from benchmark.metrics.scoring import ALPHA, TAU, Scoring
@@ -60,15 +58,6 @@ class InMemory:
         """Replace the row by what `change` makes of it."""
         self.row = change(self.row)
         return self.row
-
-
-def _known_gate(name: str) -> Gate:
-    gates = {gate.name: gate for gate in (*BUILDABLE, Oracle())}
-    if name not in gates:
-        near = difflib.get_close_matches(str(name), gates, n=1, cutoff=0.5)
-        meant = f"; did you mean '{near[0]}'?" if near else ""
-        raise InputError(f"gate: there is no {cut(name)}; there are: {', '.join(gates)}{meant}")
-    return gates[name]
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,18 +130,20 @@ class ModelTrace:
             InputError: there is no such gate, a layer is outside its range, or the gate needs signals of all tokens and
                 the trace has only those of the sample.
         """
-        chosen = gate if isinstance(gate, Gate) else _known_gate(gate)
+        if not isinstance(gate, Gate):
+            refuse_other("gate", gate, EVERY_GATE)
+            gate = EVERY_GATE[gate]
         layers = self.arrays.num_layers
         refuse_below_one("check_every", check_every)
         if not isinstance(min_exit_layer, int) or not 1 <= min_exit_layer < layers:
             raise InputError(f"min_exit_layer: must be a whole number from 1 to {layers - 1}, not {min_exit_layer!r}")
-        if chosen.vocabulary and not self.arrays.signalled.all():
+        if gate.vocabulary and not self.arrays.signalled.all():
             raise InputError(
-                f"gate '{chosen.name}': signals were kept of {len(self.arrays.predictions)} of "
+                f"gate '{gate.name}': signals were kept of {len(self.arrays.predictions)} of "
                 f'{self.arrays.num_tokens} tokens; trace with signals="all"'
             )
         seen = Seen.of(self.arrays, self.row.vocab_size or 0).at(looks_of(layers, min_exit_layer, check_every))
-        return gate_curve(chosen, seen, self.costs)
+        return gate_curve(gate, seen, self.costs)
 
     def tokens(self) -> pd.DataFrame:
         """Return one line a token, as `token_table` gives it."""

@@ -82,6 +82,7 @@ class Resources:
 
     def lend(self, entry: ModelEntry, source: Source, model: LoadedModel) -> None:
         """Let jobs of an entry use a model that is loaded already."""
+        self.release()
         self._values["source", entry.name] = source
         self._model = ("model", entry.name), model
 

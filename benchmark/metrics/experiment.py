@@ -17,8 +17,8 @@ from benchmark.trace.costs import Costs
 from benchmark.trace.record import Trace
 
 
-class Record(Protocol):
-    """What a study leaves of a case."""
+class Counted(Protocol):
+    """A record of any study, as far as experiments ask whether there is anything in it."""
 
     @property
     def num_tokens(self) -> int:
@@ -26,7 +26,7 @@ class Record(Protocol):
 
 
 C = TypeVar("C", bound=Columns)
-R = TypeVar("R", bound=Record, default=Trace, contravariant=True)
+R = TypeVar("R", bound=Counted, default=Trace, contravariant=True)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The decoding study: a text that goes on from what early exits say, beside the one that the full model writes."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from benchmark.cases.studies.answers import Scores, answer_texts, score_answers
 from benchmark.cases.studies.feeding import Fed, failures_told, feed, model_columns
 from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.cases.studies.study import Outcome, Shared
+from benchmark.decoding.batching import batches
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.gated.decode import decode
 from benchmark.decoding.gated.proof import prove_gated
@@ -22,7 +22,7 @@ from benchmark.decoding.text.words import read_pieces
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import GatedSettings
 from benchmark.metrics.experiment import Experiment
-from benchmark.metrics.experiments.gates import BUILDABLE
+from benchmark.metrics.experiments.gates import EVERY_GATE
 from benchmark.metrics.experiments.studies import RECORDED
 from benchmark.metrics.gates.gate import Gate, Oracle
 from benchmark.metrics.gates.judged import looks_of
@@ -32,9 +32,6 @@ from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.decoded import Decoded, Gated
 from benchmark.trace.sample import Sampling
-
-_GATES: dict[str, Gate] = {gate.name: gate for gate in (*BUILDABLE, Oracle())}
-_NOTHING: Progress = lambda tokens, prompts: None  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -70,15 +67,17 @@ class _Case:
         self._asked = asked
         self._gated = gated
         self._shared = shared
-        self._looks = looks_of(model.anatomy.num_layers, gated.min_exit_layer, gated.check_every)
+        self._layers = model.anatomy.num_layers
+        self._looks = looks_of(self._layers, gated.min_exit_layer, gated.check_every)
         if len(self._looks) == 0:
             raise MeasurementError(
-                f"the model has {model.anatomy.num_layers} layers, and no look below the last; begin before layer "
+                f"the model has {self._layers} layers, and no look below the last; begin before layer "
                 f"{gated.min_exit_layer}",
                 "min_exit_layer",
             )
 
     def outcome(self, progress: Progress) -> Outcome:
+        """Return the record of the case, and what is known of how it was made."""
         every = feed(self._model, self._asked)
         judged, calibration = _parts(every, self._gated)
         progress(0, len(every.ids) - len(judged.ids) + every.left_out)
@@ -86,26 +85,13 @@ class _Case:
         with failures_told(every):
             chosen = self._chosen(calibration)
             full, full_seconds = self._full(judged)
-            gate = chosen.gate
-            rule = rule_of(
-                gate,
-                chosen.threshold,
-                self._looks.tolist(),
-                self._model.anatomy.num_layers,
-                self._model.readout.vocab_size,
-            )
-            start = time.perf_counter()
-            texts = decode(self._model, judged.prompts, judged.limits, rule, self._gated.policy, progress)
-            seconds = time.perf_counter() - start
-        gated = Gated(
-            gate.name, gate.head, self._gated.policy, tuple(self._looks.tolist()), self._model.anatomy.num_layers
-        )
-        decoded, scores = self._recorded(gated, judged, texts, full)
+            texts, seconds = self._timed(judged, chosen.gate, chosen.threshold, self._looks.tolist(), progress)
+        decoded, scores = self._recorded(chosen.gate, judged, texts, full)
         tokens = decoded.num_tokens
         columns = {
             **model_columns(self._model),
             **judged.columns,
-            "batch_size": min(self._asked.batch_size, len(judged.ids)) if self._model.batchable else 1,
+            "batch_size": self._batch_size(judged),
             "tokens": tokens,
             "full_tokens": len(decoded.token) - tokens,
             "with_cache": self._model.with_cache,
@@ -122,21 +108,18 @@ class _Case:
 
     def _chosen(self, calibration: Fed | None) -> Aimed:
         """Return the gate with its threshold: asked for, or chosen by the calibration prompts."""
-        gate, layers = _GATES[self._gated.gate], self._model.anatomy.num_layers
+        gate = EVERY_GATE[self._gated.gate]
         if calibration is not None and self._gated.target is not None:
             return aimed(gate, self._seen(calibration, gate).at(self._looks), self._gated.target)
-        threshold = 1.0 if self._gated.threshold is None else self._gated.threshold
-        if gate.name == "patience":
-            threshold /= len(self._looks)
-        elif gate.name == "static":
-            threshold /= layers
-        if threshold > 1:
-            most = len(self._looks) if gate.name == "patience" else layers
+        if self._gated.threshold is None:
+            return Aimed(gate, 1.0, None)
+        whole = gate.whole(len(self._looks), self._layers)
+        if self._gated.threshold > whole:
             raise MeasurementError(
-                f"gate {self._gated.rule}: the model has {layers} layers, and the gate looks at {len(self._looks)} of "
-                f"them; ask for {most} at most"
+                f"gate {self._gated.rule}: the model has {self._layers} layers, and the gate looks at "
+                f"{len(self._looks)} of them; ask for {whole} at most"
             )
-        return Aimed(gate, threshold, None)
+        return Aimed(gate, self._gated.threshold / whole, None)
 
     def _seen(self, calibration: Fed, gate: Gate) -> Seen:
         """Return what gates see of the full model's text behind the calibration prompts."""
@@ -150,32 +133,44 @@ class _Case:
 
     def _full(self, judged: Fed) -> tuple[list[GatedText], float]:
         """Return the full model's texts, and the seconds that they took."""
+        return self._shared.once(("full", *_key(judged)), lambda: self._timed(judged, Oracle(), 1.0, ()))
 
-        def full() -> tuple[list[GatedText], float]:
-            never = rule_of(Oracle(), 1.0, (), self._model.anatomy.num_layers, self._model.readout.vocab_size)
-            start = time.perf_counter()
-            texts = decode(self._model, judged.prompts, judged.limits, never, "recompute", _NOTHING)
-            return texts, time.perf_counter() - start
+    def _timed(
+        self,
+        judged: Fed,
+        gate: Gate,
+        threshold: float,
+        looks: Sequence[int],
+        progress: Progress = lambda tokens, prompts: None,
+    ) -> tuple[list[GatedText], float]:
+        """Return the texts behind some prompts, and the seconds that they took; no token leaves without a look."""
+        device, vocab_size = self._model.device, self._model.readout.vocab_size
+        rule = rule_of(gate, threshold, looks, self._layers, vocab_size)
+        start = hardware.now(device)
+        texts = decode(self._model, judged.prompts, judged.limits, rule, self._gated.policy, progress)
+        return texts, hardware.now(device) - start
 
-        return self._shared.once(("full", *_key(judged)), full)
+    def _batch_size(self, judged: Fed) -> int:
+        """Return the most prompts that were decoded together."""
+        if not self._model.with_cache:
+            return 1
+        limits = judged.limits
+        return max(map(len, batches(self._model, judged.prompts, limits.batch_size, limits.max_new_tokens)))
 
     def _recorded(
-        self, gated: Gated, judged: Fed, texts: Sequence[GatedText], full: Sequence[GatedText]
+        self, gate: Gate, judged: Fed, texts: Sequence[GatedText], full: Sequence[GatedText]
     ) -> tuple[Decoded, Scores]:
         """Return the record, and the scores of the texts with early exits."""
-        blocks = []
-        for written, is_full in ((texts, False), (full, True)):
-            answers = answer_texts(
-                self._model, judged, dict(zip(judged.ids, (text.tokens for text in written), strict=True))
-            )
-            scores = score_answers(self._asked, answers)
-            blocks.append((scores, [self._columns(judged, written, answers, scores, is_full)]))
-        (scores, (own,)), (_, (other,)) = blocks
-        return Decoded(gated, **{name: np.concatenate([own[name], other[name]]) for name in own}), scores
+        gated = Gated(gate.name, gate.head, self._gated.policy, tuple(self._looks.tolist()), self._layers)
+        own, scores = self._columns(judged, texts, full=False)
+        others, _ = self._columns(judged, full, full=True)
+        return Decoded(gated, **{name: np.concatenate([own[name], others[name]]) for name in own}), scores
 
-    def _columns(
-        self, judged: Fed, written: Sequence[GatedText], answers: dict[int, str], scores: Scores, full: bool
-    ) -> dict[str, Any]:
+    def _columns(self, judged: Fed, written: Sequence[GatedText], full: bool) -> tuple[dict[str, Any], Scores]:
+        """Return the arrays of the record that are of some texts, and what their answers are worth."""
+        tokens = {number: text.tokens for number, text in zip(judged.ids, written, strict=True)}
+        answers = answer_texts(self._model, judged, tokens)
+        scores = score_answers(self._asked, answers)
         lengths = [len(text.tokens) for text in written]
         prompt = np.repeat(np.array(list(judged.ids), np.int32), lengths)
         answer = np.full(len(prompt), "", object)
@@ -185,7 +180,7 @@ class _Case:
             for ids, text in zip(judged.prompts, written, strict=True)
             for piece in read_pieces(self._model.tokenizer, list(continued(self._model, ids)), list(text.tokens))[0]
         ]
-        return {
+        arrays = {
             "prompt": prompt,
             "position": np.concatenate([np.arange(length) for length in lengths]),
             "token": np.concatenate([text.tokens for text in written]),
@@ -195,6 +190,7 @@ class _Case:
             "answer": answer,
             "score": scores.at_ends(prompt),
         }
+        return arrays, scores
 
 
 def _parts(every: Fed, gated: GatedSettings) -> tuple[Fed, Fed | None]:

@@ -12,9 +12,8 @@ from typing import Any, Protocol, TypeVar
 from benchmark.cases.identity import Asked
 from benchmark.decoding.buffer import Progress
 from benchmark.metrics.experiment import Experiment
+from benchmark.metrics.experiments.studies import Record
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.trace.decoded import Decoded
-from benchmark.trace.record import Trace
 
 T = TypeVar("T")
 
@@ -30,7 +29,7 @@ class Shared(Protocol):
 class Outcome:
     """What a study leaves of one case."""
 
-    record: Trace | Decoded
+    record: Record
     columns: dict[str, Any]
     """Columns that are known once the model has run, whatever is then made of the record."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.metrics.experiment import Experiment, Record
+from benchmark.metrics.experiment import Counted, Experiment
 from benchmark.metrics.experiments.answers import ANSWERS
 from benchmark.metrics.experiments.bounds import BOUNDS
 from benchmark.metrics.experiments.exits import EXITS
@@ -30,7 +30,7 @@ EXPERIMENTS: tuple[Experiment[Any], ...] = (
 
 
 def score(
-    record: Record, scoring: Scoring, costs: Costs | None, experiments: Sequence[Experiment[Any, Any]] = EXPERIMENTS
+    record: Counted, scoring: Scoring, costs: Costs | None, experiments: Sequence[Experiment[Any, Any]] = EXPERIMENTS
 ) -> dict[str, Any]:
     """Return the columns of all experiments, by name.
 

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from benchmark.metrics.column_types import Column, Columns, Share, Shares
 from benchmark.metrics.exits import agreement_at, first_match, skip_ratio
 from benchmark.metrics.experiment import Experiment
-from benchmark.metrics.gates.gate import Entropy, Gate, Margin, MaxProb, Patience, Saturation, Static
+from benchmark.metrics.gates.gate import Entropy, Gate, Margin, MaxProb, Oracle, Patience, Saturation, Static
 from benchmark.metrics.gates.judged import TARGETS, Choice, Trial, certify
 from benchmark.metrics.gates.learned import Learned
 from benchmark.metrics.gates.seen import Seen
@@ -22,6 +22,8 @@ from benchmark.trace.record import Trace
 
 BUILDABLE: tuple[Gate, ...] = (MaxProb(), Margin(), Entropy(), Saturation(), Patience(), Static(), Learned())
 """The gates that can be built."""
+EVERY_GATE: dict[str, Gate] = {gate.name: gate for gate in (*BUILDABLE, Oracle())}
+"""Those, and the oracle, by name."""
 HEADLINES = {99: 0.99, 95: 0.95}
 """Targets of the headlines, by the ending of their columns."""
 

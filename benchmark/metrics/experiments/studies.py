@@ -12,6 +12,7 @@ from benchmark.trace.decoded import Decoded
 from benchmark.trace.record import Trace
 
 Record = Trace | Decoded
+"""What a study leaves of a case."""
 
 
 class Reads(Protocol):

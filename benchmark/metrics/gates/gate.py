@@ -33,6 +33,15 @@ class Gate:
         """Return the gate fitted to some tokens, which are not those that it is judged on; most need no fitting."""
         return self
 
+    def whole(self, looks: int, num_layers: int) -> int:
+        """Return what a threshold, as a person writes it, is a part of: the most there can be, which is λ = 1.
+
+        Args:
+            looks: number of layers at which the gate looks.
+            num_layers: L.
+        """
+        return 1
+
     def score(self, seen: Seen) -> Scores:
         """Return how sure the gate is, N × K, within 0 and 1."""
         signal = np.clip(np.asarray(self.signal(seen), np.float64), 0, 1)
@@ -96,6 +105,10 @@ class Patience(Gate):
         since = np.maximum.accumulate(np.where(changed, place, 0), axis=1)
         return (place - since + 1) / max(count, 1)
 
+    def whole(self, looks: int, num_layers: int) -> int:
+        """Return the number of looks: k is written."""
+        return max(looks, 1)
+
 
 class Static(Gate):
     """Leaves at layer E, whatever the token; λ is E/L."""
@@ -107,6 +120,10 @@ class Static(Gate):
     def signal(self, seen: Seen) -> NDArray[np.floating]:
         """Return ℓ/L."""
         return np.broadcast_to(seen.looks / seen.num_layers, seen.matches.shape)
+
+    def whole(self, looks: int, num_layers: int) -> int:
+        """Return L: the layer E is written."""
+        return num_layers
 
 
 class Oracle(Gate):

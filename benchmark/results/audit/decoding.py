@@ -5,16 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.metrics.experiments.gates import BUILDABLE
-from benchmark.metrics.gates.gate import Oracle
+from benchmark.metrics.experiments.gates import EVERY_GATE
 from benchmark.results.audit.answers import impossible_answers
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.audit.origins import taken_of
 from benchmark.results.row import Row
 from benchmark.trace.decoded import Decoded
 
-_HEADS = {gate.name: gate.head for gate in (*BUILDABLE, Oracle())}
-"""Whether a look costs the output head, by the name of the gate."""
 _MOST_ENDS = 8
 """Different tokens that end a text; models have one to five."""
 _SETTLED = 2
@@ -63,7 +60,8 @@ def _rule(row: Row, decoded: Decoded) -> Iterator[Fault]:
     for column, value in said.items():
         if getattr(row, column) != value:
             yield Fault(column, f"is {told(getattr(row, column))}, but the texts are of {told(value)}")
-    if gated.head != _HEADS.get(gated.gate):
+    gate = EVERY_GATE.get(gated.gate)
+    if gate is None or gated.head != gate.head:
         yield Fault(
             "head", f"the record says that a look of {told(gated.gate)} costs {'the' if gated.head else 'no'} head"
         )

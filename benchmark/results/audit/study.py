@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from benchmark.errors import InputError
 from benchmark.inputs.settings import GatedSettings
+from benchmark.metrics.experiments.gates import EVERY_GATE
 from benchmark.metrics.experiments.studies import RECORDED
+from benchmark.metrics.gates.judged import looks_of
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
 
@@ -75,14 +77,8 @@ def _rule(row: Row) -> Iterator[Fault]:
         if row.calibration_agreement is not None and row.calibration_agreement < row.target_asked - _ROUNDING:
             yield Fault("calibration_agreement", f"is below the target of {row.target_asked:g}")
         return
-    expected = 1.0 if row.threshold_asked is None else row.threshold_asked / _whole(row)
+    looks = len(looks_of(row.num_layers, row.min_exit_layer, row.check_every))
+    whole = EVERY_GATE[row.gate].whole(looks, row.num_layers)
+    expected = 1.0 if row.threshold_asked is None else row.threshold_asked / whole
     if not math.isclose(row.threshold or 0, expected, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
         yield Fault("threshold", f"is {told(row.threshold)}, and what was asked for is {told(expected)}")
-
-
-def _whole(row: Row) -> int:
-    """Return what a threshold is a part of: of `patience` the looks, of `static` the layers."""
-    layers = row.num_layers or 1
-    if row.gate == "patience":
-        return max(len(range(row.min_exit_layer or 1, layers, row.check_every or 1)), 1)
-    return layers if row.gate == "static" else 1
