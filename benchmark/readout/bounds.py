@@ -119,15 +119,17 @@ def _entropy(
 
     Args:
         known: of the candidates.
-        lower: what each other logit reaches.
-        upper: what it does not exceed.
+        lower: what each other logit reaches; overwritten.
+        upper: what it does not exceed; overwritten.
         sums: S at most, and at least.
     """
     most, least = sums
-    one, other = -lower[0] * lower[1], -upper[0] * upper[1]
-    peak = torch.where((lower[0] < -1) & (upper[0] > -1), 1 / torch.e, -torch.inf)
+    (lowest, under), (highest, over) = lower, upper
+    around_peak = (lowest < -1) & (highest > -1)
+    # Written over what is no longer needed: tensors as large as the vocabulary cost more to make than to fill.
+    one, other = lowest.mul_(under), highest.mul_(over)
     inner = -(known[0] * known[1]).sum(-1)
-    lowest = inner + torch.minimum(one, other).sum(-1)
-    highest = inner + torch.maximum(torch.maximum(one, other), peak).sum(-1)
+    lowest = inner - torch.maximum(one, other, out=under).sum(-1)
+    highest = inner - torch.minimum(one, other, out=over).masked_fill_(around_peak, -1 / torch.e).sum(-1)
     low = least.log() + lowest / torch.where(lowest > 0, most, least)
     return low, most.log() + highest / torch.where(highest > 0, least, most)
