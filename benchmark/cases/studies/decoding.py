@@ -15,7 +15,7 @@ from benchmark.decoding.batching import batches
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.gated.decode import decode
 from benchmark.decoding.gated.proof import prove_gated
-from benchmark.decoding.gated.rule import GatedText
+from benchmark.decoding.gated.rule import NEVER, GatedText, Rule
 from benchmark.decoding.proof import capture_proven
 from benchmark.decoding.text.stops import continued
 from benchmark.decoding.text.words import read_pieces
@@ -24,7 +24,7 @@ from benchmark.inputs.settings import GatedSettings
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.experiments.gates import EVERY_GATE
 from benchmark.metrics.experiments.studies import RECORDED
-from benchmark.metrics.gates.gate import Gate, Oracle
+from benchmark.metrics.gates.gate import Gate
 from benchmark.metrics.gates.judged import looks_of
 from benchmark.metrics.gates.seen import Seen
 from benchmark.metrics.gates.target import Aimed, aimed
@@ -85,7 +85,9 @@ class _Case:
         with failures_told(every):
             chosen = self._chosen(calibration)
             full, full_seconds = self._full(judged)
-            texts, seconds = self._timed(judged, chosen.gate, chosen.threshold, self._looks.tolist(), progress)
+            looks, vocab_size = self._looks.tolist(), self._model.readout.vocab_size
+            rule = rule_of(chosen.gate, chosen.threshold, looks, self._layers, vocab_size)
+            texts, seconds = self._timed(judged, rule, progress)
         decoded, scores = self._recorded(chosen.gate, judged, texts, full)
         tokens = decoded.num_tokens
         columns = {
@@ -133,22 +135,15 @@ class _Case:
 
     def _full(self, judged: Fed) -> tuple[list[GatedText], float]:
         """Return the full model's texts, and the seconds that they took."""
-        return self._shared.once(("full", *_key(judged)), lambda: self._timed(judged, Oracle(), 1.0, ()))
+        return self._shared.once(("full", *_key(judged)), lambda: self._timed(judged, NEVER))
 
     def _timed(
-        self,
-        judged: Fed,
-        gate: Gate,
-        threshold: float,
-        looks: Sequence[int],
-        progress: Progress = lambda tokens, prompts: None,
+        self, judged: Fed, rule: Rule, progress: Progress = lambda tokens, prompts: None
     ) -> tuple[list[GatedText], float]:
-        """Return the texts behind some prompts, and the seconds that they took; no token leaves without a look."""
-        device, vocab_size = self._model.device, self._model.readout.vocab_size
-        rule = rule_of(gate, threshold, looks, self._layers, vocab_size)
-        start = hardware.now(device)
+        """Return the texts behind some prompts, and the seconds that they took."""
+        start = hardware.now(self._model.device)
         texts = decode(self._model, judged.prompts, judged.limits, rule, self._gated.policy, progress)
-        return texts, hardware.now(device) - start
+        return texts, hardware.now(self._model.device) - start
 
     def _batch_size(self, judged: Fed) -> int:
         """Return the most prompts that were decoded together."""

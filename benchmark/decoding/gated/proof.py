@@ -19,7 +19,7 @@ from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.cache_proof import refuse_entries_not_copied, refuse_entries_of_other_layers
 from benchmark.decoding.gated.decode import decode
 from benchmark.decoding.gated.on_generate import NoCache, decode_gated
-from benchmark.decoding.gated.rule import GatedText, Given, Rule
+from benchmark.decoding.gated.rule import NEVER, GatedText, Given
 from benchmark.decoding.gated.without_cache import NOTHING_TO_COPY, decode_without_cache
 from benchmark.decoding.prepare import PROOF_TEXT
 from benchmark.decoding.without_cache import Greedy
@@ -64,9 +64,8 @@ def prove_full_text(loaded: LoadedModel) -> LoadedModel:
     with _told("gated decoding", ""):
         prompt = _prompt(loaded)
         own = _own_text(loaded, prompt)
-        never = Rule((), lambda glimpses, look: np.zeros(len(glimpses.max_prob), bool), frozenset())
-        asked = replace(never, looks=tuple(range(1, loaded.anatomy.num_layers)), oracle=True)
-        for rule, what in ((never, "without a look"), (asked, "with the oracle's exits and every state")):
+        asked = replace(NEVER, looks=tuple(range(1, loaded.anatomy.num_layers)), oracle=True)
+        for rule, what in ((NEVER, "without a look"), (asked, "with the oracle's exits and every state")):
             try:
                 (text,) = decode(loaded, [prompt], Limits(NEW_TOKENS, 1), rule, "recompute")
             except NoCache:

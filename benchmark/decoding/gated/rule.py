@@ -54,6 +54,10 @@ class Rule:
     """Whether it asks for the full model's token instead, which takes a pass through all layers first."""
 
 
+NEVER = Rule((), lambda glimpses, look: np.zeros(len(glimpses.max_prob), bool), frozenset())
+"""Lets no token leave: the full model's text."""
+
+
 @dataclass(frozen=True)
 class Given:
     """Exits that are known in advance, to prove an engine with."""

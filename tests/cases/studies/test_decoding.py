@@ -17,6 +17,7 @@ from benchmark.cases.case import Case
 from benchmark.cases.job import Job, run_job
 from benchmark.cases.resources import Resources
 from benchmark.cases.studies import decoding
+from benchmark.decoding.gated.rule import NEVER, Rule
 from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.settings import GatedSettings
@@ -73,13 +74,13 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def decoded_texts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of texts of every time that a model decodes."""
+def decoded_texts(monkeypatch: pytest.MonkeyPatch) -> list[Rule]:
+    """The rules of every time that a model decodes."""
     decode, calls = decoding.decode, []
 
-    def counted(model: Any, prompts: Any, *args: Any) -> Any:
-        calls.append(len(prompts))
-        return decode(model, prompts, *args)
+    def counted(model: Any, prompts: Any, limits: Any, rule: Any, *args: Any) -> Any:
+        calls.append(rule)
+        return decode(model, prompts, limits, rule, *args)
 
     monkeypatch.setattr(decoding, "decode", counted)
     return calls
@@ -194,6 +195,8 @@ class TestAgain:
         for rule, policy in (("margin=0.02", "propagate"), ("margin=0.02", "recompute"), ("static=1", "propagate")):
             run_job(make_job(rule, policy), store, resources=shared)
         assert len(decoded_texts) == 4  # three texts with early exits, and one without
+        # No pass looks ahead for a text that nothing may leave.
+        assert sum(rule is NEVER for rule in decoded_texts) == 1
 
     def test_damaged_texts_are_decoded_again(self, make_job, store, resources, decoded_texts):
         first = run_job(make_job(), store, resources=resources)

@@ -12,7 +12,7 @@ from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.looks import Looks
 from benchmark.decoding.gated.on_generate import decode_gated
-from benchmark.decoding.gated.rule import Given, Rule
+from benchmark.decoding.gated.rule import NEVER, Given
 from benchmark.decoding.prepare import prepare
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.prompts import read_prompts
@@ -214,9 +214,8 @@ def test_a_gate_of_somebodys_own():
 def test_progress_counts_every_token_and_every_text():
     model = tiny("llama")
     told = []
-    never = Rule((), lambda glimpses, look: np.zeros(len(glimpses.max_prob), bool), frozenset())
     texts = decode_gated(
-        model, prompts_for(model), Limits(5, 2), never, "recompute", lambda *counts: told.append(counts)
+        model, prompts_for(model), Limits(5, 2), NEVER, "recompute", lambda *counts: told.append(counts)
     )
     assert np.sum(told, axis=0).tolist() == [sum(len(text.tokens) for text in texts), 2]
 
