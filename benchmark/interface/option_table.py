@@ -14,6 +14,8 @@ DEFAULT_GATES = ("margin@0.95", "oracle")
 """Gates of the decoding study, unless asked otherwise: one that can be built, and what missing states alone cost."""
 DEFAULT_POLICIES = ("recompute", "propagate")
 """Policies, likewise."""
+DEFAULT_DECODED_WORKLOADS = ("question_answering", "translation")
+"""Workloads of the decoding study, likewise: answers that are scored and short, so that all of it takes minutes."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "--model-file": {
         "type": Path,
@@ -36,7 +38,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--study": {
         "choices": ("oracle", "decoding"),
-        "help": "oracle: what could be gained; decoding: early exit for real (default: both)",
+        "help": "oracle: what could be gained; decoding: early exit for real, "
+        f"unless --workload names others on {' and '.join(DEFAULT_DECODED_WORKLOADS)} (default: both)",
     },
     "--gate": {
         "action": "append",

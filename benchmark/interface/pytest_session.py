@@ -17,7 +17,7 @@ from benchmark.errors import CannotRun, ExitBenchError, InputError, told
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.settings import GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
-from benchmark.interface.option_table import capture_settings
+from benchmark.interface.option_table import DEFAULT_DECODED_WORKLOADS, capture_settings
 from benchmark.interface.options import Options
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
@@ -134,10 +134,10 @@ class MeasuringSession:
 
     @property
     def decoded_workloads(self) -> list[WorkloadEntry]:
-        """Workloads of the decoding study: those that were named, else those whose answers are right or wrong."""
+        """Workloads of the decoding study: those that were named, else those that take minutes."""
         if self._named:
             return [workload for workload in self.workloads if workload.kind != "masked"]
-        return [workload for workload in self.workloads if workload.right_or_wrong]
+        return [workload for workload in self.workloads if workload.name in DEFAULT_DECODED_WORKLOADS]
 
     def release(self) -> None:
         """Free the memory of the loaded model."""
