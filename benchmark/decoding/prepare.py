@@ -124,8 +124,8 @@ def prepare(
 def free_memory() -> None:
     """Give the memory of a model that is no longer referenced back to the system."""
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if torch.accelerator.is_available():
+        torch.accelerator.empty_cache()
 
 
 def _probe_ids(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Tensor:

@@ -9,6 +9,8 @@ from benchmark.messages import cut, nearest
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 
 DEFAULT_BATCH_SIZE = 16
+DEVICES = ("cpu", "cuda", "xpu", "npu", "hpu", "mtia")
+"""What a model may run on, as torch names it."""
 _AT_LEAST_ONE = ("limit", "max_new_tokens", "batch_size", "top_k", "sample")
 _SEEDS = 2**32
 
@@ -17,7 +19,7 @@ _SEEDS = 2**32
 class CaptureSettings:
     """What is captured, as plain data. All of it but `limit` and what is allowed is asked of every model alike."""
 
-    device: Literal["cuda", "cpu"] = "cpu"
+    device: str = "cpu"
     dtype: str | None = None
     """Type of the weights, which wins over the entry's."""
     trust_remote_code: bool = False

@@ -30,7 +30,7 @@ from benchmark.inputs.packaged import model_file as usual_model_file
 from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.selection import select
-from benchmark.inputs.settings import CaptureSettings, refuse_below_one
+from benchmark.inputs.settings import DEVICES, CaptureSettings, refuse_below_one
 from benchmark.inputs.workload_entry import WorkloadEntry, WorkloadSource, load_workload
 from benchmark.inputs.yaml_reader import explain
 from benchmark.metrics.scoring import Scoring
@@ -100,7 +100,7 @@ class TraceableModel:
         for argument, value in (("max_new_tokens", max_new_tokens), ("limit", limit)):
             refuse_below_one(argument, value)
         settings = CaptureSettings(
-            device="cuda" if self.loaded.device.type == "cuda" else "cpu",
+            device=self.loaded.device.type,
             dtype=self.dtype,
             limit=limit if isinstance(prompts, str | Path) else None,
             max_new_tokens=max_new_tokens,
@@ -146,7 +146,7 @@ def load(
     *,
     model_file: str | Path | None = None,
     dtype: Dtype | None = None,
-    device: Literal["auto", "cuda", "cpu"] = "auto",
+    device: str = "auto",
     download: bool = False,
     trust_remote_code: bool = False,
 ) -> TraceableModel:
@@ -157,7 +157,7 @@ def load(
             hub id (organization/name) of any other model.
         model_file: by default `models.yaml` in the current folder, else that of the package.
         dtype: type of the weights; by default the entry's, else what the checkpoint was saved in.
-        device: `auto` is CUDA when there, else the CPU.
+        device: `cpu`, or an accelerator as torch names it, such as `cuda`; `auto` is the one there is, else the CPU.
         download: fetch the model if it is not on this machine.
         trust_remote_code: let the model's repository run its own Python code.
 
@@ -167,7 +167,7 @@ def load(
         MeasurementError: its readout could not be proven.
     """
     _refuse_other(get_args(Dtype), dtype=dtype or "auto")
-    _refuse_other(("auto", "cuda", "cpu"), device=device)
+    _refuse_other(("auto", *DEVICES), device=device)
     entry = _entry(name, model_file, trust_remote_code)
     with _naming_arguments():
         return _loaded(entry, dtype, device, trust_remote_code, Hub(download))
@@ -175,9 +175,7 @@ def load(
 
 def _loaded(entry: ModelEntry, dtype: Dtype | None, device: str, trust_remote_code: bool, hub: Hub) -> TraceableModel:
     chosen = hardware.choose_device(device)
-    settings = CaptureSettings(
-        device="cuda" if chosen.type == "cuda" else "cpu", dtype=dtype, trust_remote_code=trust_remote_code
-    )
+    settings = CaptureSettings(device=chosen.type, dtype=dtype, trust_remote_code=trust_remote_code)
     resources, machine = Resources(hub), machine_of(settings)
     return TraceableModel(entry, resources.model(entry, machine), resources.source(entry, machine), dtype)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmark.inputs.packaged import LOCAL_RESULTS
-from benchmark.inputs.settings import POLICIES, CaptureSettings
+from benchmark.inputs.settings import DEVICES, POLICIES, CaptureSettings
 from benchmark.interface.values import fraction, positive, sample, seed, thresholds
 from benchmark.metrics.scoring import ALPHA, TAU
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
@@ -83,9 +83,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "type of the weights (default: the entry's)",
     },
     "--device": {
-        "choices": ("auto", "cuda", "cpu"),
+        "choices": ("auto", *DEVICES),
         "default": "auto",
-        "help": "auto: CUDA when there, else CPU (default)",
+        "metavar": "NAME",
+        "help": f"auto ({', '.join(DEVICES[1:])}: the one that torch sees, else cpu; default), or one by name",
     },
     "--results-dir": {
         "type": Path,
@@ -147,11 +148,11 @@ def capture_settings(asked: Any, device: str) -> CaptureSettings:
 
     Args:
         asked: has the values of options under their names.
-        device: that was chosen, `cuda` or `cpu`.
+        device: that was chosen, as torch names its type.
 
     Raises:
         InputError: a value is outside of its range.
     """
     names = {field.name for field in fields(CaptureSettings)} - {"device"}
     given = {name: getattr(asked, name) for name in names if hasattr(asked, name)}
-    return CaptureSettings(device="cuda" if device == "cuda" else "cpu", **given)
+    return CaptureSettings(device=device, **given)

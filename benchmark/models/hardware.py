@@ -12,38 +12,56 @@ import psutil
 import torch
 
 from benchmark.errors import InputError
+from benchmark.messages import printable
+
+_CPU = torch.device("cpu")
 
 
 def choose_device(requested: str) -> torch.device:
-    """Device for `auto`, `cuda` or `cpu`; `auto` is CUDA when there, else CPU.
+    """Return the device for `auto`, `cpu`, or the type of an accelerator as torch names it, such as `cuda` or `xpu`.
+
+    `auto` is the accelerator that torch sees, where it computes in double precision; else the CPU.
 
     Raises:
-        InputError: `cuda` was asked for and torch sees none.
+        InputError: torch does not see the accelerator that was asked for, or it has no double precision.
     """
-    if requested == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda: torch sees no CUDA device here; use auto or cpu", "device")
-    if requested == "auto":
-        requested = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(requested)
+    there = torch.accelerator.current_accelerator(check_available=True)
+    if requested == "cpu" or (requested == "auto" and (there is None or not _has_double_precision(there))):
+        return _CPU
+    if there is None or requested not in ("auto", there.type):
+        seen = "no accelerator" if there is None else f"only {there.type}"
+        raise InputError(f"device {printable(requested)}: torch sees {seen} here; use auto or cpu", "device")
+    if not _has_double_precision(there):
+        raise InputError(f"device {there.type}: exits are exact in double precision, which it lacks; use cpu", "device")
+    return there
+
+
+def _has_double_precision(device: torch.device) -> bool:
+    try:
+        torch.zeros(1, dtype=torch.float64, device=device)
+    except (TypeError, RuntimeError):
+        return False
+    return True
 
 
 def free_memory(device: torch.device) -> int:
     """Bytes that can still be allocated on the device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+    return psutil.virtual_memory().available if device.type == "cpu" else torch.accelerator.get_memory_info(device)[0]
 
 
 def free_memory_everywhere() -> int:
-    """Bytes free on all CUDA devices and in main memory together, for models spread by a device map."""
-    gpus = range(torch.cuda.device_count())
-    return sum(torch.cuda.mem_get_info(gpu)[0] for gpu in gpus) + psutil.virtual_memory().available
+    """Bytes free on all accelerators and in main memory together, for models spread by a device map."""
+    return psutil.virtual_memory().available + sum(torch.accelerator.get_memory_info(one)[0] for one in _accelerators())
+
+
+def _accelerators() -> range:
+    return range(torch.accelerator.device_count())
 
 
 def accelerator(device: torch.device) -> str:
-    """Name of the GPU, or of the processor when there is none."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    """Name of the accelerator, or of the processor when there is none."""
+    if device.type != "cpu":
+        return str(torch.get_device_module(device).get_device_name(device))
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -54,7 +72,7 @@ def accelerator(device: torch.device) -> str:
 
 
 def driver(device: torch.device) -> str | None:
-    """CUDA and driver version, or None on a CPU."""
+    """CUDA and driver version; None elsewhere."""
     if device.type != "cuda":
         return None
     # A fixed command without a shell; the full path differs between systems.
@@ -68,9 +86,9 @@ def driver(device: torch.device) -> str | None:
 
 def synchronize(device: torch.device) -> None:
     """Wait for the device, so that a clock read next is honest."""
-    if device.type == "cuda":
-        for gpu in range(torch.cuda.device_count()):
-            torch.cuda.synchronize(gpu)
+    if device.type != "cpu":
+        for one in _accelerators():
+            torch.accelerator.synchronize(one)
 
 
 def now(device: torch.device) -> float:
@@ -81,9 +99,9 @@ def now(device: torch.device) -> float:
 
 def reset_peak_memory(device: torch.device) -> None:
     """Start a new measurement of `peak_memory`."""
-    if device.type == "cuda":
-        for gpu in range(torch.cuda.device_count()):
-            torch.cuda.reset_peak_memory_stats(gpu)
+    if device.type != "cpu":
+        for one in _accelerators():
+            torch.accelerator.reset_peak_memory_stats(one)
     else:
         with contextlib.suppress(OSError):
             # Linux: 5 resets the resident high-water mark of this process.
@@ -91,12 +109,12 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Peak bytes since `reset_peak_memory`: allocated on all GPUs, resident in this process on a CPU.
+    """Peak bytes since `reset_peak_memory`: allocated on all accelerators, resident in this process on a CPU.
 
     Where the system cannot reset the mark, it is the peak since the process started.
     """
-    if device.type == "cuda":
-        return sum(torch.cuda.max_memory_allocated(gpu) for gpu in range(torch.cuda.device_count()))
+    if device.type != "cpu":
+        return sum(torch.accelerator.max_memory_allocated(one) for one in _accelerators())
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

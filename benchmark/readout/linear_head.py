@@ -138,6 +138,6 @@ def cosine(dot: Tensor, square: Tensor, last_square: Tensor) -> Tensor:
 
 
 def _fast_in_16_bit(device: torch.device) -> bool:
-    if device.type == "cuda":
+    if device.type != "cpu":
         return True
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -11,22 +11,23 @@ from benchmark.errors import InputError
 from benchmark.models import hardware
 
 CPU = torch.device("cpu")
-WITHOUT_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+WITHOUT = pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without an accelerator")
 
 
 def test_cpu_is_cpu():
     assert hardware.choose_device("cpu") == CPU
 
 
-@WITHOUT_CUDA
-def test_auto_is_the_cpu_where_there_is_no_cuda():
+@WITHOUT
+def test_auto_is_the_cpu_where_there_is_nothing_else():
     assert hardware.choose_device("auto") == CPU
 
 
-@WITHOUT_CUDA
-def test_cuda_that_is_not_there_says_what_to_do():
-    with pytest.raises(InputError, match=r"^device cuda: .*use auto or cpu$"):
-        hardware.choose_device("cuda")
+@WITHOUT
+@pytest.mark.parametrize("name", ["cuda", "xpu", "gpu", "cuda:0", "", "a\nb"])
+def test_what_is_not_there_says_what_to_do(name):
+    with pytest.raises(InputError, match=r"^device [^\n]*: torch sees no accelerator here; use auto or cpu$"):
+        hardware.choose_device(name)
 
 
 @pytest.mark.gpu

@@ -512,7 +512,7 @@ class TestRefusals:
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
     def test_cuda_that_is_not_there_is_one_line(self, later):
-        refused(later["cuda"], "device cuda: torch sees no CUDA device here; use auto or cpu (--device)")
+        refused(later["cuda"], "device cuda: torch sees no accelerator here; use auto or cpu (--device)")
 
     @pytest.mark.parametrize(("option", "value", "message"), OUT_OF_RANGE)
     def test_an_option_out_of_range_says_so_in_one_line(self, later, option, value, message):

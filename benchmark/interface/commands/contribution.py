@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmark.inputs.packaged import LOCAL_RESULTS, MODELS, PACKAGE, model_file
 from benchmark.interface.commands.folders import existing, of_checkout
+from benchmark.interface.option_table import OPTIONS
 from benchmark.messages import printable
 
 
@@ -41,7 +42,7 @@ def _add_plan(add: Any) -> None:
     parser.add_argument("--workload", action="append", default=[], metavar="NAME", help="only these; likewise")
     _add_workload_files(parser)
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="default: the entry's")
-    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: CUDA when there")
+    parser.add_argument("--device", **OPTIONS["--device"])
     parser.add_argument(
         "--results-dir", type=Path, default=LOCAL_RESULTS, metavar="DIR", help=f"default: {LOCAL_RESULTS}"
     )
@@ -147,7 +148,7 @@ def _plan(options: argparse.Namespace) -> int:
     from benchmark.models import hardware
 
     device = hardware.choose_device(options.device)
-    settings = CaptureSettings(device="cuda" if device.type == "cuda" else "cpu", dtype=options.dtype)
+    settings = CaptureSettings(device=device.type, dtype=options.dtype)
     for line in as_text(list(plan(models, workloads, settings, options.results_dir)), device):
         print(line)
     _tell_of_others(options.results_dir)

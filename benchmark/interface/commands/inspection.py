@@ -9,6 +9,7 @@ from typing import Any
 from benchmark.errors import InputError
 from benchmark.inputs.packaged import MODELS, PACKAGE, model_file
 from benchmark.interface.commands.folders import existing, of_checkout
+from benchmark.interface.option_table import OPTIONS
 from benchmark.interface.values import fraction, thresholds
 
 _PAGE = PACKAGE.parent / "docs" / "architectures.md"
@@ -27,7 +28,7 @@ def add(commands: Any) -> None:
     doctor.add_argument("model", metavar="MODEL", help="name of the entry")
     doctor.add_argument("--model-file", type=Path, metavar="FILE", help=f"default: {MODELS}, else the packaged one")
     doctor.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="default: the entry's")
-    doctor.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: CUDA when there")
+    doctor.add_argument("--device", **OPTIONS["--device"])
     doctor.add_argument("--download", action="store_true", help="fetch the model if it is not on this machine")
     doctor.add_argument("--trust-remote-code", action="store_true", help="let the entry's repository run its own code")
     doctor.set_defaults(run=_doctor)

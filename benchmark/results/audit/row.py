@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmark.inputs.settings import DEVICES
 from benchmark.metrics.column_types import Bound
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import MOST_THRESHOLDS
@@ -41,7 +42,7 @@ _NEEDED = (
 _HEX = r"[0-9a-f]"
 _FORMATS = {
     "source": r"(hub|package|path):.+",
-    "device": r"cuda|cpu",
+    "device": "|".join(DEVICES),
     "prompts_sha256": rf"{_HEX}{{64}}",
     "prompt_ids_sha256": rf"{_HEX}{{64}}",
     "targets_sha256": rf"{_HEX}{{64}}",

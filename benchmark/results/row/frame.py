@@ -69,7 +69,7 @@ class Setting(Columns):
     quantization: str | None = None
     """Quantization while loading, as the entry says."""
     device: str | None = None
-    """`cuda` or `cpu`."""
+    """What the model ran on, as torch names it: `cpu`, `cuda`, …"""
     device_map: str | None = None
     """How the model was spread over devices, as the entry says."""
     trust_remote_code: bool | None = None

@@ -5,6 +5,7 @@ import sys
 from typing import get_args
 
 from benchmark.errors import ExitBenchError
+from benchmark.inputs.settings import DEVICES
 from benchmark.tools.perf.memory import only_peak
 from benchmark.tools.perf.report import report
 from benchmark.tools.perf.scaling import scaling
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-new-tokens", type=int, default=64, help="default: 64")
     add("--batch-size", type=int, default=16, help="default: 16")
     add("--dtype", choices=("float32", "bfloat16", "float16"), help="default: the checkpoint's; bfloat16 if random")
-    add("--device", choices=("auto", "cuda", "cpu"), default="auto", help="default: CUDA when there")
+    add("--device", choices=("auto", *DEVICES), default="auto", help="default: the accelerator that torch sees")
     add(
         "--signals",
         choices=get_args(SignalsOf),

@@ -172,7 +172,7 @@ def _subject(
 ) -> Subject:
     workload = workload.model_copy(update={"max_new_tokens": options.max_new_tokens})
     capture = CaptureSettings(
-        device="cuda" if loaded.device.type == "cuda" else "cpu",
+        device=loaded.device.type,
         dtype=options.dtype,
         batch_size=options.batch_size,
         signals=options.signals,
