@@ -14,7 +14,6 @@ from benchmark.models import gguf_convert, hardware
 from benchmark.models.checkpoint import read_shapes, refuse_another_model, refuse_packed, stored_type
 from benchmark.models.gguf_header import stored_as
 from benchmark.models.hub import weight_files
-from benchmark.models.packed import quantization_of
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import AUTO_CLASS, runs_as, task_of
 from benchmark.trace.costs import Task
@@ -46,22 +45,17 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     if source.is_gguf:
         folder = gguf_convert.converted(source.path, source.sha256 or "", spec.where(field))
     custom_code = spec.trust_remote_code and machine.trust_remote_code
-    options: dict[str, object] = {}
+    # Straight to the device: weights that pass through main memory need as much of it, and packed ones are not moved.
+    options: dict[str, object] = {"device_map": spec.device_map or {"": machine.device}}
     where, allowed = spec.where(field), spec.unused_weights or []
-    if spec.device_map is not None:
-        options["device_map"] = spec.device_map
     if spec.quantization is not None:
         bits = {"load_in_8bit": True} if spec.quantization == "8bit" else {"load_in_4bit": True}
         options["quantization_config"] = BitsAndBytesConfig(**bits)
-        options.setdefault("device_map", {"": machine.device})
     shapes = read_shapes(weight_files(folder), where)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
         task = task_of(config.to_dict()) or "causal"
         refuse_packed(shapes, config.to_dict(), where)
-        if machine.device.type != "cpu" and quantization_of(config.to_dict()) is not None:
-            # Packed weights are not moved later.
-            options.setdefault("device_map", {"": machine.device})
         model, info = AUTO_CLASS[task].from_pretrained(
             folder,
             dtype=machine.dtype or spec.dtype,
@@ -75,8 +69,6 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
             **options,
         )
         tokenizer = _tokenizer(folder, custom_code)
-        if "device_map" not in options and not getattr(model, "is_quantized", False):
-            model = model.to(machine.device)
     except ExitBenchError:
         raise
     except ImportError as error:
