@@ -3,16 +3,18 @@
 import argparse
 import statistics
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 
 from benchmark.errors import MeasurementError
 from benchmark.models import hardware
 from benchmark.tools.perf.machine import matrix_peak, memory_bandwidth
 from benchmark.tools.perf.memory import peak_of
-from benchmark.tools.perf.subjects import WAYS, ExitsOfPrompts, Subject, subject
+from benchmark.tools.perf.subjects import ExitsOfPrompts, Subject, subject
 from benchmark.tools.perf.timing import parts, seconds
 from benchmark.trace.costs import Costs
 
@@ -28,31 +30,32 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     """
     one = subject(options)
     device, dtype = one.loaded.device, one.loaded.model.dtype
-    ways = [way for way in WAYS if way != "obvious" or not options.without_obvious]
     yield f"{one.name}, {one.loaded.dtype}, {one.loaded.anatomy.num_layers} layers"
     yield f"{len(one.prompts)} prompts × {one.max_new_tokens} new tokens, batches of {one.batch_size}"
     yield f"{hardware.accelerator(device)}; torch {torch.__version__}, transformers {transformers.__version__}"
     one.case()  # warms up, and leaves what it found to compare
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    if "obvious" in ways:
-        found: list[ExitsOfPrompts] = []
-        times["obvious"].append(seconds(lambda: found.append(one.obvious()), device))
-        yield _agreement(one, found[0])
+    obvious = None if options.without_obvious else _obvious(one, options.obvious_tokens)
+    if obvious is not None:
+        yield obvious.agreement
+    times: dict[str, list[float]] = {"plain": [], "case": []}
     for _ in range(options.rounds):
-        for way in ("plain", "case"):
-            times[way].append(seconds(getattr(one, way), device))
+        for way, taken in times.items():
+            taken.append(seconds(getattr(one, way), device))
     middle = {way: statistics.median(values) for way, values in times.items()}
-    peaks = {way: peak_of(one, way) for way in ("plain", "case")}
+    peaks = {way: peak_of(one, way) for way in times}
     tokens = one.measured.trace.num_tokens
     yield ""
     yield f"{'':24} {'/ plain':>8} {'seconds':>22} {'tokens/s':>9} {'peak memory':>14}"
-    for way in ways:
-        spread = f"{middle[way]:.2f} ({min(times[way]):.2f}–{max(times[way]):.2f})"
-        memory = f"{peaks[way] / 1e6:11.0f} MB" if way in peaks else ""
+    for way, taken in times.items():
+        spread = f"{middle[way]:.2f} ({min(taken):.2f}–{max(taken):.2f})"
         ratio = middle[way] / middle["plain"]
+        memory = f"{peaks[way] / 1e6:11.0f} MB"
         yield f"{_NAMES[way]:24} {ratio:8.2f} {spread:>22} {tokens / middle[way]:9.1f} {memory:>14}"
-    if "obvious" in ways:
-        yield f"(b) / (c) = {middle['obvious'] / middle['case']:.2f}"
+    if obvious is not None:
+        speed = obvious.tokens / obvious.seconds
+        yield f"{_NAMES['obvious']:24} {obvious.ratio:8.2f} {obvious.seconds:22.2f} {speed:9.1f}"
+        yield f"(b) decoded {obvious.tokens} of the tokens, and is held against plain generate of the same"
+        yield f"(b) / (c) = {obvious.ratio / (middle['case'] / middle['plain']):.2f}"
     yield f"memory of (c) over (a): {(peaks['case'] - peaks['plain']) / 1e6:.0f} MB"
     yield ""
     yield from _parts(one)
@@ -60,13 +63,40 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from _shares(one, middle["plain"], matrix_peak(device, dtype), memory_bandwidth(device))
 
 
-def _agreement(one: Subject, found: ExitsOfPrompts) -> str:
-    """Compare the exits of both oracles; in float32 every one must be the same."""
+@dataclass(frozen=True)
+class _Obvious:
+    """What the obvious oracle took, for so many tokens."""
+
+    agreement: str
+    tokens: int
+    seconds: float
+    ratio: float
+    """To plain `generate` of the same tokens."""
+
+
+def _obvious(one: Subject, most_tokens: int) -> _Obvious:
+    """Run the obvious oracle, which is slow, over the first tokens of the texts, and compare what both find.
+
+    Raises:
+        MeasurementError: the exits are not the same.
+    """
+    short, device = one.at_most(most_tokens), one.loaded.device
+    plain = seconds(short.plain, device)
+    found: list[ExitsOfPrompts] = []
+    taken = seconds(lambda: found.append(short.obvious()), device)
     trace = one.measured.trace
-    matches = np.concatenate([found[n][0][: (trace.prompt == n).sum()] for n in np.unique(trace.prompt)])
-    cosines = np.concatenate([found[n][1][: (trace.prompt == n).sum()] for n in np.unique(trace.prompt)])
-    other = int((matches[:, :-1] != trace.matches[:, :-1]).sum())
-    far = float(np.abs(cosines - trace.similarity_logit).max())
+    both = (trace.prompt < len(short.prompts)) & (trace.position < short.max_new_tokens)
+    return _Obvious(_agreement(one, found[0], both), int(both.sum()), taken, taken / plain)
+
+
+def _agreement(one: Subject, found: ExitsOfPrompts, both: NDArray[np.bool_]) -> str:
+    """Compare the exits of the tokens that both oracles have; in float32 every one must be the same."""
+    trace = one.measured.trace
+    prompts, lengths = np.unique(trace.prompt[both], return_counts=True)
+    counted = list(zip(prompts, lengths, strict=True))
+    matches, cosines = (np.concatenate([found[n][part][:length] for n, length in counted]) for part in (0, 1))
+    other = int((matches[:, :-1] != trace.matches[both, :-1]).sum())
+    far = float(np.abs(cosines - trace.similarity_logit[both]).max())
     dtype = one.loaded.model.dtype
     # In 16 bit equal logits are common, and each product rounds in its own way.
     allowed = 0 if dtype == torch.float32 else 0.01 * matches.size

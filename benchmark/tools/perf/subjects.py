@@ -6,7 +6,7 @@ import string
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,13 @@ class Subject:
             path = store.path(row.model, row.workload, row.suite, row.configuration)
             products = sum(reader.products for reader in readers)
             self.measured = Measured(read_trace(path, row), row, products)
+
+    def at_most(self, tokens: int) -> "Subject":
+        """Return the same with texts that are shorter, and fewer where need be, so that it decodes no more tokens."""
+        prompts = self.prompts[:tokens]
+        new_tokens = min(self.max_new_tokens, tokens // len(prompts))
+        workload = self.job.workload.model_copy(update={"max_new_tokens": new_tokens})
+        return replace(self, job=replace(self.job, workload=workload), prompts=prompts)
 
     def text(self, ids: list[int]) -> list[int]:
         """Return token ids up to and including the first end of text."""
