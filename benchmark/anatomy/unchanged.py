@@ -20,6 +20,7 @@ from benchmark.models.tasks import forward_logits, run_encoder
 from benchmark.trace.costs import Task
 
 _CONTAINERS, _CONFIG = (dict, list, set), PretrainedConfig
+_EMPTY: tuple[()] = ()
 
 
 @contextmanager
@@ -116,7 +117,17 @@ def _tensors(model: nn.Module) -> list[Tensor]:
 
 def _copy(fields: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return attributes, and beside each container a copy of it, its items as they are."""
-    return {name: (value, value.copy() if isinstance(value, _CONTAINERS) else None) for name, value in fields.items()}
+    return {name: (value, _items(value)) for name, value in fields.items()}
+
+
+def _items(value: Any) -> Any:
+    """Return a copy of a container, and None of anything else.
+
+    Empty ones share one: a module has a dozen for hooks, and copying them takes most of the time.
+    """
+    if not isinstance(value, _CONTAINERS):
+        return None
+    return value.copy() if value else _EMPTY
 
 
 def _restore(fields: dict[str, Any], before: dict[str, tuple[Any, Any]]) -> None:
@@ -126,7 +137,7 @@ def _restore(fields: dict[str, Any], before: dict[str, tuple[Any, Any]]) -> None
     for name, (value, items) in before.items():
         if fields.get(name) is not value or name not in fields:
             fields[name] = value
-        if items is not None and not _same_items(value, items):
+        if items is not None and (value or items) and not _same_items(value, items):
             value.clear()
             value.extend(items) if isinstance(value, list) else value.update(items)
 
