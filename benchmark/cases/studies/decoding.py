@@ -13,7 +13,7 @@ from benchmark.cases.studies.gated_rule import rule_of
 from benchmark.cases.studies.study import Outcome, Shared
 from benchmark.decoding.batching import batches
 from benchmark.decoding.buffer import Progress
-from benchmark.decoding.gated.decode import decode
+from benchmark.decoding.gated.again import Written, decode_proven
 from benchmark.decoding.gated.proof import prove_gated
 from benchmark.decoding.gated.rule import NEVER, GatedText, Rule
 from benchmark.decoding.proof import capture_proven
@@ -84,26 +84,28 @@ class _Case:
         hardware.reset_peak_memory(self._model.device)
         with failures_told(every):
             chosen = self._chosen(calibration)
-            full, full_seconds = self._full(judged)
+            full = self._full(judged)
             looks, vocab_size = self._looks.tolist(), self._model.readout.vocab_size
             rule = rule_of(chosen.gate, chosen.threshold, looks, self._layers, vocab_size)
-            texts, seconds = self._timed(judged, rule, progress)
-        decoded, scores = self._recorded(chosen.gate, judged, texts, full)
+            written = self._written(judged, rule, progress)
+        decoded, scores = self._recorded(chosen.gate, judged, written.texts, full.texts)
         tokens = decoded.num_tokens
         columns = {
             **model_columns(self._model),
             **judged.columns,
-            "batch_size": self._batch_size(judged),
+            "batch_size": _batch_size(written.model, judged),
             "tokens": tokens,
             "full_tokens": len(decoded.token) - tokens,
-            "with_cache": self._model.with_cache,
+            "with_cache": written.model.with_cache,
+            "reread_tokens": written.again_tokens or None,
+            "reread_differing": written.again_differing if written.again_tokens else None,
             "threshold": chosen.threshold,
             "calibration_prompts": None if calibration is None else len(calibration.ids),
             "calibration_agreement": chosen.agreement,
             "score_errors": scores.errors,
             "score_missing": scores.missing,
-            "gated_seconds": seconds,
-            "full_seconds": full_seconds,
+            "gated_seconds": written.seconds,
+            "full_seconds": full.seconds,
             "peak_memory_bytes": hardware.peak_memory(self._model.device),
         }
         return Outcome(decoded, columns)
@@ -133,24 +135,13 @@ class _Case:
 
         return self._shared.once(("seen", *_key(calibration), sampling.signals), seen)
 
-    def _full(self, judged: Fed) -> tuple[list[GatedText], float]:
-        """Return the full model's texts, and the seconds that they took."""
-        return self._shared.once(("full", *_key(judged)), lambda: self._timed(judged, NEVER))
+    def _full(self, judged: Fed) -> Written:
+        """Return the full model's texts."""
+        return self._shared.once(("full", *_key(judged)), lambda: self._written(judged, NEVER))
 
-    def _timed(
-        self, judged: Fed, rule: Rule, progress: Progress = lambda tokens, prompts: None
-    ) -> tuple[list[GatedText], float]:
-        """Return the texts behind some prompts, and the seconds that they took."""
-        start = hardware.now(self._model.device)
-        texts = decode(self._model, judged.prompts, judged.limits, rule, self._gated.policy, progress)
-        return texts, hardware.now(self._model.device) - start
-
-    def _batch_size(self, judged: Fed) -> int:
-        """Return the most prompts that were decoded together."""
-        if not self._model.with_cache:
-            return 1
-        limits = judged.limits
-        return max(map(len, batches(self._model, judged.prompts, limits.batch_size, limits.max_new_tokens)))
+    def _written(self, judged: Fed, rule: Rule, progress: Progress = lambda tokens, prompts: None) -> Written:
+        """Return the texts behind some prompts."""
+        return decode_proven(self._model, judged.prompts, judged.limits, rule, self._gated.policy, progress)
 
     def _recorded(
         self, gate: Gate, judged: Fed, texts: Sequence[GatedText], full: Sequence[GatedText]
@@ -207,6 +198,13 @@ def _parts(every: Fed, gated: GatedSettings) -> tuple[Fed, Fed | None]:
             "prompts, or give a threshold"
         )
     return every.only(odd), every.only(even) if even else None
+
+
+def _batch_size(model: LoadedModel, judged: Fed) -> int:
+    """Return the most prompts that were decoded together."""
+    if not model.with_cache:
+        return 1
+    return max(map(len, batches(model, judged.prompts, judged.limits.batch_size, judged.limits.max_new_tokens)))
 
 
 def _key(fed: Fed) -> tuple[Any, ...]:

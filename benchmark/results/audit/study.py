@@ -20,7 +20,7 @@ _NEEDED = {
 }
 """What every case of a study that went well has."""
 _OTHERS = {
-    "oracle": ("sample_asked", "reread_tokens", "reread_differing"),
+    "oracle": ("sample_asked",),
     "decoding": ("threshold_asked", "target_asked", "calibration_prompts", "calibration_agreement"),
 }
 """What some of them have, too, and those of no other study."""

@@ -165,7 +165,8 @@ class Measured(Columns):
     reread_tokens: Annotated[int | None, Column(low=1, high="tokens")] = None
     """Tokens that were read a second time, each text alone and in one pass: of the shortest prompt of every batch, of
     the longest of all, and of those that pass a length at which the model may begin to work in another way. Where more
-    than rounding lies between the two, prompts are run one by one, and if that does not help, without a cache."""
+    than rounding lies between the two, prompts are run one by one, and if that does not help, without a cache. In the
+    decoding study it is the beginnings of two texts, which are written a second time, alone and without a cache."""
     reread_differing: Annotated[int | None, Column(low=0, high="reread_tokens")] = None
     """How many of them had another token or another exit then."""
     score_errors: list[str] | None = None

@@ -16,7 +16,7 @@ from submissions import verdicts
 from benchmark.cases.case import Case
 from benchmark.cases.job import Job, run_job
 from benchmark.cases.resources import Resources
-from benchmark.cases.studies import decoding
+from benchmark.decoding.gated import again
 from benchmark.decoding.gated.rule import NEVER, Rule
 from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.inputs.prompt import Prompt
@@ -76,13 +76,13 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def decoded_texts(monkeypatch: pytest.MonkeyPatch) -> list[Rule]:
     """The rules of every time that a model decodes."""
-    decode, calls = decoding.decode, []
+    decode, calls = again.decode, []
 
     def counted(model: Any, prompts: Any, limits: Any, rule: Any, *args: Any) -> Any:
         calls.append(rule)
         return decode(model, prompts, limits, rule, *args)
 
-    monkeypatch.setattr(decoding, "decode", counted)
+    monkeypatch.setattr(again, "decode", counted)
     return calls
 
 
