@@ -50,9 +50,9 @@ def decode_proven(
 ) -> Written:
     """Write texts in the fastest way that holds: in batches, alone, without a cache.
 
-    Arguments are those of `benchmark.decoding.gated.decode.decode`. In float32 a way holds when all that is written again
-    is the same. In 16 bit rounding decides so often, at ties and where a signal all but equals its threshold, that every
-    way holds that was proven at load.
+    Arguments are those of `benchmark.decoding.gated.decode.decode`. In float32 a way holds when all that is written
+    again is the same. In 16 bit rounding decides so often, at ties and where a signal all but equals its threshold,
+    that every way holds that was proven at load.
 
     Raises:
         MeasurementError: as `decode` does, or no way holds.
