@@ -121,7 +121,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
     from benchmark.models import hardware
 
     auto = Options.of(config).device == "auto"
-    why = " (no CUDA device found)" if auto and session.device.type == "cpu" else ""
+    why = " (no accelerator found)" if auto and session.device.type == "cpu" else ""
     return f"exitbench: on {session.device.type}{why}: {hardware.accelerator(session.device)}"
 
 

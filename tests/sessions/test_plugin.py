@@ -141,7 +141,7 @@ class TestFirstSession:
     def test_auto_says_that_it_runs_on_the_cpu(self, first):
         if torch.cuda.is_available():
             pytest.skip("there is CUDA")
-        assert "exitbench: on cpu (no CUDA device found): " in first
+        assert "exitbench: on cpu (no accelerator found): " in first
 
     def test_a_row_tells_what_was_measured(self, first, place):
         row = rows(place.results)["Tiny", "translation"]
