@@ -72,9 +72,7 @@ def asked_of(
     task = resources.task(workload, count)
     prompts = given if given is not None else resources.prompts(workload, count)
     if task is not None and tuple(prompts) != task.prompts:
-        raise InputError(
-            f"job: prompts: are not the first {count} of the task {task.place.name}, which scores no others"
-        )
+        raise InputError(f"job: prompts: are not those of the task {task.place.name}, which scores no others")
     return Asked(
         prompts=tuple(prompts),
         chat=workload.kind == "chat" and entry.chat_template is not False,

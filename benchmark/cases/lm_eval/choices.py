@@ -36,7 +36,7 @@ class _EveryLayer(ExitBenchLM):
     def _loglikelihood_tokens(
         self, requests: Sequence[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
-        self.said = self.compared(requests, every_layer=True, disable_tqdm=disable_tqdm)
+        self.said = self.compared(requests, every_layer=True)
         return []
 
 
@@ -76,7 +76,7 @@ def measure_choices(
     found = evaluated(place, answering(record, model.apply_chat_template), count, chat, download)
     if any(len(sample["arguments"]) < 2 for sample in found.samples):
         raise InputError(f"{place.where}: '{place.name}' has questions without choices to compare")
-    model.loglikelihood(asked)
+    model.loglikelihood(asked, disable_tqdm=True)
     scored = [_scored(place, model, asked, layer, count, chat) for layer in range(loaded.anatomy.num_layers)]
     names = [name for name in scored[-1].samples[0]["metrics"] if all(_is_share(one, name) for one in scored)]
     if not names:

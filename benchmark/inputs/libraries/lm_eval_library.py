@@ -45,7 +45,7 @@ class Evaluated:
     """What the library says of a task and of some answers."""
 
     samples: list[dict[str, Any]]
-    """One for each question and each filter: `filter`, `metrics`, `target`, and the value of each metric by its name."""
+    """One for each question and filter: `filter`, `metrics`, `target`, and the value of each metric by its name."""
     version: str
     fewshot: int
     """Examples in front of each question."""

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         "choices",
         help="of a multiple-choice task of lm-eval, which layer already prefers the right answer",
         description="Ask a multiple-choice task of lm-evaluation-harness, and print for every layer the share of "
-        "questions whose right answer that layer's readout prefers, with the 95 %% interval over questions, by the "
+        "questions whose right answer that layer's readout prefers, with the 95 % interval over questions, by the "
         "metrics of the task: acc by the sum of log-probabilities, acc_norm by that over the length of the answer. The "
         "last layer is the full model. Needs: pip install 'exitbench[lm-eval]'",
         allow_abbrev=False,

@@ -1,5 +1,6 @@
 """The model that lm-eval's command line knows as `exitbench`, made of the words behind `--model_args`."""
 
+from inspect import signature
 from typing import Any, Self
 
 from lm_eval.api.registry import register_model
@@ -9,6 +10,9 @@ from benchmark.errors import InputError
 from benchmark.inputs.settings import GatedSettings
 from benchmark.interface.api import load
 from benchmark.interface.streams import tell
+
+_NOT_SAID = "cuda:0"
+"""The device that lm-eval hands over when nobody names one; its own models take the CPU where there is no such."""
 
 
 @register_model("exitbench")
@@ -52,10 +56,8 @@ class NamedLM(ExitBenchLM):
             InputError, CannotRun, MeasurementError: something of it cannot be; says what.
         """
         if others:
-            known = (
-                "pretrained, gate, policy, check_every, min_exit_layer, batch_size, device, dtype, model_file, download"
-            )
-            raise InputError(f"--model_args: there is no '{next(iter(others))}'; there are: {known}")
+            known = [name for name in signature(NamedLM.__init__).parameters if name not in ("self", "others")]
+            raise InputError(f"--model_args: there is no '{next(iter(others))}'; there are: {', '.join(known)}")
         if not pretrained:
             raise InputError("--model_args: name the model: pretrained=SmolLM2-135M-Instruct")
         if not str(batch_size).isdecimal() or int(batch_size) < 1:
@@ -75,14 +77,14 @@ class NamedLM(ExitBenchLM):
     def create_from_arg_obj(cls, arg_dict: dict[str, Any], additional_config: dict[str, Any] | None = None) -> Self:
         """Return the model; what stands behind `--model_args` wins over options of lm-eval."""
         given = {name: value for name, value in (additional_config or {}).items() if value is not None}
+        if given.get("device") == _NOT_SAID:
+            del given["device"]
         return cls(**given | arg_dict)
 
     def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
         """Return answers, and tell what was skipped."""
         answers = super().generate_until(requests, disable_tqdm)
         if self.gated is not None and self.skip_ratio is not None:
-            rule, policy = self.gated.rule, self.gated.policy
-            tell(
-                f"exitbench: gate {rule}, policy {policy}: {self.tokens} tokens skipped {self.skip_ratio:.1%} of layers"
-            )
+            rule = f"gate {self.gated.rule}, policy {self.gated.policy}"
+            tell(f"exitbench: {rule}: {self.tokens} tokens skipped {self.skip_ratio:.1%} of the layers")
         return answers
