@@ -7,8 +7,10 @@ import torch
 
 from benchmark.cases.provenance import provenance
 from benchmark.cases.resources import Resources
-from benchmark.errors import CannotRun
+from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.fields import ScorerName
+from benchmark.inputs.libraries.lm_eval_library import library_version
+from benchmark.inputs.libraries.lm_eval_tasks import GeneratingTask
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt, prompts_sha256, targets_sha256
 from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings, GatedSettings
@@ -35,6 +37,8 @@ class Asked:
     """Whether answers that are code may be run."""
     gated: GatedSettings | None = None
     """How tokens leave early; None in a study of what they could."""
+    task: GeneratingTask | None = None
+    """The task of lm-eval that the prompts are of, which scores their answers."""
 
 
 def machine_of(settings: CaptureSettings) -> Machine:
@@ -64,7 +68,11 @@ def asked_of(
         CannotRun: the data of the workload are not on this machine.
         InputError: they cannot be read.
     """
-    prompts = given if given is not None else resources.prompts(workload, capture.limit or workload.prompts)
+    count = capture.limit or workload.prompts
+    task = resources.task(workload, count)
+    prompts = given if given is not None else resources.prompts(workload, count)
+    if task is not None and tuple(prompts) != task.prompts:
+        raise InputError(f"job: prompts: are not those of the task {task.place.name}, which scores no others")
     return Asked(
         prompts=tuple(prompts),
         chat=workload.kind == "chat" and entry.chat_template is not False,
@@ -74,6 +82,7 @@ def asked_of(
         scorer=workload.scorer if any(prompt.targets for prompt in prompts) else None,
         allow_code_execution=capture.allow_code_execution,
         gated=gated,
+        task=task,
     )
 
 
@@ -116,6 +125,8 @@ def frame_columns(
         "stop": list(dict.fromkeys(stop for prompt in asked.prompts for stop in prompt.stop)) or None,
         "scorer": asked.scorer,
         "targets_sha256": targets_sha256(asked.prompts) if asked.scorer else None,
+        "lm_eval_task": asked.task.title if asked.task else None,
+        "lm_eval_version": library_version() if asked.task else None,
         "workload_kind": workload.kind,
         "chat_template_asked": entry.chat_template,
         "max_new_tokens": asked.max_new_tokens,

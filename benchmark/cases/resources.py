@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from benchmark.decoding.prepare import free_memory, load
 from benchmark.errors import CannotRun, ExitBenchError
+from benchmark.inputs.libraries.lm_eval_tasks import GeneratingTask, read_task
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.prompts import read_prompts
@@ -54,7 +55,20 @@ class Resources:
         Raises:
             CannotRun, InputError: the data are not to be had.
         """
+        if (task := self.task(workload, count)) is not None:
+            return list(task.prompts)
         return self._once(("prompts", workload.name, count), lambda: read_prompts(workload, count, self._hub))
+
+    def task(self, workload: WorkloadEntry, count: int) -> GeneratingTask | None:
+        """Return the task of lm-eval that a workload is of, with its first `count` prompts; None if it is of none.
+
+        Raises:
+            CannotRun, InputError: it is not to be had.
+        """
+        if workload.source.lm_eval is None:
+            return None
+        download = self._hub.download
+        return self._once(("prompts", workload.name, count), lambda: read_task(workload, count, download))
 
     def model(self, entry: ModelEntry, machine: Machine) -> LoadedModel:
         """Return a model, its readout proven; the one before it is freed.

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 WorkloadKind = Literal["chat", "completion", "masked"]
 """How prompts are put to a model: through its chat template, as they stand, or with masked tokens."""
-ScorerName = Literal["exact_number", "exact_answer", "contained_answer", "chrf", "bleu", "rouge_l", "pass_at_1"]
+ScorerName = Literal[
+    "exact_number", "exact_answer", "contained_answer", "chrf", "bleu", "rouge_l", "pass_at_1", "lm_eval"
+]
 """What an answer is held against its references with; docs/definitions.md says what each is."""
 Stop = Annotated[str, Field(min_length=1)]
 """A string that ends an answer."""
@@ -50,6 +52,8 @@ def at_home(path: str) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path would take ./~ for ~
 
 
+TaskName = Annotated[str, Field(pattern=r"^\w[\w.+@:-]*$", max_length=200)]
+"""What lm-evaluation-harness calls a task."""
 InnerPath = Annotated[str, Field(min_length=1), AfterValidator(_no_zero_byte), AfterValidator(_inside)]
 ReleaseDate = Annotated[
     str, BeforeValidator(_year), Field(pattern=r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"), AfterValidator(_in_the_calendar)

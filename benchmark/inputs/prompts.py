@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark.errors import CannotRun, InputError
-from benchmark.inputs.datasets_library import dataset_records
+from benchmark.inputs.libraries.datasets_library import dataset_records
+from benchmark.inputs.libraries.lm_eval_tasks import read_task
 from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.workload_entry import WorkloadEntry
 
@@ -48,6 +49,8 @@ def read_prompts(entry: WorkloadEntry, count: int, files: DataFiles) -> list[Pro
         CannotRun: the data are not on this machine and cannot or may not be fetched.
         InputError: the data are unreadable, a field is missing, or a prompt or a reference answer is empty.
     """
+    if entry.source.lm_eval is not None:
+        return list(read_task(entry, count, files.download).prompts)
     prompts = []
     for number, record in enumerate(itertools.islice(_records(entry, files), count), start=1):
         if not isinstance(record, Mapping):

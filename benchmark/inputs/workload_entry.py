@@ -1,22 +1,27 @@
 """A workload file: which prompts, how they are put to the model, how much is generated."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from benchmark.errors import InputError
 from benchmark.inputs.checkpoints import Revision
-from benchmark.inputs.fields import HubId, InnerPath, ScorerName, Stop, WorkloadKind
+from benchmark.inputs.fields import HubId, InnerPath, ScorerName, Stop, TaskName, WorkloadKind
 from benchmark.inputs.yaml_reader import Strict, explain, read_yaml
 from benchmark.messages import printable
 
 _RIGHT_OR_WRONG = ("exact_number", "exact_answer", "contained_answer")
 """Scorers that give 0 or 1."""
+_SAID_BY_TASKS = ("split", "field", "template", "target", "stop")
+"""Fields of a workload that a task of lm-eval leaves no choice about."""
 
 
 class WorkloadSource(Strict):
-    """Where the records of a workload are: a file that ships here, one in a package, or one on the hub."""
+    """Where the records of a workload are: a file that ships here, one in a package, or one on the hub.
+
+    Or which task of lm-evaluation-harness makes its prompts.
+    """
 
     file: InnerPath | None = None
     """JSONL, gzipped JSONL or Parquet; beside the YAML file, inside `package`, or inside the hub repository. Left out,
@@ -31,9 +36,22 @@ class WorkloadSource(Strict):
     """Configuration of a hub dataset that is read without `file`; its default one when left out."""
     split: Annotated[str, Field(min_length=1)] | None = None
     """Split of a hub dataset that is read without `file`."""
+    lm_eval: TaskName | None = None
+    """Task of lm-evaluation-harness that generates: few-shot examples, stop strings, filters and metrics are its."""
+    include_path: InnerPath | None = None
+    """Folder of task files of somebody's own, beside the YAML file; Python that a task of it names is run."""
+    metric: Annotated[str, Field(min_length=1)] | None = None
+    """Metric and filter that answers are scored by, as lm-eval prints them: `exact_match,flexible-extract`; the first
+    of the task when left out."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
+        if self.lm_eval is None and (self.include_path or self.metric):
+            raise ValueError("'include_path' and 'metric' need 'lm_eval'")
+        if self.lm_eval is not None:
+            if any((self.file, self.package, self.id, self.revision, self.config, self.split)):
+                raise ValueError("a task of lm_eval says itself where its data are; give nothing but 'lm_eval' then")
+            return self
         if self.package and self.id:
             raise ValueError("give 'package' or 'id', not both")
         if self.revision and not self.id:
@@ -76,15 +94,36 @@ class WorkloadEntry(Strict):
 
     _file: str = PrivateAttr(default="")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _scored_by_its_task(cls, fields: Any) -> Any:
+        source = fields.get("source") if isinstance(fields, dict) else None
+        of_task = isinstance(source, dict) and source.get("lm_eval") is not None
+        return {"scorer": "lm_eval"} | fields if of_task else fields
+
+    @model_validator(mode="after")
+    def _task(self) -> Self:
+        if (self.scorer == "lm_eval") != (self.source.lm_eval is not None):
+            raise ValueError("the scorer 'lm_eval' is for a source of lm_eval, which has no other")
+        if self.source.lm_eval is None:
+            return self
+        if given := [name for name in _SAID_BY_TASKS if getattr(self, name)]:
+            raise ValueError(f"the task of lm_eval says that itself; leave '{given[0]}' away")
+        if self.kind == "masked":
+            raise ValueError("tasks of lm_eval are for models that write; the kind is 'chat' or 'completion'")
+        return self
+
     @model_validator(mode="after")
     def _one_prompt(self) -> Self:
+        if self.source.lm_eval is not None:
+            return self
         if (self.field is None) == (self.template is None):
             raise ValueError("give exactly one of 'field' and 'template'")
         return self
 
     @model_validator(mode="after")
     def _answers(self) -> Self:
-        if (self.target is None) != (self.scorer is None):
+        if (self.target is None) != (self.scorer in (None, "lm_eval")):
             raise ValueError("give 'target' and 'scorer' together, or neither of them")
         if self.kind == "masked" and (self.target or self.stop):
             raise ValueError("a masked text has no answer; leave 'target', 'scorer' and 'stop' away")

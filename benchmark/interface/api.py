@@ -28,7 +28,6 @@ from benchmark.inputs.fields import Dtype, at_home
 from benchmark.inputs.model_entry import ModelEntry, load_models
 from benchmark.inputs.packaged import model_file as usual_model_file
 from benchmark.inputs.prompt import Prompt
-from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.selection import select
 from benchmark.inputs.settings import DEVICES, CaptureSettings, refuse_below_one
 from benchmark.inputs.workload_entry import WorkloadEntry, WorkloadSource, load_workload
@@ -110,19 +109,20 @@ class TraceableModel:
             sample=sample,
             signals=signals,
         )
+        resources = Resources(Hub(download))
         if isinstance(prompts, str | Path):
             workload = _workload(prompts)
             refuse_misfit(self.name, self.loaded.task, workload)
-            with _naming_arguments():
-                given = read_prompts(workload, limit or workload.prompts, Hub(download))
             if chat is not None and workload.kind != "masked":
                 workload = workload.model_copy(update={"kind": "chat" if chat else "completion"})
+            with _naming_arguments():
+                given = resources.prompts(workload, limit or workload.prompts)
         else:
             texts = _texts(prompts)[:limit]
             workload = _of_texts(texts, self.loaded, bool(chat))
             given = [Prompt(id=str(number), messages=text) for number, text in enumerate(texts)]
         job = Job(self.entry, workload, settings, Scoring(seed=seed), tuple(given))
-        store, resources = InMemory(), Resources()
+        store = InMemory()
         resources.lend(self.entry, self.source, self.loaded)
         # Prompts of one batch end together, so the bar counts tokens.
         total = len(given) * (max_new_tokens or workload.max_new_tokens)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmark.errors import ExitBenchError, told
 from benchmark.interface.commands import contribution, inspection, ladder, leaderboard, run, sweep
+from benchmark.interface.commands.lm_eval import choices, harness
 from benchmark.interface.commands.run import INTERRUPTED
 from benchmark.interface.streams import flush_all, legible, tell
 from benchmark.messages import nearest, printable
@@ -42,7 +43,7 @@ def _run(arguments: list[str]) -> tuple[int, str]:
         return _USAGE, f"there is no {kind} '{arguments[0]}'{_nearest(arguments[0], (*by_name, '--help'))}"
     try:
         options, unknown = by_name[""].parse_known_args(arguments)
-        if unknown and options.command != run.COMMAND:
+        if unknown and options.command not in (run.COMMAND, harness.COMMAND):
             return _USAGE, _surplus(by_name[options.command], options.command, unknown)
         return options.run(argparse.Namespace(**vars(options), rest=unknown)), ""
     except SystemExit as end:  # of argparse, which has said why
@@ -72,6 +73,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     sweep.add(added)
     leaderboard.add(added)
     contribution.add(added)
+    choices.add(added)
+    harness.add(added)
     return {"": parser, **added.choices}
 
 

@@ -14,6 +14,8 @@ IDENTITY = (
 )
 """Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it. How answers are scored is: a
 trace holds the scores of one scorer against one set of references."""
+_LATER = ("lm_eval_task",)
+"""The same of rows that have them: columns that came when there were rows already, which keep their names."""
 
 
 def configuration_of(columns: Mapping[str, Any]) -> str:
@@ -23,4 +25,5 @@ def configuration_of(columns: Mapping[str, Any]) -> str:
         columns: of a row, those of `IDENTITY` among them.
     """
     captured = {name: columns.get(name) for name in IDENTITY}
+    captured |= {name: columns[name] for name in _LATER if columns.get(name) is not None}
     return hashlib.sha256(json.dumps(captured, sort_keys=True).encode()).hexdigest()[:8]

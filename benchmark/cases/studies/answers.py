@@ -10,7 +10,7 @@ from benchmark.cases.code.passes import passes
 from benchmark.cases.identity import Asked
 from benchmark.cases.studies.feeding import Fed
 from benchmark.decoding.text.stops import answer_text
-from benchmark.errors import CannotRun
+from benchmark.errors import CannotRun, ExitBenchError
 from benchmark.inputs.fields import ScorerName
 from benchmark.inputs.prompt import Prompt
 from benchmark.metrics.answers.scorers import SCORERS
@@ -71,6 +71,11 @@ def score_answers(asked: Asked, answers: Mapping[int, str]) -> Scores:
         return Scores({})
     if asked.scorer == "pass_at_1" and not asked.allow_code_execution:
         return Scores({}, missing=NOT_ALLOWED)
+    if asked.task is not None:
+        try:
+            return Scores(asked.task.scores(answers), [])
+        except ExitBenchError as error:  # the task scores all of them together, or none
+            return Scores({}, missing=str(error))
     scores: dict[int, float] = {}
     errors = []
     for number, answer in answers.items():

@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.cases.identity import Asked
 from benchmark.cases.studies.answers import Scores, answer_texts, score_answers
 from benchmark.cases.studies.feeding import Fed, failures_told, feed, model_columns
-from benchmark.cases.studies.gated_rule import rule_of
+from benchmark.cases.studies.gated_rule import asked_looks, rule_of, scaled_threshold
 from benchmark.cases.studies.study import Outcome, Shared
 from benchmark.decoding.batching import batches
 from benchmark.decoding.buffer import Progress
@@ -25,7 +25,6 @@ from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.experiments.gates import EVERY_GATE
 from benchmark.metrics.experiments.studies import RECORDED
 from benchmark.metrics.gates.gate import Gate
-from benchmark.metrics.gates.judged import looks_of
 from benchmark.metrics.gates.seen import Seen
 from benchmark.metrics.gates.target import Aimed, aimed
 from benchmark.models import hardware
@@ -68,13 +67,7 @@ class _Case:
         self._gated = gated
         self._shared = shared
         self._layers = model.anatomy.num_layers
-        self._looks = looks_of(self._layers, gated.min_exit_layer, gated.check_every)
-        if len(self._looks) == 0:
-            raise MeasurementError(
-                f"the model has {self._layers} layers, and no look below the last; begin before layer "
-                f"{gated.min_exit_layer}",
-                "min_exit_layer",
-            )
+        self._looks = asked_looks(gated, self._layers)
 
     def outcome(self, progress: Progress) -> Outcome:
         """Return the record of the case, and what is known of how it was made."""
@@ -117,13 +110,7 @@ class _Case:
             return aimed(gate, self._seen(calibration, gate).at(self._looks), self._gated.target)
         if self._gated.threshold is None:
             return Aimed(gate, 1.0, None)
-        whole = gate.whole(len(self._looks), self._layers)
-        if self._gated.threshold > whole:
-            raise MeasurementError(
-                f"gate {self._gated.rule}: the model has {self._layers} layers, and the gate looks at "
-                f"{len(self._looks)} of them; ask for {whole} at most"
-            )
-        return Aimed(gate, self._gated.threshold / whole, None)
+        return Aimed(gate, scaled_threshold(self._gated, gate, len(self._looks), self._layers), None)
 
     def _seen(self, calibration: Fed, gate: Gate) -> Seen:
         """Return what gates see of the full model's text behind the calibration prompts."""

@@ -50,15 +50,22 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
     if row.status == "ok" and row.max_new_tokens != spec.max_new_tokens:
         asked = f"and a full run of {row.workload} has {spec.max_new_tokens}; measure without --max-new-tokens"
         yield Fault("max_new_tokens", f"is {told(row.max_new_tokens)}, {asked}")
-    for column, stated, listed in (("scorer", row.scorer, spec.scorer), ("stop", row.stop, spec.stop or None)):
+    listed_stop = row.stop if spec.source.lm_eval else spec.stop or None
+    for column, stated, listed in (("scorer", row.scorer, spec.scorer), ("stop", row.stop, listed_stop)):
         if row.status == "ok" and stated != listed:
             yield Fault(column, f"is {told(stated)}, and {told(listed)} in the file of {row.workload}")
+    task = (row.lm_eval_task or "").partition(" ")[0] or None
+    if row.status == "ok" and task != spec.source.lm_eval:
+        other = told(spec.source.lm_eval)
+        yield Fault("lm_eval_task", f"is {told(row.lm_eval_task)}, and {other} in the file of {row.workload}")
     taken = taken_of(row)
     if taken < 1:  # it failed before they were read, or somebody wrote a number that cannot be
         return
     if (taken != spec.prompts) != row.limited:
         yield Fault("limited", f"is {str(row.limited).lower()}, but {taken} prompts were taken of {spec.prompts}")
         return
+    if spec.source.lm_eval is not None:
+        return  # tasks are programs, and a check runs none of somebody's own
     try:
         prompts = read_prompts(spec, min(taken, _MOST_PROMPTS), files)
     except (CannotRun, InputError):

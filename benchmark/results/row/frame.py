@@ -88,6 +88,9 @@ class Setting(Columns):
     """What answers are held against their references with; null where they are not scored."""
     targets_sha256: str | None = None
     """SHA-256 of the reference answers."""
+    lm_eval_task: str | None = None
+    """Task of lm-evaluation-harness that made the prompts and scored the answers, with its version, its number of
+    examples, metric and filter; null where there is none. Such scores are only computed anew by measuring again."""
     limited: bool
     """Whether `--limit` took another number of prompts than a full run of the workload does."""
     chat_template_asked: bool | None = None
@@ -243,6 +246,8 @@ class Provenance(Columns):
     """Whether the checkout had uncommitted changes."""
     torch_version: str
     transformers_version: str
+    lm_eval_version: str | None = None
+    """Of lm-evaluation-harness, where it made the prompts."""
     python_version: str
     platform: str
     """Operating system and processor architecture."""

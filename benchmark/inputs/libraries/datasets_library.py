@@ -30,7 +30,7 @@ def dataset_records(entry: WorkloadEntry, download: bool) -> Iterator[Any]:
     _refuse_namesake(entry, source.id)
     name = source.id if source.config is None else f"{source.id}, {source.config}"
     try:
-        with _offline(datasets, not download):
+        with offline(datasets.config, not download):
             # No code of a repository is run: the library has no such thing any more.
             records = datasets.load_dataset(
                 source.id, source.config, split=source.split, revision=source.revision, keep_in_memory=False
@@ -71,14 +71,20 @@ def _refuse_namesake(entry: WorkloadEntry, name: str) -> None:
 
 
 @contextmanager
-def _offline(library: Any, offline: bool) -> Iterator[None]:
-    """Inside the block the library does not touch the network, if so asked."""
-    before = library.config.HF_HUB_OFFLINE
-    library.config.HF_HUB_OFFLINE = before or offline
+def offline(config: Any, wanted: bool, name: str = "HF_HUB_OFFLINE") -> Iterator[None]:
+    """Inside the block a library does not touch the network, if so wanted.
+
+    Args:
+        config: of the library.
+        wanted: whether it is not to.
+        name: what its config calls that.
+    """
+    before = getattr(config, name)
+    setattr(config, name, before or wanted)
     try:
         yield
     finally:
-        library.config.HF_HUB_OFFLINE = before
+        setattr(config, name, before)
 
 
 def _reason(error: Exception) -> str:
