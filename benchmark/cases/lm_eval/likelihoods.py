@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def likelihoods(
     continuations: Sequence[Continuation],
     batch_size: int,
     every_layer: bool = False,
-    progress: Callable[[int], None] = lambda texts: None,
+    progress: Callable[[int], object] = lambda texts: None,
 ) -> list[Likelihood]:
     """Return how likely each text is behind its context; what of a context is too long is cut off in front.
 
@@ -96,12 +97,12 @@ def _run(
         logits = forward_logits(model.model, model.task, ids, encoded, last=last)
     own = logits[seen.rows, seen.positions - ids.shape[1]]
     targets = torch.tensor([token for one in continuations for token in one.text], device=model.device)
-    said = [_said(model, lambda part, state=state: _read(model, state, part), targets) for state in seen.states[:-1]]
+    said = [_said(model, partial(_read, model, state), targets) for state in seen.states[:-1]]
     said.append(_said(model, lambda part: own[part], targets))
     ends = np.cumsum(lengths)
     log_probs, greedy = (np.stack(arrays) for arrays in zip(*said, strict=True))
     return [
-        Likelihood(log_probs[:, end - n : end].sum(axis=1), greedy[:, end - n : end].all(axis=1))
+        Likelihood(log_probs[:, end - n : end].sum(axis=1), np.all(greedy[:, end - n : end], axis=1))
         for end, n in zip(ends, lengths, strict=True)
     ]
 

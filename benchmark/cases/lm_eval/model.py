@@ -24,7 +24,7 @@ MAX_NEW_TOKENS = 256
 _LOG = logging.getLogger("lm_eval.exitbench")
 
 
-class ExitBenchLM(TemplateLM):  # type: ignore[misc]
+class ExitBenchLM(TemplateLM):
     """A loaded model that answers as lm-eval asks: texts with early exits, likelihoods by all layers."""
 
     def __init__(self, loaded: LoadedModel, gated: GatedSettings | None = None, batch_size: int = 16) -> None:

@@ -77,7 +77,7 @@ def answering(respond: Respond, write_chat: Callable[[list[dict[str, str]], bool
     """
     from lm_eval.api.model import LM
 
-    class Answering(LM):  # type: ignore[misc]
+    class Answering(LM):
         tokenizer_name = "exitbench"
 
         def generate_until(self, requests: Sequence[Any]) -> list[Any]:
@@ -124,7 +124,7 @@ def evaluated(place: TaskPlace, model: Any, count: int | None, chat: bool, downl
                 limit=count,
                 apply_chat_template=chat,
                 bootstrap_iters=0,
-                torch_random_seed=None,  # type: ignore[arg-type] # nothing here draws from it
+                torch_random_seed=None,  # nothing here draws from it
             )
         except ExitBenchError:
             raise
