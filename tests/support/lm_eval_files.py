@@ -1,4 +1,4 @@
-"""Tasks of lm-evaluation-harness on local JSON, one that generates and one of multiple choice, and workloads of them."""
+"""Tasks of lm-evaluation-harness on local JSON, one that writes and one of multiple choice, and workloads of them."""
 
 import json
 from pathlib import Path

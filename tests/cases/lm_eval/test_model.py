@@ -85,7 +85,9 @@ class TestLikelihoods:
             ids = torch.tensor([[*pair.context, *pair.text]])
             states: list[torch.Tensor] = []
             hooks = [
-                layer.module.register_forward_hook(lambda _, __, out, layer=layer: states.append(layer.state_out(out)))
+                layer.module.register_forward_hook(
+                    lambda _, __, out, layer=layer, states=states: states.append(layer.state_out(out))
+                )
                 for layer in tiny.anatomy.layers
             ]
             with torch.inference_mode():
@@ -138,7 +140,7 @@ class TestGates:
         assert model.tokens > 4 and 0 < skipped < 1 - 1 / tiny.anatomy.num_layers
 
     def test_a_gate_decides_nothing_about_likelihoods_and_is_refused(self, tiny: LoadedModel, tasks: Path):
-        with pytest.raises(InputError, match="the gate margin=0.9 would decide nothing"):
+        with pytest.raises(InputError, match=r"the gate margin=0\.9 would decide nothing"):
             samples(ExitBenchLM(tiny, GatedSettings.of("margin=0.9", "recompute")), tasks, "picks")
 
     def test_a_target_has_no_prompts_to_choose_by(self, tiny: LoadedModel):
