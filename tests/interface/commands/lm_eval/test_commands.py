@@ -9,6 +9,7 @@ import pytest
 from commands import run
 from lm_eval_files import task_folder
 
+from benchmark.errors import InputError
 from benchmark.inputs.libraries import lm_eval_library
 from benchmark.interface.commands.lm_eval.harness import _with_model
 
@@ -41,7 +42,6 @@ def test_choices_prints_a_line_for_each_layer_and_writes_it(
     ("words", "told"),
     [
         (("sums",), "'sums' has no choices to compare"),
-        (("pics",), "lm-eval has no task 'pics'; did you mean 'picks'"),
         (("picks", "--output", "a.txt"), "a.txt is neither .csv nor .json"),
         (("picks", "--output", "nowhere/a.csv"), "no folder nowhere"),
     ],
@@ -69,23 +69,30 @@ def test_the_command_line_of_lm_eval_runs_a_gate(
 
 
 @needed
+def test_an_argument_that_cannot_be_is_one_line(tasks: Path, capfd: pytest.CaptureFixture[str]):
+    asked = ("--tasks", "sums", "--include_path", tasks)
+    assert run("lm-eval", "--model_args", "gate=margin=0.9", *asked) == 1
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("exitbench: ")]
+    assert "name the model: pretrained=" in line
+
+
+@needed
 @pytest.mark.parametrize(
-    ("model", "told"),
+    ("given", "told"),
     [
-        ("gate=margin=0.9", "name the model: pretrained="),
-        ("pretrained={tiny},gate=margn=0.9", "did you mean 'margin'"),
-        ("pretrained={tiny},gates=margin=0.9", "there is no 'gates'"),
-        ("pretrained={tiny},batch_size=auto", "must be a whole number of at least 1, not 'auto'"),
-        ("pretrained=nothing-like-it", "matches nothing"),
+        ({"gate": "margn=0.9"}, "did you mean 'margin'"),
+        ({"gates": "margin=0.9"}, "there is no 'gates'"),
+        ({"batch_size": "auto"}, "must be a whole number of at least 1, not 'auto'"),
+        ({"pretrained": "nothing-like-it"}, "matches nothing"),
+        ({"device": "cuda:1"}, "must be one of auto, cuda, cpu"),
     ],
 )
-def test_model_arguments_that_cannot_be_are_one_line(
-    tiny_folder: Path, tasks: Path, model: str, told: str, capfd: pytest.CaptureFixture[str]
-):
-    model = model.format(tiny=tiny_folder)
-    assert run("lm-eval", "--model_args", model, "--tasks", "sums", "--include_path", tasks) == 1
-    (line,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("exitbench: ")]
-    assert told in line
+def test_model_arguments_that_cannot_be_are_refused(tiny_folder: Path, given: dict[str, str], told: str):
+    from benchmark.interface.commands.lm_eval.model import NamedLM
+
+    options = {"batch_size": 1, "max_batch_size": None, "device": "cuda:0"}
+    with pytest.raises(InputError, match=told):
+        NamedLM.create_from_arg_obj({"pretrained": str(tiny_folder)} | given, options)
 
 
 def test_our_model_is_meant_unless_another_is_named():
