@@ -1,6 +1,8 @@
 """Workloads of tasks of lm-evaluation-harness: prompts by the task, scores by its own filters and metrics, offline."""
 
+import json
 import random
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -113,6 +115,8 @@ class TestGeneration:
 
 def test_without_the_library_it_is_said_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lm_eval_library, "find_spec", lambda name: None)
+    for name in ("lm_eval", "lm_eval.api.model"):  # nothing of it may be imported before that
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(CannotRun, match=r"not installed; pip install 'exitbench\[lm-eval\]'"):
         read(workload_file(folder, "sums"))
 
@@ -128,8 +132,6 @@ def test_without_the_library_it_is_said_what_to_install(folder: Path, monkeypatc
     ],
 )
 def test_a_workload_that_says_what_the_task_says_is_refused(folder: Path, change: dict[str, object], told: str):
-    import json
-
     path = workload_file(folder, "sums")
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=told):
