@@ -95,7 +95,7 @@ def test_every_prompt_of_a_workload_with_a_scorer_has_a_reference_that_it_can_sc
 
 
 def test_every_scorer_there_is_may_be_asked_for():
-    assert set(get_args(ScorerName)) == {*SCORERS, "pass_at_1"}
+    assert set(get_args(ScorerName)) == {*SCORERS, "pass_at_1", "lm_eval"}
 
 
 @each(SPECS)

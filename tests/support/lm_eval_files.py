@@ -1,10 +1,10 @@
-"""Tasks of lm-evaluation-harness on local files: one that generates, as gsm8k does, and one of multiple choice."""
+"""Tasks of lm-evaluation-harness on local JSON, one that writes and one of multiple choice, and workloads of them."""
 
 import json
 from pathlib import Path
+from typing import Any
 
-SUMS = """
-task: sums
+_SUMS = """task: sums
 dataset_path: json
 dataset_kwargs:
   data_files: {{test: {folder}/sums.jsonl, train: {folder}/shots.jsonl}}
@@ -14,18 +14,17 @@ fewshot_split: train
 num_fewshot: 2
 doc_to_text: "Question: {{{{question}}}}\\nAnswer:"
 doc_to_target: "{{{{answer}}}}"
-generation_kwargs: {{until: ["Question:", "</s>"], do_sample: false, temperature: 0.0, max_gen_toks: 16}}
+generation_kwargs: {{until: ["Question:", "</s>"], do_sample: false, max_gen_toks: 12}}
 metric_list:
-  - {{metric: exact_match, aggregation: mean, higher_is_better: true}}
+  - {{metric: exact_match, aggregation: mean, higher_is_better: true, regexes_to_ignore: [",", "(?s).*#### "]}}
 filter_list:
   - name: strict-match
-    filter: [{{function: regex, regex_pattern: "#### (-?[0-9]+)"}}, {{function: take_first}}]
+    filter: [{{function: regex, regex_pattern: "#### (\\\\-?[0-9\\\\.\\\\,]+)"}}, {{function: take_first}}]
   - name: flexible-extract
     filter: [{{function: regex, group_select: -1, regex_pattern: "(-?[0-9]+)"}}, {{function: take_first}}]
 metadata: {{version: 3.0}}
 """
-PICKS = """
-task: picks
+_PICKS = """task: picks
 dataset_path: json
 dataset_kwargs:
   data_files: {{test: {folder}/picks.jsonl}}
@@ -37,26 +36,41 @@ doc_to_target: gold
 metric_list:
   - {{metric: acc, aggregation: mean, higher_is_better: true}}
   - {{metric: acc_norm, aggregation: mean, higher_is_better: true}}
+metadata: {{version: 1.0}}
 """
-DRAWN = SUMS.replace("task: sums", "task: drawn").replace("do_sample: false, temperature: 0.0", "do_sample: true")
-QUESTIONS = (
-    ("Which animal barks?", ["a cat", "the dog next door", "fish"], 1),
-    ("What is the capital of France?", ["Paris", "London"], 0),
-    ("What do fish live in?", ["milk", "water"], 1),
-    ("How many legs has a spider?", ["two", "four", "eight"], 2),
+_QUESTIONS = (
+    ("Which animal barks?", ("a cat", "the dog next door", "fish"), 1),
+    ("What is the capital of France?", ("Paris", "London"), 0),
+    ("What do cows drink?", ("milk", "water"), 1),
+    ("What color is the sky on a clear day?", ("green", "blue"), 1),
 )
 
 
-def write_tasks(folder: Path) -> Path:
-    """Write the tasks `sums`, `picks` and `drawn`, which draws its answers, and their data; returns the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("sums", SUMS), ("picks", PICKS), ("drawn", DRAWN)):
-        (folder / f"{name}.yaml").write_text(text.format(folder=folder))
-    _write(folder / "sums.jsonl", [{"question": f"What is {n} plus 2?", "answer": str(n + 2)} for n in range(5)])
-    _write(folder / "shots.jsonl", [{"question": f"What is {n} plus 7?", "answer": f"#### {n + 7}"} for n in range(3)])
-    _write(folder / "picks.jsonl", [{"question": q, "choices": c, "gold": g} for q, c, g in QUESTIONS])
+def task_folder(folder: Path) -> Path:
+    """Write both tasks and their data; returns the folder."""
+    folder.mkdir()
+    (folder / "sums.yaml").write_text(_SUMS.format(folder=folder))
+    (folder / "picks.yaml").write_text(_PICKS.format(folder=folder))
+    _write(folder / "sums.jsonl", [_sum(number, 2) for number in range(4)])
+    _write(folder / "shots.jsonl", [_sum(number, 1) for number in range(5)])
+    questions = [{"question": text, "choices": choices, "gold": gold} for text, choices, gold in _QUESTIONS]
+    _write(folder / "picks.jsonl", questions)
     return folder
 
 
-def _write(file: Path, records: list[dict[str, object]]) -> None:
-    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+def workload_file(folder: Path, task: str, kind: str = "completion", prompts: int = 4, **source: str) -> Path:
+    """Write the workload of a task that lies in `tasks` beside it; returns the file."""
+    named = {"lm_eval": task, "include_path": "tasks"} | source
+    path = folder / "sums_of_lm_eval.yaml"
+    fields = {"name": path.stem, "description": "sums", "source": named, "kind": kind, "prompts": prompts}
+    path.write_text(json.dumps(fields | {"max_new_tokens": 12, "licence": "CC0"}))
+    return path
+
+
+def _sum(number: int, more: int) -> dict[str, str]:
+    total = number + more
+    return {"question": f"What is {number} plus {more}?", "answer": f"{number} + {more} = {total} #### {total}"}
+
+
+def _write(path: Path, records: list[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))

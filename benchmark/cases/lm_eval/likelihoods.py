@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +42,7 @@ def likelihoods(
     continuations: Sequence[Continuation],
     batch_size: int,
     every_layer: bool = False,
-    progress: Callable[[int], Any] = lambda texts: None,
+    progress: Callable[[int], object] = lambda texts: None,
 ) -> list[Likelihood]:
     """Return how likely each text is behind its context; what of a context is too long is cut off in front.
 
@@ -103,7 +102,7 @@ def _run(
     ends = np.cumsum(lengths)
     log_probs, greedy = (np.stack(arrays) for arrays in zip(*said, strict=True))
     return [
-        Likelihood(log_probs[:, end - n : end].sum(axis=1), np.asarray(greedy[:, end - n : end].all(axis=1)))
+        Likelihood(log_probs[:, end - n : end].sum(axis=1), np.all(greedy[:, end - n : end], axis=1))
         for end, n in zip(ends, lengths, strict=True)
     ]
 

@@ -74,7 +74,11 @@ def answering(respond: Respond, write_chat: Callable[[list[dict[str, str]], bool
     Args:
         respond: gives them.
         write_chat: makes a prompt of the turns of a conversation, and of whether the model is to begin a turn.
+
+    Raises:
+        CannotRun: the library is not installed.
     """
+    require()
     from lm_eval.api.model import LM
 
     class Answering(LM):
@@ -107,10 +111,9 @@ def evaluated(place: TaskPlace, model: Any, count: int | None, chat: bool, downl
         download: whether data that are not on this machine may be fetched.
 
     Raises:
-        CannotRun: the library is not installed, or the data are not on this machine and may not be fetched.
+        CannotRun: the data are not on this machine and may not be fetched.
         InputError: there is no such task, or it cannot be run; an error of the model passes as it is.
     """
-    require()
     with _to_itself(not download):
         import datasets
         from lm_eval import simple_evaluate

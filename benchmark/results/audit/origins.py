@@ -56,8 +56,8 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
             yield Fault(column, f"is {told(stated)}, and {told(listed)} in the file of {row.workload}")
     task = (row.lm_eval_task or "").partition(" ")[0] or None
     if row.status == "ok" and task != spec.source.lm_eval:
-        other = told(spec.source.lm_eval)
-        yield Fault("lm_eval_task", f"is {told(row.lm_eval_task)}, and {other} in the file of {row.workload}")
+        of_file = told(spec.source.lm_eval)
+        yield Fault("lm_eval_task", f"is {told(row.lm_eval_task)}, and {of_file} in the file of {row.workload}")
     taken = taken_of(row)
     if taken < 1:  # it failed before they were read, or somebody wrote a number that cannot be
         return

@@ -1,127 +1,138 @@
-"""Tasks of lm-evaluation-harness as workloads: prompts, stop strings, references, and what is wrong with them."""
+"""Workloads of tasks of lm-evaluation-harness: prompts by the task, scores by its own filters and metrics, offline."""
 
+import json
+import random
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
-from lm_eval_files import write_tasks
+from lm_eval_files import task_folder, workload_file
 
 from benchmark.errors import CannotRun, InputError
-from benchmark.inputs.libraries.lm_eval_tasks import Generation, read_task
-from benchmark.inputs.workload_entry import WorkloadEntry, load_workload
+from benchmark.inputs.libraries import lm_eval_library
+from benchmark.inputs.libraries.lm_eval_tasks import GeneratingTask, Generation, read_task
+from benchmark.inputs.workload_entry import load_workload
 
-WORKLOAD = """
-name: sums
-description: sums
-source: {{lm_eval: {task}, include_path: tasks{more}}}
-kind: {kind}
-prompts: 4
-max_new_tokens: 8
-licence: CC0
-"""
+needed = pytest.mark.skipif(find_spec("lm_eval") is None, reason="needs: pip install 'exitbench[lm-eval]'")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("workloads")
-    write_tasks(folder / "tasks")
-    return folder
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    task_folder(tmp_path / "tasks")
+    return tmp_path
 
 
-def workload(folder: Path, task: str = "sums", kind: str = "completion", more: str = "") -> WorkloadEntry:
-    file = folder / "sums.yaml"
-    file.write_text(WORKLOAD.format(task=task, kind=kind, more=more))
-    return load_workload(file)
+def read(path: Path, count: int = 4) -> GeneratingTask:
+    return read_task(load_workload(path), count, download=False)
 
 
-class TestTasks:
-    @pytest.fixture(autouse=True)
-    def _extra(self) -> None:
-        pytest.importorskip("lm_eval", reason="needs the extra: pip install 'exitbench[lm-eval]'")
+@needed
+class TestPrompts:
+    def test_they_have_examples_stop_strings_and_references_of_the_task(self, folder: Path):
+        task = read(workload_file(folder, "sums"), 3)
+        assert (task.title, len(task.prompts)) == ("sums 3.0, 2-shot, exact_match,strict-match", 3)
+        prompt = task.prompts[1]
+        assert isinstance(prompt.messages, str)
+        assert prompt.messages.count("####") == 2 and prompt.messages.endswith("Question: What is 1 plus 2?\nAnswer:")
+        assert (prompt.id, prompt.stop) == ("sums_of_lm_eval/1", ("Question:", "</s>"))
+        assert prompt.targets == ("1 + 2 = 3 #### 3",)
 
-    def test_prompts_have_examples_stop_strings_and_references(self, folder):
-        task = read_task(workload(folder), 3, download=False)
-        assert [prompt.id for prompt in task.prompts] == ["sums/0", "sums/1", "sums/2"]
-        for number, prompt in enumerate(task.prompts):
-            assert prompt.messages.count("#### ") == 2
-            assert prompt.messages.endswith(f"Question: What is {number} plus 2?\nAnswer:")
-            assert (prompt.stop, prompt.targets) == (("Question:", "</s>"), (str(number + 2),))
-        assert task.title == "sums 3.0, 2-shot, exact_match,strict-match"
+    def test_of_a_chat_workload_they_are_conversations(self, folder: Path):
+        prompt = read(workload_file(folder, "sums", kind="chat")).prompts[0]
+        assert [turn["role"] for turn in prompt.turns] == ["user", "assistant", "user", "assistant", "user"]
+        assert prompt.turns[-1]["content"] == "Question: What is 0 plus 2?\nAnswer:"
 
-    def test_turns_of_a_chat_go_through_the_template_of_the_model(self, folder):
-        task = read_task(workload(folder, kind="chat"), 1, download=False)
-        (prompt,) = task.prompts
-        assert [turn.role for turn in prompt.messages] == ["user", "assistant"] * 2 + ["user"]
-        assert prompt.messages[-1].content == "Question: What is 0 plus 2?\nAnswer:"
-
-    def test_answers_are_scored_by_the_filter_that_is_asked_for(self, folder):
-        answers = {0: "it is #### 2", 1: "it is 3", 2: "#### 5 or 4"}
-        strict = read_task(workload(folder), 3, download=False).scores(answers)
-        loose = read_task(workload(folder, more=", metric: 'exact_match,flexible-extract'"), 3, False).scores(answers)
-        assert (strict, loose) == ({0: 1.0, 1: 0.0, 2: 0.0}, {0: 1.0, 1: 1.0, 2: 1.0})
-
-    def test_no_more_prompts_than_there_are(self, folder):
-        assert len(read_task(workload(folder), 50, download=False).prompts) == 5
-
-    @pytest.mark.parametrize(
-        ("task", "more", "problem"),
-        [
-            ("summs", "", "lm-eval has no task 'summs'; did you mean 'sums'?"),
-            ("picks", "", "'picks' generates nothing, it compares likelihoods; see: exitbench choices"),
-            ("drawn", "", "'drawn': draws answers at random"),
-            ("sums", ", metric: exact_mach", "source.metric: the task has exact_match,strict-match and"),
-        ],
-    )
-    def test_what_is_wrong_is_one_line(self, task, more, problem, folder):
-        with pytest.raises(InputError) as raised:
-            read_task(workload(folder, task, more=more), 2, download=False)
-        assert problem in str(raised.value) and "\n" not in str(raised.value)
-
-    def test_data_that_are_not_here_are_not_fetched(self, folder):
-        entry = workload(folder, "gsm8k", more=", metric: 'exact_match,strict-match'")
-        with pytest.raises(CannotRun, match="gsm8k"):
-            read_task(entry, 2, download=False)
+    def test_random_numbers_of_others_stay_as_they_were(self, folder: Path):
+        random.seed(5)
+        np.random.seed(5)
+        path = workload_file(folder, "sums")
+        read(path)
+        drawn = random.random(), np.random.rand()
+        random.seed(5)
+        np.random.seed(5)
+        assert drawn == (random.random(), np.random.rand())
 
 
-def test_without_the_extra_it_says_what_to_install(folder, monkeypatch):
-    monkeypatch.setitem(sys.modules, "lm_eval", None)
-    with pytest.raises(CannotRun, match="lm-evaluation-harness is not installed") as raised:
-        read_task(workload(folder), 2, download=False)
-    assert "pip install 'exitbench[lm-eval]'" in str(raised.value)
+@needed
+class TestScores:
+    def test_each_is_by_the_filter_and_metric_of_the_task(self, folder: Path):
+        task = read(workload_file(folder, "sums"))
+        assert task.scores({0: "It is #### 2", 1: "It is 3", 3: "#### 9"}) == {0: 1.0, 1: 0.0, 3: 0.0}
+
+    def test_another_filter_can_be_asked_for(self, folder: Path):
+        task = read(workload_file(folder, "sums", metric="exact_match,flexible-extract"))
+        assert task.scores({1: "It is 3", 2: "It is 9"}) == {1: 1.0, 2: 0.0}
+
+    def test_a_task_that_has_changed_since_is_refused(self, folder: Path):
+        task = read(workload_file(folder, "sums"))
+        data = folder / "tasks" / "sums.jsonl"
+        data.write_text(data.read_text().replace("What is 1", "How much is 1"))
+        with pytest.raises(InputError, match="asks other things than when its prompts were read"):
+            task.scores({0: "2"})
+
+
+@needed
+@pytest.mark.parametrize(
+    ("task", "source", "told"),
+    [
+        ("sms", {}, "lm-eval has no task 'sms'; did you mean 'sums'"),
+        ("picks", {}, "'picks' generates nothing, it compares likelihoods; see: exitbench choices"),
+        ("sums", {"metric": "exact_match,strict"}, "did you mean 'exact_match,strict-match'"),
+        ("sums", {"include_path": "nowhere"}, "no folder"),
+    ],
+)
+def test_what_cannot_be_is_one_line(folder: Path, task: str, source: dict[str, str], told: str):
+    with pytest.raises(InputError, match=told) as raised:
+        read(workload_file(folder, task, **source))
+    assert "\n" not in str(raised.value)
+
+
+@needed
+def test_a_metric_that_fails_and_data_that_are_not_here(folder: Path):
+    file = folder / "tasks" / "sums.yaml"
+    whole = file.read_text()
+    file.write_text(whole.replace("{{question}}", "{{missing}}"))
+    with pytest.raises(InputError, match="lm-eval cannot run 'sums'"):
+        read(workload_file(folder, "sums"))
+    file.write_text(whole.replace("dataset_path: json", "dataset_path: nobody/nothing-at-all"))
+    with pytest.raises(CannotRun, match="data of the task sums"):
+        read(workload_file(folder, "sums"))
+
+
+class TestGeneration:
+    def test_greedy_settings_pass(self):
+        settings = {"until": "\n", "do_sample": False, "temperature": 0.7, "max_gen_toks": 5}
+        assert Generation.of(settings, "t") == Generation(("\n",), 5)
+        assert Generation.of({"until": ["a", ""]}, "t") == Generation(("a",), None)
+
+    @pytest.mark.parametrize("settings", [{"do_sample": True}, {"temperature": 0.5}, {"num_beams": 2}])
+    def test_others_are_refused(self, settings: dict[str, object]):
+        with pytest.raises(InputError, match="ExitBench"):
+            Generation.of(settings, "t")
+
+
+def test_without_the_library_it_is_said_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lm_eval_library, "find_spec", lambda name: None)
+    for name in ("lm_eval", "lm_eval.api.model"):  # nothing of it may be imported before that
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(CannotRun, match=r"not installed; pip install 'exitbench\[lm-eval\]'"):
+        read(workload_file(folder, "sums"))
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("change", "told"),
     [
-        ({"until": ["a", ""], "max_gen_toks": 7}, Generation(("a",), 7)),
-        ({"until": "b", "do_sample": False, "temperature": 1.0}, Generation(("b",), None)),
-        ({}, Generation((), None)),
+        ({"stop": ["x"]}, "leave 'stop' away"),
+        ({"scorer": "chrf"}, "the scorer 'lm_eval'"),
+        ({"kind": "masked"}, "for models that write"),
+        ({"source": {"lm_eval": "sums", "file": "a.jsonl"}}, "says itself where its data are"),
+        ({"source": {"file": "a.jsonl", "metric": "acc"}}, "need 'lm_eval'"),
     ],
 )
-def test_how_an_answer_is_generated(settings, expected):
-    assert Generation.of(settings, "task") == expected
-
-
-@pytest.mark.parametrize("settings", [{"do_sample": True}, {"temperature": 0.5}, {"num_beams": 4}])
-def test_other_ways_to_generate_are_refused(settings):
-    with pytest.raises(InputError, match="task: "):
-        Generation.of(settings, "task")
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        (("lm_eval: sums, ", ""), "'include_path' and 'metric' need 'lm_eval'"),
-        (("include_path: tasks", "file: a.jsonl"), "give nothing but 'lm_eval' then"),
-        (("kind: completion", "kind: masked"), "tasks of lm_eval are for models that write"),
-        (("prompts: 4", "prompts: 4\nfield: text"), "leave 'field' away"),
-        (("prompts: 4", "prompts: 4\nscorer: chrf"), "the scorer 'lm_eval' is for a source of lm_eval"),
-        (("include_path: tasks", "include_path: ../tasks"), "include_path"),
-        (("lm_eval: sums", "lm_eval: '../sums'"), "lm_eval"),
-    ],
-)
-def test_a_workload_that_cannot_be(change, problem, tmp_path):
-    file = tmp_path / "sums.yaml"
-    file.write_text(WORKLOAD.format(task="sums", kind="completion", more="").replace(*change))
-    with pytest.raises(InputError, match=problem):
-        load_workload(file)
+def test_a_workload_that_says_what_the_task_says_is_refused(folder: Path, change: dict[str, object], told: str):
+    path = workload_file(folder, "sums")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=told):
+        load_workload(path)
