@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
         "ladder",
         help="from what a perfect rule could skip to what can be had, step by step",
         description="Print, for every case of a folder of results, the speed of each step from the oracle down: layers "
-        "alone, head paid, cache paid, settled exits, the best gate that is to keep 95 or 99 %% of tokens, lossless "
+        "alone, head paid, cache paid, settled exits, the best gate that is to keep 95 or 99 % of tokens, lossless "
         "self-speculation.",
         allow_abbrev=False,
     )

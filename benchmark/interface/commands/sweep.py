@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
         "sweep",
         help="run thresholds of a gate until it is known how much may be skipped at 1 %% and 5 %% loss",
         description="Decode the prompts of graded workloads with one threshold of a gate after the other, until the "
-        "largest skip ratio within 1 %% and 5 %% loss of score is bracketed. Every threshold is a row of the decoding "
+        "largest skip ratio within 1 % and 5 % loss of score is bracketed. Every threshold is a row of the decoding "
         "study; what is on disk is not run again.",
         allow_abbrev=False,
     )
