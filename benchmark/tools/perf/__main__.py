@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         help="whose signals (c) keeps (default: the sample's)",
     )
     add("--rounds", type=int, default=3, help="of (a) and (c) in alternation (default 3); (b) is slow and runs once")
-    add("--obvious-tokens", type=int, default=256, help="(b) decodes so many tokens at most (default: 256)")
+    add("--obvious-tokens", type=int, default=512, help="(b) decodes so many tokens at most (default: 512)")
     add("--without-obvious", action="store_true", help="leave (b) out: it is slow, and takes the memory of all states")
     instead = parser.add_mutually_exclusive_group().add_argument
     for name, what in (

@@ -80,7 +80,7 @@ def _obvious(one: Subject, most_tokens: int) -> _Obvious:
     Raises:
         MeasurementError: the exits are not the same.
     """
-    short, device = one.at_most(most_tokens), one.loaded.device
+    short, device = one.at_most(max(1, most_tokens)), one.loaded.device
     plain = seconds(short.plain, device)
     found: list[ExitsOfPrompts] = []
     taken = seconds(lambda: found.append(short.obvious()), device)
