@@ -83,6 +83,7 @@ NOT_COMPUTED = [
     "python_version",
     "platform",
     "accelerator",
+    "lm_eval_version",
     "driver",
 ]
 """What a row says besides its numbers."""
