@@ -7,6 +7,7 @@ returned (final norm, projection, head, scaling, soft-cap) is the readout, and t
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -74,6 +75,11 @@ class Anatomy:
     def num_layers(self) -> int:
         """L, the number of exits."""
         return len(self.layers)
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the states of one token behind all layers."""
+        return math.prod(self.state_shape) * sum(dtype.itemsize for dtype in self.state_dtypes)
 
     def select(self, state: Tensor, texts: Tensor, positions: Tensor) -> Tensor:
         """The states of some (text, position) pairs, in the layout of as many texts of one position."""

@@ -1,5 +1,6 @@
 """From a job to what is asked of a model, and to the columns that are known before any weights are read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,12 @@ import torch
 from benchmark.cases.provenance import provenance
 from benchmark.cases.resources import Resources
 from benchmark.errors import CannotRun, InputError
+from benchmark.inputs.data.lm_eval_library import library_version
+from benchmark.inputs.data.lm_eval_tasks import GeneratingTask
+from benchmark.inputs.data.texts import refuse_texts, with_texts
 from benchmark.inputs.fields import ScorerName
-from benchmark.inputs.libraries.lm_eval_library import library_version
-from benchmark.inputs.libraries.lm_eval_tasks import GeneratingTask
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.prompt import Prompt, prompts_sha256, targets_sha256
+from benchmark.inputs.prompt import Prompt, prompts_sha256, targets_sha256, texts_sha256
 from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.models.locate import Machine
@@ -39,6 +41,11 @@ class Asked:
     """How tokens leave early; None in a study of what they could."""
     task: GeneratingTask | None = None
     """The task of lm-eval that the prompts are of, which scores their answers."""
+
+    @property
+    def given(self) -> bool:
+        """Whether the texts behind the prompts are given, so that the model writes none."""
+        return any(prompt.given for prompt in self.prompts)
 
 
 def machine_of(settings: CaptureSettings) -> Machine:
@@ -68,10 +75,9 @@ def asked_of(
         CannotRun: the data of the workload are not on this machine.
         InputError: they cannot be read.
     """
-    count = capture.limit or workload.prompts
-    task = resources.task(workload, count)
-    prompts = given if given is not None else resources.prompts(workload, count)
-    if task is not None and tuple(prompts) != task.prompts:
+    task = resources.task(workload, capture.limit or workload.prompts)
+    prompts = given if given is not None else _prompts(workload, capture, resources)
+    if task is not None and [one.model_copy(update={"given": None}) for one in prompts] != list(task.prompts):
         raise InputError(f"job: prompts: are not those of the task {task.place.name}, which scores no others")
     return Asked(
         prompts=tuple(prompts),
@@ -79,11 +85,22 @@ def asked_of(
         max_new_tokens=capture.max_new_tokens or workload.max_new_tokens,
         batch_size=capture.batch_size or entry.batch_size or DEFAULT_BATCH_SIZE,
         sampling=Sampling(capture.sample, capture.top_k, capture.seed, capture.signals),
-        scorer=workload.scorer if any(prompt.targets for prompt in prompts) else None,
+        scorer=workload.scorer if any(prompt.targets and not prompt.given for prompt in prompts) else None,
         allow_code_execution=capture.allow_code_execution,
         gated=gated,
         task=task,
     )
+
+
+def _prompts(workload: WorkloadEntry, capture: CaptureSettings, resources: Resources) -> Sequence[Prompt]:
+    """Return the prompts that are taken of a workload, with the texts behind them if a file has such."""
+    count = capture.limit or workload.prompts
+    if capture.texts is None:
+        return resources.prompts(workload, count)
+    refuse_texts(workload)
+    # A text may be of a prompt that is not taken.
+    prompts = resources.prompts(workload, max(count, workload.prompts))
+    return with_texts(prompts, resources.texts(capture.texts), count, str(capture.texts))
 
 
 def frame_columns(
@@ -127,6 +144,8 @@ def frame_columns(
         "targets_sha256": targets_sha256(asked.prompts) if asked.scorer else None,
         "lm_eval_task": asked.task.title if asked.task else None,
         "lm_eval_version": library_version() if asked.task else None,
+        "capture": "given" if asked.given else "decoded",
+        "texts_sha256": texts_sha256(asked.prompts),
         "workload_kind": workload.kind,
         "chat_template_asked": entry.chat_template,
         "max_new_tokens": asked.max_new_tokens,

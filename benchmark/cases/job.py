@@ -61,6 +61,8 @@ class Job:
         for name, parts, kind in (("prompts", self.prompts or (), Prompt), ("suites", self.suites, Path)):
             if other := next((part for part in parts if not isinstance(part, kind)), None):
                 raise InputError(f"job: {name}: must be {kind.__name__}s, not {cut(other)}")
+        if self.prompts and len({prompt.given is None for prompt in self.prompts}) > 1:
+            raise InputError("job: prompts: some have a text behind them, others none; give one to each")
         if self.scoring.seed != self.capture.seed:
             raise InputError(
                 f"seed: {self.capture.seed} of the capture is not {self.scoring.seed} of the scoring; give one"

@@ -103,10 +103,13 @@ class ModelTrace:
             check computes the first layers again; NaN where costs are not known.
 
         Raises:
-            InputError: E or γ is outside its range, or the model is an encoder, which writes no text.
+            InputError: E or γ is outside its range, or the text is not the model's own: it is an encoder, which writes
+                none, or the text was given.
         """
         if self.row.architecture == "encoder":
             raise InputError("speculation: an encoder writes no text; use a model that does")
+        if self.row.capture == "given":
+            raise InputError("speculation: the texts were given, and a model drafts its own; use `trace`")
         layers = self.arrays.num_layers
         if not isinstance(exit_layer, int) or not 1 <= exit_layer < layers:
             raise InputError(f"exit_layer: must be a whole number from 1 to {layers - 1}, not {exit_layer!r}")

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmark.decoding.prepare import free_memory, load
 from benchmark.errors import CannotRun, ExitBenchError
-from benchmark.inputs.libraries.lm_eval_tasks import GeneratingTask, read_task
+from benchmark.inputs.data.lm_eval_tasks import GeneratingTask, read_task
+from benchmark.inputs.data.texts import TextRecord, read_texts
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.prompts import read_prompts
@@ -69,6 +71,14 @@ class Resources:
             return None
         download = self._hub.download
         return self._once(("prompts", workload.name, count), lambda: read_task(workload, count, download))
+
+    def texts(self, path: Path) -> tuple[TextRecord, ...]:
+        """Return the texts of another engine that are in a file.
+
+        Raises:
+            InputError: it cannot be read as such.
+        """
+        return self._once(("texts", str(path)), lambda: read_texts(path))
 
     def model(self, entry: ModelEntry, machine: Machine) -> LoadedModel:
         """Return a model, its readout proven; the one before it is freed.

@@ -12,7 +12,7 @@ from benchmark.decoding.text.words import read_masked, read_pieces
 from benchmark.errors import MeasurementError
 from benchmark.readout.reading import Reading
 from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
-from benchmark.trace.record import Trace
+from benchmark.trace.record import GivenTrace, Trace
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def assemble(
     places: Sequence[Places],
     readings: Sequence[Reading],
     masked: bool = False,
+    given: Sequence[Sequence[int]] | None = None,
 ) -> Trace:
     """Put the tokens of all readings into the order of the prompts and, within one, of the text; nothing is scored yet.
 
@@ -50,6 +51,7 @@ def assemble(
         places: of the tokens of each reading.
         readings: what was read, at least one.
         masked: whether tokens stand inside the prompts, not behind them.
+        given: token ids of the texts behind the prompts, all of which were read; None where the model wrote them.
 
     Raises:
         MeasurementError: there is no token.
@@ -68,6 +70,7 @@ def assemble(
 
     columns = {field.name: column(field.name) for field in fields(Reading)}
     prompt, position = prompt[order], position[order]
+    token = columns["target"] if given is None else np.concatenate([given[number] for number in np.unique(prompt)])
     texts: list[str] = []
     word_positions: list[int] = []
     for number in np.unique(prompt):
@@ -76,14 +79,14 @@ def assemble(
         if masked:
             text, place = read_masked(tokenizer, ids, position[mine].tolist())
         else:
-            text, place = read_pieces(tokenizer, ids, columns["target"][mine].tolist())
+            text, place = read_pieces(tokenizer, ids, token[mine].tolist())
         texts += text
         word_positions += place
-    return Trace(
-        prompt=prompt,
-        position=position,
-        text=np.array(texts, dtype=object),
-        word_position=np.array(word_positions),
-        score=np.full(len(prompt), np.nan),
-        **columns,
-    )
+    columns |= {
+        "prompt": prompt,
+        "position": position,
+        "text": np.array(texts, dtype=object),
+        "word_position": np.array(word_positions),
+        "score": np.full(len(prompt), np.nan),
+    }
+    return Trace(**columns) if given is None else GivenTrace(**columns, given=token)

@@ -58,7 +58,7 @@ def batches(
 
     def alike(number: int) -> Hashable:
         length = lengths[number]
-        return length if model.recurrent else _side(length, new_tokens, model.thresholds)
+        return length if model.recurrent else side(length, new_tokens, model.thresholds)
 
     yield from groups([alike(number) for number in order], order, size)
 
@@ -71,7 +71,7 @@ def groups(kinds: Sequence[Hashable], order: Sequence[int], size: int) -> Iterat
             yield members[start : start + size]
 
 
-def _side(length: int, new_tokens: int, thresholds: Sequence[int]) -> Hashable:
+def side(length: int, new_tokens: int, thresholds: Sequence[int]) -> Hashable:
     """Return what texts of some length share that may run together: how many thresholds they are beyond.
 
     A text that passes one while it grows runs with texts of its own length only.

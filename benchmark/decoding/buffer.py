@@ -49,6 +49,7 @@ def capture(
     limits: Limits,
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     progress: Progress = lambda tokens, prompts: None,
+    given: Sequence[Sequence[int]] | None = None,
 ) -> Capture:
     """Run an engine over prompts and record every exit of every token.
 
@@ -59,6 +60,7 @@ def capture(
         limits: how much to run.
         sampling: which tokens are looked at with all their logits.
         progress: told after every step.
+        given: token ids of the texts behind the prompts that the engine runs; None where the model writes them.
 
     Raises:
         MeasurementError: the logits of some layer are NaN, K is larger than the vocabulary, the readout of the last
@@ -71,7 +73,7 @@ def capture(
     masked = model.task == "masked"
     # A decoder behind an encoder begins a text of its own.
     texts = [[] for _ in prompts] if model.task == "encoder-decoder" else prompts
-    trace = assemble(model.tokenizer, texts, buffer.places, buffer.readings, masked)
+    trace = assemble(model.tokenizer, texts, buffer.places, buffer.readings, masked, given)
     total = hardware.now(model.device) - start
     seconds = total - buffer.seconds, buffer.seconds
     return Capture(trace, buffer.batch_size, *seconds, buffer.reader.products)
@@ -99,10 +101,8 @@ class ReadingBuffer:
         self._sampled: NDArray[np.bool_]
         self._steps: list[_Kept] = []
         self._tokens = 0
-        dtype = torch.finfo(model.model.dtype).bits // 8
-        state = int(np.prod(model.anatomy.state_shape)) * dtype * model.anatomy.num_layers
         portions = portions_of(model.device)
-        self._capacity = max(1, min(portions.waiting_tokens, portions.waiting_bytes // state))
+        self._capacity = max(1, min(portions.waiting_tokens, portions.waiting_bytes // model.anatomy.state_bytes))
 
     def begin(self, prompts: int, tokens: int) -> None:
         """Draw the sample among the places of so many prompts of at most so many tokens each."""

@@ -1,6 +1,7 @@
-"""The engine that decodes: transformers' own `generate`, undisturbed, with a watch on the last position of each layer.
+"""The engines that decode: transformers' own `generate`, undisturbed, with a watch on the last position of each layer.
 
-Caches and positions are right for every architecture that `generate` knows.
+Caches and positions are right for every architecture that `generate` knows. Where it writes something else than the
+model's own forward pass, `Greedy` decodes, with a pass over the whole text for every token: slow, and always exact.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from benchmark.anatomy.unchanged import unchanged
 from benchmark.anatomy.watch import Watch
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.engine import Limits, Sink, Step
+from benchmark.decoding.given_text import Part, shown, start
 from benchmark.decoding.text.ending import Ending
 from benchmark.decoding.text.stops import Stops
 from benchmark.readout.loaded_model import LoadedModel
@@ -33,6 +35,28 @@ class Generate:
         stops = Stops(model, prompts, limits.stops)
         for members in batches(model, prompts, limits.batch_size, limits.max_new_tokens):
             _Watcher(model, sink, np.array(members), stops).decode([prompts[member] for member in members], limits)
+
+
+class Greedy:
+    """Greedy decoding of causal models and encoder-decoders, with a pass over the whole text for every token."""
+
+    def decode(self, model: LoadedModel, prompts: Sequence[Sequence[int]], limits: Limits, sink: Sink) -> None:
+        """Decode every prompt; the first end-of-text token, or the one that completes a stop string, ends a text."""
+        sink.begin(len(prompts), limits.max_new_tokens)
+        stops = Stops(model, prompts, limits.stops)
+        for number, prompt in enumerate(prompts):
+            text, encoded = start(model, prompt)
+            read = len(text)
+            for written in range(limits.max_new_tokens):
+                (step,) = shown(model, [Part(number, text, 1, written, encoded)])
+                sink.take(step)
+                token = int(step.chosen.target)
+                text = [*text, token]
+                ended = token in model.end_ids or stops.ended(number, text[read:])
+                ended = ended or written == limits.max_new_tokens - 1
+                sink.progress(1, int(ended))
+                if ended:
+                    break
 
 
 class _Watcher(LogitsProcessor):

@@ -2,7 +2,7 @@
 
 At load that is done with short texts, and with texts around every length up to some hundred tokens at which the model
 may begin to work in another way; decoding in batches is held against decoding alone. After a case, some of its own
-prompts are read again.
+prompts are read again; of texts that were given, their beginnings.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,16 @@ from benchmark.decoding.batching import batches, passes
 from benchmark.decoding.buffer import Capture, Progress, capture
 from benchmark.decoding.engine import Engine, Limits
 from benchmark.decoding.fill_masks import FillMasks, Masked
-from benchmark.decoding.generate import Generate
-from benchmark.decoding.without_cache import GivenText, Greedy
+from benchmark.decoding.generate import Generate, Greedy
+from benchmark.decoding.given_text import GivenText
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.record import Trace
 from benchmark.trace.sample import Sampling
 
 NEW_TOKENS = 8
+BEGINNING = 32
+"""Tokens of a given text that are read again."""
 LONGEST = 256
 """The longest threshold that is passed at load; beyond it that would take longer than all the rest of loading."""
 # Of cosines. A text that leaks into another, or another way of working, moves them by far more.
@@ -97,8 +99,11 @@ def capture_proven(
     limits: Limits,
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     progress: Progress = lambda tokens, prompts: None,
+    given: Sequence[Sequence[int]] | None = None,
 ) -> Proven:
     """Run a model over prompts in the fastest way that holds: in batches, alone, without a cache.
+
+    Given texts are run in batches, alone, or at worst with a pass for every token.
 
     Args:
         loaded: the model.
@@ -106,16 +111,23 @@ def capture_proven(
         limits: how much to run.
         sampling: which tokens are looked at with all their logits.
         progress: told after every step.
+        given: token ids of texts that continue the prompts, at least one each; None for what the model writes itself.
 
     Raises:
         MeasurementError: as `capture` does, or no way holds.
     """
-    for model in _ways(loaded):
+    # Where texts are given, what was seen of the cache has nothing to do with it.
+    for model in _ways(loaded if given is None else replace(loaded, with_cache=True)):
         engine: Engine = Generate() if model.with_cache else Greedy()
-        if model.task == "masked":
+        if given is not None:
+            engine = GivenText(given, each_token=not model.with_cache)
+        elif model.task == "masked":
             engine = FillMasks(sampling.seed)
-        captured = capture(engine, model, prompts, limits, sampling, progress)
-        again = read_again(model, prompts, captured.trace, limits)
+        captured = capture(engine, model, prompts, limits, sampling, progress, given)
+        if isinstance(engine, GivenText):
+            again = _begin_again(engine, model, prompts, captured.trace, limits)
+        else:
+            again = read_again(model, prompts, captured.trace, limits)
         if again.same_model:
             return Proven(captured, model, again)
     raise MeasurementError(
@@ -157,7 +169,34 @@ def read_again(loaded: LoadedModel, prompts: Sequence[Sequence[int]], trace: Tra
         texts = [trace.target[trace.prompt == number].tolist() for number in numbers]
         engine = GivenText(texts, each_token=not loaded.with_cache)
     again = _trace(engine, loaded, some, batch_size=1, new_tokens=limits.max_new_tokens)
-    before = np.isin(trace.prompt, numbers)
+    return _held(loaded, trace, np.isin(trace.prompt, numbers), again, numbers)
+
+
+def _begin_again(
+    engine: GivenText, loaded: LoadedModel, prompts: Sequence[Sequence[int]], trace: Trace, limits: Limits
+) -> Again:
+    """Read the beginnings of some given texts again, each alone: of the shortest of every batch, of the longest of all.
+
+    What depends on the texts beside or on padding shows at the shortest, what depends on later tokens at each.
+    """
+    parts = list(engine.batches(loaded, prompts, limits.batch_size))
+    numbers = sorted({parts[-1][-1], *(part[0] for part in parts if len(part) > 1)})
+    beginnings = GivenText([engine.texts[number][:BEGINNING] for number in numbers], engine.each_token)
+    again = _trace(beginnings, loaded, [prompts[number] for number in numbers], batch_size=1)
+    before = np.isin(trace.prompt, numbers) & (trace.position < BEGINNING)
+    return _held(loaded, trace, before, again, numbers)
+
+
+def _held(loaded: LoadedModel, trace: Trace, before: NDArray[np.bool_], again: Trace, numbers: Sequence[int]) -> Again:
+    """Hold some tokens of a trace against those of another one.
+
+    Args:
+        loaded: the model.
+        trace: of the case.
+        before: T, which of its tokens were read again.
+        again: the same tokens once more.
+        numbers: prompts that they belong to, in rising order; `again` counts them from 0.
+    """
     beyond = _beyond_rounding(loaded, trace.similarity_logit[before], again.similarity_logit)
     other = (trace.target[before] != again.target) | (trace.matches[before] != again.matches).any(axis=1)
     counts = np.bincount(again.prompt[beyond], minlength=len(numbers))

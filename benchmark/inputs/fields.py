@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-WorkloadKind = Literal["chat", "completion", "masked"]
-"""How prompts are put to a model: through its chat template, as they stand, or with masked tokens."""
+WorkloadKind = Literal["chat", "completion", "masked", "text"]
+"""How prompts are put to a model: through its chat template, as they stand, with masked tokens, or as they stand with a
+text behind each that is given."""
 ScorerName = Literal[
     "exact_number", "exact_answer", "contained_answer", "chrf", "bleu", "rouge_l", "pass_at_1", "lm_eval"
 ]

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import field_validator
+from pydantic import Field, model_validator
 
 from benchmark.inputs.fields import Stop
 from benchmark.inputs.yaml_reader import Strict
@@ -20,6 +20,19 @@ class Turn(Strict):
     content: str
 
 
+class Continuation(Strict):
+    """A text that was given behind a prompt, as letters, as token ids of the model, or as both, which then agree."""
+
+    text: Annotated[str, Field(min_length=1)] | None = None
+    token_ids: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _has_something(self) -> Self:
+        if self.text is None and self.token_ids is None:
+            raise ValueError("a given text needs letters or token ids")
+        return self
+
+
 class Prompt(Strict):
     """One prompt, as plain data."""
 
@@ -31,14 +44,16 @@ class Prompt(Strict):
     """Reference answers; none where an answer is not scored. Of code, the tests that it has to pass, all of them."""
     stop: tuple[Stop, ...] = ()
     """Strings that end the answer, as an end of text does."""
+    given: Continuation | None = None
+    """The text behind it, where it is not the model that writes one."""
 
-    @field_validator("messages")
-    @classmethod
-    def _has_text(cls, messages: str | tuple[Turn, ...]) -> str | tuple[Turn, ...]:
-        texts = [messages] if isinstance(messages, str) else [turn.content for turn in messages]
-        if not texts or not texts[-1].strip():
+    @model_validator(mode="after")
+    def _has_text(self) -> Self:
+        texts = [self.messages] if isinstance(self.messages, str) else [turn.content for turn in self.messages]
+        # A text may be given with nothing before it.
+        if not texts or not (texts[-1].strip() or (self.messages == "" and self.given)):
             raise ValueError("a prompt must end with a text that is not empty")
-        return messages
+        return self
 
     @property
     def text(self) -> str:
@@ -65,6 +80,12 @@ def targets_sha256(prompts: Sequence[Prompt]) -> str | None:
     """Return the SHA-256 of the reference answers of prompts; None where no prompt has one."""
     targets = [prompt.targets for prompt in prompts]
     return hashlib.sha256(json.dumps(targets).encode()).hexdigest() if any(targets) else None
+
+
+def texts_sha256(prompts: Sequence[Prompt]) -> str | None:
+    """Return the SHA-256 of the texts that were given behind prompts; None where none was."""
+    given = [prompt.given and (prompt.given.token_ids or prompt.given.text) for prompt in prompts]
+    return hashlib.sha256(json.dumps(given).encode()).hexdigest() if any(given) else None
 
 
 def _put(prompt: Prompt) -> Any:

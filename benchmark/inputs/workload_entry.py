@@ -73,16 +73,20 @@ class WorkloadEntry(Strict):
     split: str | None = None
     """Name of the dataset's split, for the record."""
     field: str | None = None
-    """The record's field that is the prompt, or give `template`."""
+    """The record's field that is the prompt, or give `template`; a `text` may do without."""
     template: str | None = None
     """`str.format` over the record's fields, such as `"Question: {question}"`."""
+    continuation: Annotated[str, Field(min_length=1)] | None = None
+    """The record's field that is the text behind the prompt, or its token ids, where `kind` is `text`."""
     kind: WorkloadKind
     """`chat` goes through the model's chat template when it has one; `completion` is fed as it stands; of a `masked`
-    text some tokens are masked, for encoder models to fill in."""
+    text some tokens are masked, for encoder models to fill in; a `text` is given with its `continuation`, of which the
+    model writes nothing."""
     prompts: Annotated[int, Field(gt=0)]
     """How many prompts a full run takes, from the top of the file."""
     max_new_tokens: Annotated[int, Field(gt=0)]
-    """Tokens generated for a prompt at most; of a `masked` text, the positions masked at most."""
+    """Tokens generated for a prompt at most; of a `masked` text, the positions masked at most; of a `text`, the
+    tokens of its continuation that are looked at."""
     target: Annotated[str, Field(min_length=1)] | None = None
     """The reference answers: a field of the record that is a text, a number, or a list of these; or a template, as for
     the prompt. `"{answers[text]}"`, which is one field and nothing else, may be such a list, too."""
@@ -117,7 +121,11 @@ class WorkloadEntry(Strict):
     def _one_prompt(self) -> Self:
         if self.source.lm_eval is not None:
             return self
-        if (self.field is None) == (self.template is None):
+        if (self.kind == "text") != (self.continuation is not None):
+            raise ValueError("the kind 'text' needs a 'continuation', and no other kind has one")
+        if self.field is not None and self.template is not None:
+            raise ValueError("give exactly one of 'field' and 'template'")
+        if self.field is None and self.template is None and self.kind != "text":
             raise ValueError("give exactly one of 'field' and 'template'")
         return self
 
@@ -125,8 +133,8 @@ class WorkloadEntry(Strict):
     def _answers(self) -> Self:
         if (self.target is None) != (self.scorer in (None, "lm_eval")):
             raise ValueError("give 'target' and 'scorer' together, or neither of them")
-        if self.kind == "masked" and (self.target or self.stop):
-            raise ValueError("a masked text has no answer; leave 'target', 'scorer' and 'stop' away")
+        if self.kind in ("masked", "text") and (self.target or self.stop):
+            raise ValueError(f"the kind '{self.kind}' has no answer; leave 'target', 'scorer' and 'stop' away")
         if self.scorer == "pass_at_1" and self.kind != "completion":
             raise ValueError("pass_at_1 runs prompt and answer as one program, which needs the kind 'completion'")
         return self

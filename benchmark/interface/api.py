@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,10 +25,11 @@ from benchmark.cases.resources import Resources
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import ExitBenchError, InputError, told
 from benchmark.inputs.catalog import load_workloads
+from benchmark.inputs.data.texts import continuation
 from benchmark.inputs.fields import Dtype, at_home
 from benchmark.inputs.model_entry import ModelEntry, load_models
 from benchmark.inputs.packaged import model_file as usual_model_file
-from benchmark.inputs.prompt import Prompt
+from benchmark.inputs.prompt import Continuation, Prompt
 from benchmark.inputs.selection import select
 from benchmark.inputs.settings import DEVICES, CaptureSettings, refuse_below_one
 from benchmark.inputs.workload_entry import WorkloadEntry, WorkloadSource, load_workload
@@ -98,9 +100,7 @@ class TraceableModel:
         """
         for argument, value in (("max_new_tokens", max_new_tokens), ("limit", limit)):
             refuse_below_one(argument, value)
-        settings = CaptureSettings(
-            device=self.loaded.device.type,
-            dtype=self.dtype,
+        settings = self._settings(
             limit=limit if isinstance(prompts, str | Path) else None,
             max_new_tokens=max_new_tokens,
             batch_size=batch_size,
@@ -113,7 +113,7 @@ class TraceableModel:
         if isinstance(prompts, str | Path):
             workload = _workload(prompts)
             refuse_misfit(self.name, self.loaded.task, workload)
-            if chat is not None and workload.kind != "masked":
+            if chat is not None and workload.kind in ("chat", "completion"):
                 workload = workload.model_copy(update={"kind": "chat" if chat else "completion"})
             with _naming_arguments():
                 given = resources.prompts(workload, limit or workload.prompts)
@@ -121,11 +121,72 @@ class TraceableModel:
             texts = _texts(prompts)[:limit]
             workload = _of_texts(texts, self.loaded, bool(chat))
             given = [Prompt(id=str(number), messages=text) for number, text in enumerate(texts)]
-        job = Job(self.entry, workload, settings, Scoring(seed=seed), tuple(given))
+        return self._measured(workload, given, settings, resources)
+
+    def trace_given(
+        self,
+        prompts: Sequence[str] | None,
+        texts: Sequence[str | Sequence[int]],
+        *,
+        chat: bool = False,
+        batch_size: int | None = None,
+        sample: int | None = SAMPLE,
+        signals: SignalsOf = "sample",
+        top_k: int = TOP_K,
+        seed: int = 0,
+    ) -> ModelTrace:
+        """Record what every layer says about every token of texts that are there already, many in one pass.
+
+        The exits are those of the tokens that the model would have written; `arrays.given` has those of the texts, and
+        the column `not_argmax_share` says how many are others.
+
+        Args:
+            prompts: what each text continues; None where nothing stands before them, as in a corpus.
+            texts: the texts, or the token ids of each.
+            chat: whether prompts go through the model's chat template, if it has one.
+            batch_size: the most texts that run together; by default the entry's, else 16.
+            sample: tokens that are looked at with all their logits, at most; None for all.
+            signals: which tokens' probabilities are kept at every layer, for gates: those of the sample, or of all.
+            top_k: K of the overlap of the most likely tokens.
+            seed: of the sample, and of the intervals.
+
+        Raises:
+            InputError: there are not as many texts as prompts, one is empty, or an argument is outside its range.
+            MeasurementError: a text does not come back from its tokens, none fits the context, the logits are NaN, or
+                memory ran out.
+        """
+        if self.loaded.task == "masked":
+            raise InputError(f"trace_given: {self.name} fills in masked tokens and continues no text; use `trace`")
+        settings = self._settings(batch_size=batch_size, seed=seed, top_k=top_k, sample=sample, signals=signals)
+        if isinstance(texts, str):
+            raise InputError("trace_given: texts must be a list of texts, or of lists of token ids")
+        behind = [_continuation(text, number) for number, text in enumerate(texts)]
+        before = [""] * len(behind) if prompts is None else _texts(prompts, "trace_given")
+        if not behind or len(before) != len(behind):
+            raise InputError(
+                f"trace_given: {len(before)} prompts and {len(behind)} texts; give one text for each prompt"
+            )
+        given = [
+            Prompt(id=str(number), messages=prompt, given=text)
+            for number, (prompt, text) in enumerate(zip(before, behind, strict=True))
+        ]
+        # All of each text: it has no more tokens than bytes.
+        most = max(len(text.token_ids or (text.text or "").encode(errors="surrogatepass")) for text in behind)
+        workload = _of_texts(before, self.loaded, chat).model_copy(update={"max_new_tokens": most})
+        return self._measured(workload, given, settings, Resources())
+
+    def _settings(self, **asked: Any) -> CaptureSettings:
+        return CaptureSettings(self.loaded.device.type, self.dtype, **asked)
+
+    def _measured(
+        self, workload: WorkloadEntry, given: Sequence[Prompt], settings: CaptureSettings, resources: Resources
+    ) -> ModelTrace:
+        """Return the trace of some prompts that are fed as those of a workload are."""
+        job = Job(self.entry, workload, settings, Scoring(seed=settings.seed), tuple(given))
         store = InMemory()
         resources.lend(self.entry, self.source, self.loaded)
         # Prompts of one batch end together, so the bar counts tokens.
-        total = len(given) * (max_new_tokens or workload.max_new_tokens)
+        total = len(given) * (settings.max_new_tokens or workload.max_new_tokens)
         with tqdm(total=total, unit=" tokens", leave=False, disable=None) as bar:
 
             def advance(tokens: int, _: int) -> None:
@@ -298,10 +359,18 @@ def _workload(name: str | Path) -> WorkloadEntry:
     return workloads[name]
 
 
-def _texts(prompts: Sequence[str]) -> list[str]:
+def _continuation(text: str | Sequence[int], number: int) -> Continuation:
+    try:
+        return continuation(text, None) if isinstance(text, str) else continuation(None, [*map(index, text)])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"trace_given: text {number}: {error}") from None
+
+
+def _texts(prompts: Sequence[str], where: str = "trace") -> list[str]:
     texts = list(prompts)
-    if not texts or not all(isinstance(text, str) and text for text in texts):
-        raise InputError("trace: prompts must be the name of a workload, or a list of texts none of which is empty")
+    if isinstance(prompts, str) or not texts or not all(isinstance(text, str) and text for text in texts):
+        other = "the name of a workload, or a list" if where == "trace" else "None, or a list"
+        raise InputError(f"{where}: prompts must be {other} of texts none of which is empty")
     return texts
 
 

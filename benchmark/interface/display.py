@@ -120,7 +120,8 @@ def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
 
 
 def _line(row: Row) -> dict[str, str]:
-    shown = {"workload": f"{row.workload}{'*' if row.limited else ''}"}
+    given = " (given)" if row.capture == "given" else ""
+    shown = {"workload": f"{row.workload}{'*' if row.limited else ''}{given}"}
     if row.gate is None:
         shown["tokens"] = str(row.tokens)
     else:

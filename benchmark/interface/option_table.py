@@ -36,6 +36,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "FILE",
         "help": "a workload of your own; without --workload only such are measured; repeatable",
     },
+    "--texts": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "texts that another engine wrote behind the prompts of one workload, to be read in one pass instead of "
+        "decoding: JSONL or Parquet with prompt, id or index, and text or token_ids; or the tokens beside a row",
+    },
     "--study": {
         "choices": ("oracle", "decoding"),
         "help": "oracle: what could be gained; decoding: early exit for real, "

@@ -22,6 +22,7 @@ class Options:
     model: list[str]
     workload: list[str]
     workload_file: list[Path]
+    texts: Path | None
     study: str | None
     gate: list[str]
     policy: list[str]

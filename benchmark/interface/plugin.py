@@ -280,6 +280,9 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
             workloads = workloads[-len(options.workload_file) :]
         workloads = select(workloads, options.workload, "--workload", "the workloads")
 
+        if options.texts is not None:
+            _refuse_texts(options.texts, options.study, workloads)
+
         from benchmark.interface.display import Display
         from benchmark.interface.pytest_session import MeasuringSession
 
@@ -290,6 +293,24 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
     except InputError as error:
         config.stash[_ERROR] = error
     return config.stash.get(_SESSION, None)
+
+
+def _refuse_texts(file: Path, study: str | None, workloads: "list[WorkloadEntry]") -> None:
+    """Make sure that given texts can be those of what is asked for.
+
+    Raises:
+        InputError: they cannot be read, or go with nothing that is asked for.
+    """
+    from benchmark.inputs.data.texts import read_texts, refuse_texts
+
+    if len(workloads) != 1:
+        raise InputError(
+            f"--texts: texts are of one workload, and {len(workloads)} are asked for; name it with --workload"
+        )
+    if study == "decoding":
+        raise InputError("--texts: where texts are given, nothing is decoded; leave --study decoding away")
+    refuse_texts(workloads[0])
+    read_texts(file)
 
 
 def _tell_mistakes(config: pytest.Config) -> None:

@@ -78,8 +78,8 @@ class MeasuringSession:
         """Files of these."""
         self.decodings = options.decodings()
         """Rules and policies of the decoding study."""
-        self.study = options.study
-        """The one study that is asked for; None for all."""
+        self.study = "oracle" if options.texts else options.study
+        """The one study that is asked for; None for all. Nothing is decoded where texts are given."""
         self.device = hardware.choose_device(options.device)
         self._rerun = options.rerun
         self._named = bool(options.workload or options.workload_file)
@@ -136,7 +136,7 @@ class MeasuringSession:
     def decoded_workloads(self) -> list[WorkloadEntry]:
         """Workloads of the decoding study: those that were named, else those that take minutes."""
         if self._named:
-            return [workload for workload in self.workloads if workload.kind != "masked"]
+            return [workload for workload in self.workloads if workload.kind not in ("masked", "text")]
         return [workload for workload in self.workloads if workload.name in DEFAULT_DECODED_WORKLOADS]
 
     def release(self) -> None:

@@ -86,9 +86,7 @@ def forward_logits(
         encoded: what `run_encoder` returned, for one text or for as many as there are in the batch.
         last: return the logits of the last so many positions only; a long text has many.
     """
-    few = (
-        {} if last is None or "logits_to_keep" not in signature(model.forward).parameters else {"logits_to_keep": last}
-    )
+    few = {"logits_to_keep": last} if last is not None and keeps_last(model, task) else {}
     with torch.inference_mode():
         if encoded is not None:
             states = encoded.last_hidden_state.expand(len(ids), -1, -1)
@@ -99,3 +97,8 @@ def forward_logits(
         else:
             logits = model(input_ids=ids, use_cache=False, **few).logits
     return logits if last is None else logits[:, -last:]
+
+
+def keeps_last(model: PreTrainedModel, task: Task) -> bool:
+    """Whether one forward pass can be asked for the logits of its last positions only."""
+    return task == "causal" and "logits_to_keep" in signature(model.forward).parameters

@@ -27,7 +27,7 @@ self-speculation, which changes no text."""
 
 
 def ladders(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return the ladder of every row of the oracle study that went well, as plain data.
+    """Return the ladder of every row of the oracle study that went well, on the model's own texts, as plain data.
 
     Each has what it is of, a speed a step, and what is said of the gates.
     """
@@ -42,7 +42,7 @@ def ladders(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "gates_missing": row.gates_missing,
         }
         for row in rows
-        if row.status == "ok" and row.suite == STUDY
+        if row.status == "ok" and row.suite == STUDY and row.capture == "decoded"
     ]
 
 

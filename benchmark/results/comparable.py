@@ -13,6 +13,7 @@ STUDY = "oracle"
 OTHER_STUDY = "of another study"
 FAILED = "failed"
 LIMITED = "limited, not the prompts of a full run"
+GIVEN = "of given texts, not the model's own"
 OTHER_ALPHA = "of another alpha than most"
 OTHER_PROMPTS = "of other prompts or another number of new tokens than most"
 OLDER = "older than a row of the same model and workload"
@@ -28,6 +29,10 @@ class Outcome(Protocol):
     @property
     def status(self) -> str:
         """Whether the case gave numbers, `ok`."""
+
+    @property
+    def capture(self) -> str:
+        """Whether the texts were `decoded` or `given`."""
 
     @property
     def limited(self) -> bool:
@@ -59,9 +64,11 @@ class Asked(Protocol):
 
 
 def not_a_full_run(row: Outcome, study: str = STUDY) -> str | None:
-    """Return why a row is not of a full run of a study that went well, or None."""
+    """Return why a row is not of a full run of a study that went well, on the model's own texts, or None."""
     if row.suite != study:
         return OTHER_STUDY
+    if row.capture != "decoded":
+        return GIVEN
     if row.status != "ok":
         return FAILED
     return LIMITED if row.limited else None

@@ -16,6 +16,8 @@ IDENTITY = (
 trace holds the scores of one scorer against one set of references."""
 _LATER = ("lm_eval_task",)
 """The same of rows that have them: columns that came when there were rows already, which keep their names."""
+OF_GIVEN = ("capture", "texts_sha256")
+"""The same of a row whose texts were given; of a row whose texts the model wrote itself they say nothing."""
 
 
 def configuration_of(columns: Mapping[str, Any]) -> str:
@@ -24,6 +26,7 @@ def configuration_of(columns: Mapping[str, Any]) -> str:
     Args:
         columns: of a row, those of `IDENTITY` among them.
     """
-    captured = {name: columns.get(name) for name in IDENTITY}
+    names = (*IDENTITY, *OF_GIVEN) if columns.get("capture") == "given" else IDENTITY
+    captured = {name: columns.get(name) for name in names}
     captured |= {name: columns[name] for name in _LATER if columns.get(name) is not None}
     return hashlib.sha256(json.dumps(captured, sort_keys=True).encode()).hexdigest()[:8]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmark.errors import InputError
-from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS, TYPES
+from benchmark.trace.arrays import BY_TOKEN, OF_GIVEN, OF_SAMPLE, OF_SIGNALS, TYPES
 
 T = TypeVar("T")
 _SAID = b"exitbench"
@@ -41,7 +41,9 @@ def write_arrays(path: Path | str, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Some of the arrays that `write_arrays` wrote, by their names in `Trace`; only these are decoded.
+    """Some of the arrays that `write_arrays` wrote, by their names in `GivenTrace`; only these are decoded.
+
+    What only given texts have is left away where it is not in the file.
 
     Raises:
         InputError: the file is missing, damaged, too large for what is in it, or no trace.
@@ -55,7 +57,8 @@ def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any
             file = pq.ParquetFile(stream, metadata=about, read_dictionary=repeated)
             _refuse_others(file.schema_arrow)
             refuse_inflated(file, Path(path).stat().st_size)
-            table = file.read(columns=list(names), use_threads=False)
+            names = [name for name in names if name not in OF_GIVEN or name in file.schema_arrow.names]
+            table = file.read(columns=names, use_threads=False)
         # No list of `matches` is null, and each has a value a layer.
         layers = _values(about, "matches") // max(1, about.num_rows)
         arrays = {name: _to_numpy(table[name], name, layers) for name in names}
@@ -135,7 +138,10 @@ def _refuse_others(schema: pa.Schema) -> None:
     if unknown := [name for name in schema.names if name not in TYPES]:
         raise ValueError(f"it has a column {unknown[0]!r}")
     for name in TYPES:
-        if (count := schema.names.count(name)) != 1:
+        count = schema.names.count(name)
+        if count == 0 and name in OF_GIVEN:
+            continue
+        if count != 1:
             raise ValueError(f"it has {'no' if count == 0 else 'more than one'} {name}")
         kind = schema.field(name).type
         if name in BY_TOKEN:

@@ -84,6 +84,11 @@ class Trace:
         return self.matches.shape[1]
 
     @property
+    def token(self) -> NDArray[np.int32]:
+        """T: the token that stands in the text; the full model's, which wrote it."""
+        return self.target
+
+    @property
     def signalled(self) -> NDArray[np.bool_]:
         """T: whether the token's signals are known; true m times."""
         return np.ones_like(self.sampled) if len(self.predictions) == self.num_tokens else self.sampled
@@ -92,11 +97,28 @@ class Trace:
         """Write one row a token; what is known of the sample only is null elsewhere."""
         write_arrays(path, {field.name: getattr(self, field.name) for field in fields(self)})
 
-    @classmethod
-    def read_parquet(cls, path: Path | str) -> "Trace":
-        """Read what `write_parquet` wrote.
+    @staticmethod
+    def read_parquet(path: Path | str) -> "Trace":
+        """Read what `write_parquet` wrote; a `GivenTrace` where the texts were given.
 
         Raises:
             InputError: the file is missing, damaged, or no trace.
         """
-        return cls(**read_arrays(path, [field.name for field in fields(cls)]))
+        arrays = read_arrays(path, [field.name for field in fields(GivenTrace)])
+        return GivenTrace(**arrays) if "given" in arrays else Trace(**arrays)
+
+
+@dataclass(frozen=True)
+class GivenTrace(Trace):
+    """The record of given texts: at each token, what the full model and its exits say before they have seen it.
+
+    So `target` is what the full model would have written there, and matches, ranks and similarities are of that.
+    """
+
+    given: NDArray[np.int32]
+    """T: the token that stands in the text, and that the text goes on from; `text` and `word_position` are its own."""
+
+    @property
+    def token(self) -> NDArray[np.int32]:
+        """T: the token that stands in the text, `given`."""
+        return self.given

@@ -10,10 +10,10 @@ import torch
 from benchmark.decoding.batching import length_thresholds
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
-from benchmark.decoding.generate import Generate
+from benchmark.decoding.generate import Generate, Greedy
+from benchmark.decoding.given_text import GivenText
 from benchmark.decoding.prepare import prepare
 from benchmark.decoding.proof import capture_proven, read_again
-from benchmark.decoding.without_cache import GivenText, Greedy
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer

@@ -534,7 +534,7 @@ class TestAWorkload:
             ("field: prompt", "field: a\ntarget: b\nscorer: taste", "field 'scorer': input should be 'exact_number'"),
             ("field: prompt", "field: a\nstop: x", "field 'stop': input should be a valid list, got 'x'"),
             ("field: prompt", "field: a\nstop: ['']", "field 'stop.1': string should have at least 1 character"),
-            ("kind: chat", "kind: masked\nstop: [x]", "a masked text has no answer; leave 'target', 'scorer' and"),
+            ("kind: chat", "kind: masked\nstop: [x]", "the kind 'masked' has no answer; leave 'target', 'scorer' and"),
         ],
     )
     def test_mistake(self, tmp_path: Path, old: str, new: str, message: str):

@@ -294,3 +294,50 @@ class TestImports:
     def test_what_it_does_not_have_is_an_error_of_python(self):
         with pytest.raises(AttributeError, match=r"module 'benchmark' has no attribute 'lode'"):
             benchmark.lode  # noqa: B018
+
+
+class TestGivenTexts:
+    """Texts that are there already, read in one pass."""
+
+    def test_texts_that_the_model_wrote_have_the_exits_they_had(self, tiny: TraceableModel):
+        prompts = ["Early exit", "def add("]
+        decoded = tiny.trace(prompts, max_new_tokens=6)
+        texts = [decoded.arrays.target[decoded.arrays.prompt == number] for number in range(2)]
+        given = tiny.trace_given(prompts, texts)
+        assert given.arrays.matches.tolist() == decoded.arrays.matches.tolist()
+        assert given.columns()["not_argmax_share"] == 0 and given.row.capture == "given"
+        assert given.prompts == decoded.prompts
+        with pytest.raises(InputError, match="the texts were given"):
+            given.speculation(exit_layer=1, draft_length=2)
+
+    def test_a_corpus_has_no_prompts(self, tiny: TraceableModel):
+        trace = tiny.trace_given(None, ["Early exit stops at a layer.", "How many layers?"])
+        assert "".join(trace.tokens()["text"][trace.arrays.prompt == 1]) in "How many layers?"
+        assert trace.arrays.token.tolist() == trace.tokens()["token"].tolist()
+        assert 0 < trace.columns()["not_argmax_share"] <= 1
+        assert len(trace.gate_curve("saturation")) > 1
+
+    @pytest.mark.parametrize(
+        ("prompts", "texts", "line"),
+        [
+            (["a"], ["b", "c"], "1 prompts and 2 texts; give one text for each prompt"),
+            (["a", ""], ["b", "c"], "prompts must be None, or a list of texts none of which is empty"),
+            ("ab", ["b", "c"], "prompts must be None, or a list of texts none of which is empty"),
+            (["a"], [""], "text 0: the text is empty"),
+            (["a"], [[]], "text 0: the text is empty"),
+            (["a"], [[1.5]], "text 0: 'float' object cannot be interpreted as an integer"),
+            (["a"], [[-1]], "text 0: the token ids must be a list of whole numbers"),
+            (["a"], [7], "text 0: 'int' object is not iterable"),
+            (["a"], "b", "texts must be a list of texts, or of lists of token ids"),
+            (None, [], "0 prompts and 0 texts"),
+        ],
+    )
+    def test_what_cannot_be_read_is_one_line(self, tiny: TraceableModel, prompts: Any, texts: Any, line: str):
+        with pytest.raises(InputError) as error:
+            tiny.trace_given(prompts, texts)
+        assert line in str(error.value) and "\n" not in str(error.value)
+
+    def test_an_encoder_continues_nothing(self):
+        encoder = wrap(tiny_model("modernbert", "masked"), tiny_tokenizer())
+        with pytest.raises(InputError, match="fills in masked tokens and continues no text"):
+            encoder.trace_given(["a"], ["b"])

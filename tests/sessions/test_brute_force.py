@@ -311,6 +311,7 @@ def exit_columns(truth, sampled):
         "skip_ratio_settled_ci_low": settled_low,
         "skip_ratio_settled_ci_high": settled_high,
         "interval_missing": None,
+        "not_argmax_share": None,
         "skip_ratio_chance": np.mean(by_chance),
         "hesitation_layers_mean": (settled - first).mean(),
         "contradicted_share": np.mean(settled != first),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmark.cases.lm_eval.likelihoods import Likelihood
 from benchmark.cases.lm_eval.model import ExitBenchLM
 from benchmark.errors import InputError
-from benchmark.inputs.libraries.lm_eval_library import Evaluated, TaskPlace, answering, evaluated
+from benchmark.inputs.data.lm_eval_library import Evaluated, TaskPlace, answering, evaluated
 from benchmark.readout.loaded_model import LoadedModel
 
 

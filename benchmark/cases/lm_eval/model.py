@@ -15,7 +15,7 @@ from benchmark.decoding.gated.proof import prove_full_text, prove_gated
 from benchmark.decoding.text.stops import answer_text
 from benchmark.decoding.text.tokenize import pinned_template
 from benchmark.errors import InputError, MeasurementError
-from benchmark.inputs.libraries.lm_eval_tasks import Generation
+from benchmark.inputs.data.lm_eval_tasks import Generation
 from benchmark.inputs.settings import GatedSettings, Policy
 from benchmark.readout.loaded_model import LoadedModel
 

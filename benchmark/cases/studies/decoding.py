@@ -50,6 +50,8 @@ class Decoding:
         assert asked.gated is not None
         if model.task == "masked":
             raise MeasurementError("encoders write no text, so nothing can leave early; choose the oracle study")
+        if asked.given:
+            raise MeasurementError("the texts are given, so nothing is decoded; choose the oracle study")
         policy = asked.gated.policy
         proven = shared.once(("proven", policy), lambda: prove_gated(model, policy))
         return _Case(proven, asked, asked.gated, shared).outcome(progress)

@@ -12,6 +12,7 @@ import torch
 
 from benchmark.cases.identity import Asked
 from benchmark.decoding.engine import Limits
+from benchmark.decoding.text.continuation import continuation_ids
 from benchmark.decoding.text.tokenize import TODAY, asks_for_date, encode
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
@@ -24,6 +25,8 @@ class Fed:
 
     ids: dict[int, list[int]]
     """Token ids, by the number of the prompt in the workload, in rising order."""
+    texts: dict[int, list[int]] | None
+    """Token ids of the text that was given behind each; None where the model writes it."""
     left_out: int
     """Prompts that have no tokens or do not fit the context."""
     chat_template: bool
@@ -37,6 +40,11 @@ class Fed:
         return list(self.ids.values())
 
     @property
+    def given(self) -> list[list[int]] | None:
+        """Token ids of the text behind each prompt; None where the model writes it."""
+        return None if self.texts is None else list(self.texts.values())
+
+    @property
     def limits(self) -> Limits:
         """How much is decoded behind them."""
         stops = tuple(self.asked.prompts[number].stop for number in self.ids)
@@ -45,7 +53,8 @@ class Fed:
     def only(self, numbers: Sequence[int]) -> "Fed":
         """Return some of the prompts; those of the other numbers count as not asked for."""
         chosen = {number: self.ids[number] for number in numbers}
-        return Fed(chosen, self.left_out, self.chat_template, self.template_date, self.asked)
+        texts = None if self.texts is None else {number: self.texts[number] for number in numbers}
+        return Fed(chosen, texts, self.left_out, self.chat_template, self.template_date, self.asked)
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -60,22 +69,25 @@ class Fed:
 
 
 def feed(loaded: LoadedModel, asked: Asked) -> Fed:
-    """Return the prompts that fit a model.
+    """Return the prompts that fit a model, and the texts that were given behind them.
 
     Args:
         loaded: the model.
         asked: prompts, and how they are run.
 
     Raises:
-        MeasurementError: a prompt cannot be encoded, or none fits the context.
+        MeasurementError: a prompt or a text cannot be encoded, or none fits the context.
     """
     chat = asked.chat and loaded.tokenizer.chat_template is not None
     ends = loaded.end_ids if loaded.task == "causal" else frozenset[int]()
     encoded = encode(loaded.tokenizer, asked.prompts, chat, ends)
     _refuse_unembedded(loaded, asked, encoded)
-    kept = _fitting(loaded, encoded, asked.max_new_tokens)
+    texts = _continued(loaded, asked, encoded) if asked.given else None
+    most = [asked.max_new_tokens] * len(encoded) if texts is None else [len(text) for text in texts]
+    kept = _fitting(loaded, encoded, most)
     return Fed(
         ids={number: encoded[number] for number in kept},
+        texts=None if texts is None else {number: texts[number] for number in kept},
         left_out=len(encoded) - len(kept),
         chat_template=chat,
         template_date=TODAY.isoformat() if chat and asks_for_date(loaded.tokenizer) else None,
@@ -130,23 +142,41 @@ def _refuse_unembedded(loaded: LoadedModel, asked: Asked, encoded: Sequence[Sequ
             )
 
 
-def _fitting(loaded: LoadedModel, encoded: Sequence[Sequence[int]], max_new_tokens: int) -> list[int]:
-    """Numbers of the prompts that fit the model's context together with what is generated."""
+def _continued(loaded: LoadedModel, asked: Asked, encoded: list[list[int]]) -> list[list[int]]:
+    """Return the token ids of the texts that were given, as many as are looked at.
+
+    A text with nothing before it begins with a token that nothing predicts; it goes to the prompt.
+    """
+    texts = []
+    for number, prompt in enumerate(asked.prompts):
+        text = continuation_ids(loaded, prompt, encoded[number])
+        if not encoded[number]:
+            encoded[number], text = text[:1], text[1:]
+        if not text:
+            raise MeasurementError(f"prompt {prompt.id}: its text is one token, which nothing predicts; leave it out")
+        texts.append(text[: asked.max_new_tokens])
+    return texts
+
+
+def _fitting(loaded: LoadedModel, encoded: Sequence[Sequence[int]], new_tokens: Sequence[int]) -> list[int]:
+    """Numbers of the prompts that fit the model's context together with the new tokens behind each."""
     context = loaded.context or math.inf
     # What an encoder reads and what a decoder then writes do not share a context.
-    new_tokens = max_new_tokens if loaded.task == "causal" else 0
+    causal = loaded.task == "causal"
     room = (loaded.encoder_context or math.inf) if loaded.task == "encoder-decoder" else context
-    if loaded.task == "encoder-decoder" and max_new_tokens > context:
+    if loaded.task == "encoder-decoder" and max(new_tokens) > context:
         raise MeasurementError(
-            f"the decoder has {loaded.context} positions, fewer than the {max_new_tokens} new tokens; "
+            f"the decoder has {loaded.context} positions, fewer than the {max(new_tokens)} new tokens; "
             "use fewer new tokens",
             "max_new_tokens",
         )
     # The last new token is never fed back.
-    kept = [number for number, ids in enumerate(encoded) if ids and len(ids) + max(new_tokens - 1, 0) <= room]
+    behind = [max(new - 1, 0) if causal else 0 for new in new_tokens]
+    kept = [number for number, ids in enumerate(encoded) if ids and len(ids) + behind[number] <= room]
     if not kept:
+        most = max(new_tokens) if causal else 0
         raise MeasurementError(
-            f"none of the {len(encoded)} prompts, with {new_tokens} new tokens, fits the model's context "
+            f"none of the {len(encoded)} prompts, with {most} new tokens, fits the model's context "
             f"of {room} tokens; use fewer new tokens or a model with a longer context",
             "max_new_tokens",
         )

@@ -1,4 +1,4 @@
-"""The oracle study: the model's own greedy text, with every exit of every token."""
+"""The oracle study: the model's own greedy text, or one that was given, with every exit of every token."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ from benchmark.readout.loaded_model import LoadedModel
 
 @dataclass(frozen=True)
 class Oracle:
-    """Decodes every prompt that fits, and reads out every exit."""
+    """Decodes every prompt that fits, or takes the text that was given behind it, and reads out every exit."""
 
     name: str = "oracle"
     experiments: tuple[Experiment[Any, Any], ...] = EXPERIMENTS
@@ -44,7 +44,7 @@ class Measurement:
 
     fed: Fed
     capture: Capture
-    with_cache: bool
+    with_cache: bool | None
     again: Again
     """What came of reading some of the texts again."""
     scores: Scores
@@ -67,17 +67,19 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
     progress(0, fed.left_out)
     hardware.reset_peak_memory(loaded.device)
     with failures_told(fed):
-        proven = capture_proven(loaded, fed.prompts, fed.limits, asked.sampling, progress)
+        proven = capture_proven(loaded, fed.prompts, fed.limits, asked.sampling, progress, fed.given)
     captured = proven.capture
     trace = replace(captured.trace, prompt=np.array(list(fed.ids))[captured.trace.prompt])
-    written = {number: trace.target[trace.prompt == number].tolist() for number in fed.ids}
+    written = {number: trace.token[trace.prompt == number].tolist() for number in fed.ids}
     scores = score_answers(asked, answer_texts(loaded, fed, written))
     return Measurement(
         fed=fed,
         capture=replace(captured, trace=replace(trace, score=scores.at_ends(trace.prompt))),
         again=proven.again,
         scores=scores,
-        with_cache=proven.model.with_cache and loaded.task != "masked",
+        with_cache=None
+        if asked.given and proven.model.with_cache
+        else proven.model.with_cache and loaded.task != "masked",
         peak_memory_bytes=hardware.peak_memory(loaded.device),
     )
 

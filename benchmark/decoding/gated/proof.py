@@ -21,8 +21,8 @@ from benchmark.decoding.gated.decode import decode
 from benchmark.decoding.gated.on_generate import NoCache, decode_gated
 from benchmark.decoding.gated.rule import NEVER, GatedText, Given
 from benchmark.decoding.gated.without_cache import NOTHING_TO_COPY, decode_without_cache
+from benchmark.decoding.generate import Greedy
 from benchmark.decoding.prepare import PROOF_TEXT
-from benchmark.decoding.without_cache import Greedy
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import Policy
 from benchmark.readout.loaded_model import LoadedModel

@@ -17,8 +17,8 @@ from benchmark.decoding.buffer import Progress
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.exits import Exits, oracle_exits
 from benchmark.decoding.gated.rule import GatedText, Given, Rule
+from benchmark.decoding.given_text import start
 from benchmark.decoding.text.stops import Stops
-from benchmark.decoding.without_cache import start
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import Policy
 from benchmark.models.tasks import forward_logits

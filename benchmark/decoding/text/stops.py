@@ -45,7 +45,7 @@ class Stops:
         """
         if not self._stops[number]:
             return False
-        text = _behind(self._tokenizer, self._before[number], written, skip_special_tokens=False)
+        text = text_behind(self._tokenizer, self._before[number], written, skip_special_tokens=False)
         return any(stop in text for stop in self._stops[number])
 
 
@@ -58,7 +58,7 @@ def answer_text(model: LoadedModel, prompt: Sequence[int], written: Sequence[int
         written: token ids of the text, all that count.
         stops: the stop strings of the prompt.
     """
-    text = _behind(model.tokenizer, continued(model, prompt), written, skip_special_tokens=True)
+    text = text_behind(model.tokenizer, continued(model, prompt), written, skip_special_tokens=True)
     return text[: min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))]
 
 
@@ -67,7 +67,7 @@ def continued(model: LoadedModel, prompt: Sequence[int]) -> Sequence[int]:
     return [] if model.task == "encoder-decoder" else prompt
 
 
-def _behind(
+def text_behind(
     tokenizer: PreTrainedTokenizerBase, before: Sequence[int], written: Sequence[int], skip_special_tokens: bool
 ) -> str:
     """Return what some ids add to the text in front of them."""

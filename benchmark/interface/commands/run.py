@@ -112,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
         f"of the package; all models when none is named. Models are those of {MODELS} in the current folder, else "
         f"those of the package. Rows go to {LOCAL_RESULTS} in the current folder. This is a pytest session: other "
         "options, such as -k exits, -x or -n 2, are pytest's, and stand behind the names of models (pytest --help).",
+        epilog="exitbench run SmolLM2-135M-Instruct --workload math --texts answers.jsonl reads what another engine "
+        'has answered, one {"index": 0, "text": "..."} a line.',
         allow_abbrev=False,
     )
     for name, settings in OPTIONS.items():

@@ -11,7 +11,7 @@ from benchmark.metrics.scoring import Scoring
 from benchmark.metrics.statistics.bootstrap import ONE_PROMPT, interval_columns
 from benchmark.metrics.statistics.chance import chance_skip_ratio
 from benchmark.trace.costs import Costs
-from benchmark.trace.record import Trace
+from benchmark.trace.record import GivenTrace, Trace
 
 
 class SkipColumns(Columns):
@@ -83,6 +83,9 @@ class ExitColumns(SkipColumns):
     """Share of tokens whose first match is later contradicted: some deeper layer gives another token."""
     tie_rate: Annotated[float | None, Column(low=0, high=1, mean="arithmetic", counted=True)] = None
     """Share of tokens whose two largest full-model logits are equal."""
+    not_argmax_share: Annotated[float | None, Column(low=0, high=1, counted=True)] = None
+    """Share of the given tokens that are not the full model's, which exits are held against all the same; null where
+    the model wrote the text itself."""
     agreement: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
     """Share of tokens on which the layer has the full model's token."""
     settled_share: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
@@ -112,6 +115,7 @@ def exit_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> ExitCol
         hesitation_layers_mean=float((last - first).mean()),
         contradicted_share=float((last > first).mean()),
         tie_rate=tie_rate(trace.margin),
+        not_argmax_share=float((trace.given != trace.target).mean()) if isinstance(trace, GivenTrace) else None,
         agreement=agreement(trace.matches).tolist(),
         exit_share=exit_share(first, layers).tolist(),
         settled_share=exit_share(last, layers).tolist(),

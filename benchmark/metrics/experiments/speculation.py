@@ -12,7 +12,7 @@ from benchmark.metrics.speculation import DRAFT_LENGTHS, Rounds, round_bytes, ro
 from benchmark.metrics.statistics.bootstrap import interval_columns
 from benchmark.metrics.statistics.folds import two_folds
 from benchmark.trace.costs import Costs
-from benchmark.trace.record import Trace
+from benchmark.trace.record import GivenTrace, Trace
 
 
 class SpeculationColumns(Columns):
@@ -50,14 +50,15 @@ class SpeculationColumns(Columns):
 
 
 def speculation_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> SpeculationColumns:
-    """Return what self-speculation would give; null for an encoder, and without costs.
+    """Return what self-speculation would give; null for an encoder, for a given text, and without costs.
 
     Args:
         trace: of at least one token.
         scoring: has the seed of the bootstrap draws.
         costs: what a token costs, and whether the model writes texts at all.
     """
-    if costs is None or costs.task == "masked":
+    # What a model drafts and checks is its own text; behind a token that it would not have written there is no telling.
+    if costs is None or costs.task == "masked" or isinstance(trace, GivenTrace):
         return SpeculationColumns()
     counted = rounds(trace.matches, trace.prompt, DRAFT_LENGTHS)
     columns: dict[str, Any] = {

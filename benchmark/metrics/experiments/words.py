@@ -56,7 +56,7 @@ def word_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> WordCol
     by_place = group_means(exits[in_word], place[in_word], range(_LAST_WORD_POSITION + 1))
     text_start = [0, *doubling(int(trace.position.max()))]
     by_position = group_means(exits, trace.position, text_start)
-    _, token, occurrences = np.unique(trace.target, return_inverse=True, return_counts=True)
+    _, token, occurrences = np.unique(trace.token, return_inverse=True, return_counts=True)
     frequency_start = doubling(int(occurrences.max()))
     by_frequency = group_means(exits, occurrences[token], frequency_start)
     return WordColumns(

@@ -17,6 +17,7 @@ from benchmark.errors import InputError
 from benchmark.report.findings.levels import lineages
 from benchmark.results.comparable import (
     FAILED,
+    GIVEN,
     LIMITED,
     OLDER,
     OTHER_ALPHA,
@@ -36,6 +37,7 @@ from benchmark.results.versions import Standing, inventory, remark_on
 DECODERS = ("dense", "moe", "ssm", "hybrid")
 _TEXTS = (
     "suite",
+    "capture",
     "status",
     "model",
     "workload",
@@ -84,6 +86,7 @@ _CASE = ("model", "workload", *_RULE)
 
 _OF_THE_RULE = (
     "suite",
+    "capture",
     "status",
     "limited",
     "workload",
@@ -165,7 +168,7 @@ def comparable(table: pd.DataFrame, study: str = STUDY) -> Comparable:
         return rows
 
     outcomes = [not_a_full_run(cast(Outcome, row), study) for row in _records(table)]
-    rows = keep_all_but(table, outcomes, (OTHER_STUDY, FAILED, LIMITED))
+    rows = keep_all_but(table, outcomes, (OTHER_STUDY, GIVEN, FAILED, LIMITED))
     asked = asked_otherwise([cast(Asked, row) for row in _records(rows)])
     rows = keep_all_but(rows, asked, (OTHER_ALPHA, OTHER_PROMPTS))
     rows = keep(rows, rows["skip_ratio"].notna(), FAILED)

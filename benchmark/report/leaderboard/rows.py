@@ -8,7 +8,7 @@ from benchmark.errors import InputError
 from benchmark.messages import printable
 from benchmark.metrics.column_types import holds, is_list
 from benchmark.report.leaderboard.curves import encode_curve
-from benchmark.results.comparable import FAILED, LIMITED, not_a_full_run
+from benchmark.results.comparable import FAILED, GIVEN, LIMITED, not_a_full_run
 from benchmark.results.row import Row
 from benchmark.results.versions import Standing, inventory
 
@@ -109,7 +109,7 @@ def read_entries(folder: Path, limited: bool) -> FolderRows:
 def _told(file: Path, row: Row, reason: str) -> tuple[str, str]:
     """Return what a row that is left out is called, and what there is to say about it."""
     case = f"{row.model} × {row.workload}"
-    if reason == FAILED:
+    if reason in (FAILED, GIVEN):
         return case, row.error or ""
     return (case, f"{row.prompts} prompts") if reason == LIMITED else (str(file), row.suite)
 

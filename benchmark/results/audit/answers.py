@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmark.errors import CannotRun, InputError
-from benchmark.inputs.prompts import DataFiles, read_prompts
+from benchmark.inputs.data.records import DataFiles
+from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.metrics.answers.scorers import SCORERS
 from benchmark.results.audit.fault import Fault, told

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from benchmark.errors import ExitBenchError, InputError
 from benchmark.inputs.catalog import load_workloads
+from benchmark.inputs.data.records import DataFiles
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.prompts import DataFiles
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.metrics.experiment import Experiment
 from benchmark.results.audit.answers import other_scores

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 from benchmark.errors import CannotRun, InputError
+from benchmark.inputs.data.records import DataFiles
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.prompt import prompts_sha256, targets_sha256
-from benchmark.inputs.prompts import DataFiles, read_prompts
+from benchmark.inputs.prompt import prompts_sha256, targets_sha256, texts_sha256
+from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
@@ -51,7 +52,8 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
         asked = f"and a full run of {row.workload} has {spec.max_new_tokens}; measure without --max-new-tokens"
         yield Fault("max_new_tokens", f"is {told(row.max_new_tokens)}, {asked}")
     listed_stop = row.stop if spec.source.lm_eval else spec.stop or None
-    for column, stated, listed in (("scorer", row.scorer, spec.scorer), ("stop", row.stop, listed_stop)):
+    scorer = None if row.capture == "given" else spec.scorer
+    for column, stated, listed in (("scorer", row.scorer, scorer), ("stop", row.stop, listed_stop)):
         if row.status == "ok" and stated != listed:
             yield Fault(column, f"is {told(stated)}, and {told(listed)} in the file of {row.workload}")
     task = (row.lm_eval_task or "").partition(" ")[0] or None
@@ -72,7 +74,9 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
         return  # without the data nothing can be said
     if prompts_sha256(prompts) != row.prompts_sha256:
         yield Fault("prompts_sha256", f"these are not the first {taken} prompts of {row.workload}")
-    if targets_sha256(prompts) != row.targets_sha256:
+    if spec.kind == "text" and texts_sha256(prompts) != row.texts_sha256:
+        yield Fault("texts_sha256", f"these are not the first {taken} texts of {row.workload}")
+    if row.capture == "decoded" and targets_sha256(prompts) != row.targets_sha256:
         yield Fault("targets_sha256", f"these are not the references of the first {taken} prompts of {row.workload}")
 
 

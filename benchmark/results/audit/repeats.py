@@ -7,7 +7,18 @@ from pathlib import Path
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
 
-_CASE = ("suite", "model", "workload", "prompts_sha256", "max_new_tokens", "dtype", "device", "revision")
+_CASE = (
+    "suite",
+    "model",
+    "workload",
+    "capture",
+    "texts_sha256",
+    "prompts_sha256",
+    "max_new_tokens",
+    "dtype",
+    "device",
+    "revision",
+)
 _RULE = ("gate", "policy", "check_every", "min_exit_layer")
 _MEASUREMENT = (*_CASE, *_RULE, "threshold_asked", "target_asked")
 """Columns that no two rows have in common; a row of another alpha or batch size is the same measurement again."""

@@ -46,6 +46,7 @@ _FORMATS = {
     "prompts_sha256": rf"{_HEX}{{64}}",
     "prompt_ids_sha256": rf"{_HEX}{{64}}",
     "targets_sha256": rf"{_HEX}{{64}}",
+    "texts_sha256": rf"{_HEX}{{64}}",
     "harness_commit": rf"{_HEX}{{40}}",
 }
 """What some texts look like."""

@@ -47,6 +47,14 @@ def of_another_study(row: Row) -> Iterator[Fault]:
                 for column in sorted(foreign)
                 if getattr(row, column) is not None
             )
+    if (row.capture == "given") != (row.texts_sha256 is not None):
+        yield Fault("texts_sha256", "given texts have a hash, and no others")
+    if row.capture == "given" and row.suite != "oracle":
+        yield Fault("capture", f"texts are given in a study of the oracle, and the row is of one of {row.suite}")
+    if row.capture == "given" and row.scorer is not None:
+        yield Fault("scorer", "given texts are nobody's answers, and are not scored")
+    if row.workload_kind == "text" and row.capture != "given":
+        yield Fault("capture", "texts of the kind 'text' are given")
     for column in ("generate_seconds", "oracle_seconds", "gated_seconds", "full_seconds"):
         if getattr(row, column) == 0:
             yield Fault(column, "nothing takes no time")

@@ -78,6 +78,10 @@ class Setting(Columns):
     """Module path of the layers, where the entry names one."""
     seam: str | None = None
     """Module path of the first module behind the layers, where the entry names one."""
+    capture: Literal["decoded", "given"] = "decoded"
+    """Whether the model wrote the texts itself or they were given; rows of given texts are not ranked."""
+    texts_sha256: str | None = None
+    """SHA-256 of the given texts, or of their token ids where these were given."""
     workload_kind: WorkloadKind | None = None
     """How prompts are put to the model."""
     prompts_sha256: str | None = None
@@ -155,7 +159,8 @@ class Measured(Columns):
     template_date: Annotated[str | None, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = None
     """The date that the chat template was told is today, the same for all rows; null where it asks for none."""
     tokens: Count = None
-    """Generated tokens, up to and including the first end of text of each prompt, or what completes a stop string."""
+    """Generated tokens, up to and including the first end of text of each prompt, or what completes a stop string; of
+    given texts all, up to `max_new_tokens`."""
     sampled_tokens: Annotated[int | None, Column(low=0)] = None
     """Tokens of the fixed random sample: all of a small case. What takes the logits of the whole vocabulary is known of
     these: `similarity_topk`, `kl_nats`, `target_rank`, `margin`, and the exits between the halves of layers."""
@@ -164,7 +169,8 @@ class Measured(Columns):
     `max_prob` and `prob_margin`."""
     with_cache: bool | None = None
     """Whether decoding used a cache, as `generate` does. Where that gives other exits than the model's own forward pass
-    does, every token takes a pass over its whole text."""
+    does, every token takes a pass over its whole text. Null of given texts, which use none, unless each
+    token took such a pass."""
     reread_tokens: Annotated[int | None, Column(low=1, high="tokens")] = None
     """Tokens that were read a second time, each text alone and in one pass: of the shortest prompt of every batch, of
     the longest of all, and of those that pass a length at which the model may begin to work in another way. Where more

@@ -14,9 +14,9 @@ from transformers import PreTrainedModel
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Engine, Limits
 from benchmark.decoding.fill_masks import Masked
+from benchmark.decoding.given_text import GivenText
 from benchmark.decoding.prepare import prepare
 from benchmark.decoding.proof import Proven, capture_proven
-from benchmark.decoding.without_cache import GivenText
 from benchmark.metrics.exits import first_match, settled
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel

@@ -28,7 +28,7 @@ from lm_eval.tasks import TaskManager  # noqa: E402
 from benchmark.cases.lm_eval.choices import measure_choices  # noqa: E402
 from benchmark.cases.lm_eval.likelihoods import Continuation, likelihoods  # noqa: E402
 from benchmark.cases.lm_eval.model import ExitBenchLM, _windows  # noqa: E402
-from benchmark.inputs.libraries.lm_eval_library import TaskPlace  # noqa: E402
+from benchmark.inputs.data.lm_eval_library import TaskPlace  # noqa: E402
 
 
 @pytest.fixture(scope="module")

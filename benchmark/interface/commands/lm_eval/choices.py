@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
 
 
 def _choices(options: argparse.Namespace) -> int:
-    from benchmark.inputs.libraries.lm_eval_library import TaskPlace, require
+    from benchmark.inputs.data.lm_eval_library import TaskPlace, require
 
     require()
     output: Path | None = options.output

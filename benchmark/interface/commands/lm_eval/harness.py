@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
 
 
 def _lm_eval(options: argparse.Namespace) -> int:
-    from benchmark.inputs.libraries.lm_eval_library import require
+    from benchmark.inputs.data.lm_eval_library import require
 
     require()
 

@@ -48,7 +48,8 @@ def _drawn(row: Row, trace: Trace) -> Iterator[Fault]:
     if len(numbers) != row.prompts or row.seed < 0:
         return  # texts without a masked token are not known by number; the seed has been told of
     place = np.arange(len(trace.prompt)) - np.repeat(first, sizes)
-    width = int(sizes.max()) if row.architecture == "encoder" else row.max_new_tokens or 0
+    known = row.architecture == "encoder" or row.capture == "given"  # how long texts are, before they are run
+    width = int(sizes.max()) if known else row.max_new_tokens or 0
     if len(numbers) * width > _MOST_PLACES:
         yield Fault("max_new_tokens", f"no case has {len(numbers) * width:,} tokens")
         return

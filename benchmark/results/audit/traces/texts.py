@@ -41,7 +41,7 @@ def impossible_texts(row: Row, trace: Trace) -> Iterator[Fault]:
     if not follows.all() or trace.position.min() < 0:
         what = "do not increase" if masked else "do not count up from 0"
         yield Fault("position", f"the positions of a prompt's tokens {what}")
-    elif not masked:
+    elif not masked and row.capture == "decoded":
         yield from _ends(row, trace)
 
 

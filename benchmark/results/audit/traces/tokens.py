@@ -14,10 +14,11 @@ from benchmark.results.audit.traces.signals import impossible_signals
 from benchmark.results.audit.traces.texts import impossible_texts
 from benchmark.results.row import Row
 from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS
-from benchmark.trace.record import Trace
+from benchmark.trace.record import GivenTrace, Trace
 
 _ROUNDING = 1e-3
 """Of cosines; many times what float32 makes of them."""
+_HAS = {True: "has given tokens", False: "has no given tokens"}
 _COSINES = ("similarity_logit", "similarity_logit_raw", "similarity_hidden")
 
 
@@ -39,6 +40,9 @@ def impossible_tokens(row: Row, trace: Trace) -> list[Fault]:
 
 def _shapes(row: Row, trace: Trace) -> Iterator[Fault]:
     tokens, layers = len(trace.target), row.num_layers
+    if (row.capture == "given") != isinstance(trace, GivenTrace):
+        yield Fault("capture", f"is '{row.capture}', but the Parquet file {_HAS[isinstance(trace, GivenTrace)]}")
+        return
     if tokens == 0:
         yield Fault("tokens", "there are none in the Parquet file")
         return
@@ -67,6 +71,7 @@ def _values(row: Row, trace: Trace) -> Iterator[Fault]:
     rules = [
         ("matches", "the last layer always has the full model's token", trace.matches[:, -1]),
         ("target", "is a token of the vocabulary", _within(trace.target, 0, words - 1)),
+        ("given", "is a token of the vocabulary", _within(trace.token, 0, words - 1)),
         ("word_position", "is −1 or a place in a word", trace.word_position >= -1),
         ("margin", "is not negative", trace.margin >= 0),
         ("predictions", "is a token of the vocabulary", _within(trace.predictions, 0, words - 1)),

@@ -10,7 +10,7 @@ from commands import run
 from lm_eval_files import task_folder
 
 from benchmark.errors import InputError
-from benchmark.inputs.libraries import lm_eval_library
+from benchmark.inputs.data import lm_eval_library
 from benchmark.interface.commands.lm_eval.harness import _with_model
 
 needed = pytest.mark.skipif(find_spec("lm_eval") is None, reason="needs: pip install 'exitbench[lm-eval]'")

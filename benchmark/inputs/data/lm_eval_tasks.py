@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmark.errors import InputError
-from benchmark.inputs.libraries.lm_eval_library import GENERATES, Evaluated, TaskPlace, answering, evaluated
+from benchmark.inputs.data.lm_eval_library import GENERATES, Evaluated, TaskPlace, answering, evaluated
 from benchmark.inputs.prompt import Prompt, Turn
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.messages import cut, nearest

@@ -11,8 +11,8 @@ import pytest
 from lm_eval_files import task_folder, workload_file
 
 from benchmark.errors import CannotRun, InputError
-from benchmark.inputs.libraries import lm_eval_library
-from benchmark.inputs.libraries.lm_eval_tasks import GeneratingTask, Generation, read_task
+from benchmark.inputs.data import lm_eval_library
+from benchmark.inputs.data.lm_eval_tasks import GeneratingTask, Generation, read_task
 from benchmark.inputs.workload_entry import load_workload
 
 needed = pytest.mark.skipif(find_spec("lm_eval") is None, reason="needs: pip install 'exitbench[lm-eval]'")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.errors import CannotRun, ExitBenchError, InputError, NotFetched
-from benchmark.inputs.libraries.datasets_library import offline
+from benchmark.inputs.data.datasets_library import offline
 from benchmark.messages import cut, nearest, printable
 
 GENERATES = "generate_until"
