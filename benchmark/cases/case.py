@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmark.errors import InputError
 from benchmark.metrics.experiment import C, Experiment, R
+from benchmark.metrics.experiments.studies import Record
 from benchmark.metrics.scoring import Scoring
 from benchmark.results.row import Row
-from benchmark.results.store import read_tokens, read_trace
+from benchmark.results.store import read_tokens
 from benchmark.trace.costs import Costs, costs_of_columns
 from benchmark.trace.decoded import Decoded
 from benchmark.trace.record import Trace
+from benchmark.trace.timed import Timed
+
+K = TypeVar("K", Trace, Decoded, Timed)
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,22 @@ class Case:
     """What was measured, whole."""
 
     @cached_property
+    def record(self) -> Record:
+        """What the study of the row has left, from the file beside it.
+
+        Raises:
+            InputError: it is missing, damaged, or of another row.
+        """
+        return read_tokens(self.path, self.row)
+
+    @cached_property
     def trace(self) -> Trace:
         """The tokens with all their exits, from the file beside the row.
 
         Raises:
             InputError: it is missing, damaged, of another row, or of another study.
         """
-        return read_trace(self.path, self.row)
+        return self._recorded(Trace, "which has no trace of all exits")
 
     @cached_property
     def decoded(self) -> Decoded:
@@ -40,10 +53,16 @@ class Case:
         Raises:
             InputError: it is missing, damaged, of another row, or of another study.
         """
-        record = read_tokens(self.path, self.row)
-        if not isinstance(record, Decoded):
-            raise InputError(f"{self.path}: is a row of the study '{self.row.suite}', where no token left early")
-        return record
+        return self._recorded(Decoded, "where no token left early")
+
+    @cached_property
+    def timed(self) -> Timed:
+        """What was timed, of a case of the study of the clock, from the file beside the row.
+
+        Raises:
+            InputError: it is missing, damaged, of another row, or of another study.
+        """
+        return self._recorded(Timed, "where nothing was timed")
 
     @cached_property
     def scoring(self) -> Scoring:
@@ -57,5 +76,11 @@ class Case:
 
     def columns(self, experiment: Experiment[C, R]) -> C:
         """Return what an experiment makes of the record of the case."""
-        record: Any = self.trace if self.row.gate is None else self.decoded
+        record: Any = self.record
         return experiment.of(record, self.scoring, self.costs)
+
+    def _recorded(self, kind: type[K], otherwise: str) -> K:
+        record = self.record
+        if not isinstance(record, kind):
+            raise InputError(f"{self.path}: is a row of the study '{self.row.suite}', {otherwise}")
+        return record

@@ -15,7 +15,7 @@ from benchmark.inputs.data.texts import refuse_texts, with_texts
 from benchmark.inputs.fields import ScorerName
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt, prompts_sha256, targets_sha256, texts_sha256
-from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings, GatedSettings
+from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings, ClockSettings, GatedSettings, timed_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.models.locate import Machine
 from benchmark.results.identity import configuration_of
@@ -39,6 +39,8 @@ class Asked:
     """Whether answers that are code may be run."""
     gated: GatedSettings | None = None
     """How tokens leave early; None in a study of what they could."""
+    clock: ClockSettings | None = None
+    """What is timed; None in other studies."""
     task: GeneratingTask | None = None
     """The task of lm-eval that the prompts are of, which scores their answers."""
 
@@ -60,6 +62,7 @@ def asked_of(
     given: tuple[Prompt, ...] | None,
     resources: Resources,
     gated: GatedSettings | None = None,
+    clock: ClockSettings | None = None,
 ) -> Asked:
     """Return what a job asks of its model.
 
@@ -70,31 +73,42 @@ def asked_of(
         given: prompts that are given; None to read the workload's.
         resources: reads prompts.
         gated: how tokens leave early, if they are to.
+        clock: what is timed, if anything is.
 
     Raises:
         CannotRun: the data of the workload are not on this machine.
         InputError: they cannot be read.
     """
-    task = resources.task(workload, capture.limit or workload.prompts)
-    prompts = given if given is not None else _prompts(workload, capture, resources)
+    count = capture.limit or full_run(workload, clock)
+    task = resources.task(workload, count)
+    prompts = given if given is not None else _prompts(workload, capture, resources, count)
     if task is not None and [one.model_copy(update={"given": None}) for one in prompts] != list(task.prompts):
         raise InputError(f"job: prompts: are not those of the task {task.place.name}, which scores no others")
     return Asked(
         prompts=tuple(prompts),
         chat=workload.kind == "chat" and entry.chat_template is not False,
         max_new_tokens=capture.max_new_tokens or workload.max_new_tokens,
-        batch_size=capture.batch_size or entry.batch_size or DEFAULT_BATCH_SIZE,
+        batch_size=clock.batch_size if clock else capture.batch_size or entry.batch_size or DEFAULT_BATCH_SIZE,
         sampling=Sampling(capture.sample, capture.top_k, capture.seed, capture.signals),
-        scorer=workload.scorer if any(prompt.targets and not prompt.given for prompt in prompts) else None,
+        scorer=workload.scorer if clock is None and any(_graded(prompt) for prompt in prompts) else None,
         allow_code_execution=capture.allow_code_execution,
-        gated=gated,
+        gated=clock.gate if clock else gated,
+        clock=clock,
         task=task,
     )
 
 
-def _prompts(workload: WorkloadEntry, capture: CaptureSettings, resources: Resources) -> Sequence[Prompt]:
+def _graded(prompt: Prompt) -> bool:
+    return bool(prompt.targets) and not prompt.given
+
+
+def full_run(workload: WorkloadEntry, clock: ClockSettings | None) -> int:
+    """Return how many prompts a full run takes of a workload."""
+    return workload.prompts if clock is None else timed_prompts(workload.prompts, clock.batch_size)
+
+
+def _prompts(workload: WorkloadEntry, capture: CaptureSettings, resources: Resources, count: int) -> Sequence[Prompt]:
     """Return the prompts that are taken of a workload, with the texts behind them if a file has such."""
-    count = capture.limit or workload.prompts
     if capture.texts is None:
         return resources.prompts(workload, count)
     refuse_texts(workload)
@@ -151,18 +165,22 @@ def frame_columns(
         "max_new_tokens": asked.max_new_tokens,
         "batch_size_asked": asked.batch_size,
         "seed": capture.seed,
-        **_of_study(capture, asked.gated),
-        "limited": capture.limit is not None and capture.limit != workload.prompts,
+        **_of_study(capture, asked),
+        "limited": capture.limit is not None and capture.limit != full_run(workload, asked.clock),
         **provenance(machine.device),
     }
     return columns | {"configuration": configuration_of(columns)}
 
 
-def _of_study(capture: CaptureSettings, gated: GatedSettings | None) -> dict[str, Any]:
-    """Return the settings that one study has and the other has not."""
-    if gated is None:
+def _of_study(capture: CaptureSettings, asked: Asked) -> dict[str, Any]:
+    """Return the settings that one study has and others have not."""
+    gated, clock = asked.gated, asked.clock
+    if gated is None and clock is None:
         return {"top_k": capture.top_k, "sample_asked": capture.sample, "signals_asked": capture.signals}
-    return {
+    timed = {} if clock is None else {"rounds_asked": clock.rounds, "max_pending": clock.max_pending}
+    if gated is None:
+        return timed
+    return timed | {
         "gate": gated.gate,
         "threshold_asked": gated.threshold,
         "target_asked": gated.target,

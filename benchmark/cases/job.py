@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmark.cases.identity import Asked, asked_of, frame_columns, machine_of
 from benchmark.cases.resources import Resources
+from benchmark.cases.studies.clock import CLOCK
 from benchmark.cases.studies.decoding import DECODING
 from benchmark.cases.studies.oracle import ORACLE
 from benchmark.cases.studies.study import Study
@@ -19,7 +20,7 @@ from benchmark.decoding.buffer import Progress
 from benchmark.errors import CannotRun, ExitBenchError, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt
-from benchmark.inputs.settings import CaptureSettings, GatedSettings
+from benchmark.inputs.settings import CaptureSettings, ClockSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.messages import cut
 from benchmark.metrics.experiment import Experiment
@@ -46,7 +47,9 @@ class Job:
     suites: tuple[Path, ...] = ()
     """Files with experiments of somebody's own."""
     gated: GatedSettings | None = None
-    """How tokens leave early, in a study of decoding; None for a study of the oracle."""
+    """How tokens leave early, in a study of decoding; None for another."""
+    clock: ClockSettings | None = None
+    """What is timed, in a study of the clock; None for another. Without either it is a study of the oracle."""
 
     def __post_init__(self) -> None:
         """Hold the job together: plain data that passes from process to process.
@@ -61,6 +64,8 @@ class Job:
         for name, parts, kind in (("prompts", self.prompts or (), Prompt), ("suites", self.suites, Path)):
             if other := next((part for part in parts if not isinstance(part, kind)), None):
                 raise InputError(f"job: {name}: must be {kind.__name__}s, not {cut(other)}")
+        if self.gated is not None and self.clock is not None:
+            raise InputError("job: gated, clock: a job is of one study; give one of them")
         if self.prompts and len({prompt.given is None for prompt in self.prompts}) > 1:
             raise InputError("job: prompts: some have a text behind them, others none; give one to each")
         if self.scoring.seed != self.capture.seed:
@@ -132,11 +137,11 @@ def located(job: Job, resources: Resources) -> Located:
     Raises:
         CannotRun, InputError: they are not to be had, or an experiment clashes with others.
     """
-    study: Study = ORACLE if job.gated is None else DECODING
-    asked = asked_of(job.entry, job.workload, job.capture, job.prompts, resources, job.gated)
+    study: Study = CLOCK if job.clock else DECODING if job.gated else ORACLE
+    asked = asked_of(job.entry, job.workload, job.capture, job.prompts, resources, job.gated, job.clock)
     columns = frame_columns(study.name, job.entry, job.workload, job.capture, asked, resources)
     columns |= {"alpha": job.scoring.alpha, "tau": list(job.scoring.tau)}
-    own = load_suites(job.suites) if job.gated is None else ()  # those are of traces
+    own = load_suites(job.suites) if study is ORACLE else ()  # those are of traces
     return Located(study, asked, columns, (*study.experiments, *own))
 
 

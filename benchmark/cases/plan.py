@@ -19,6 +19,7 @@ from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
 from benchmark.models.footprint import footprint, free_for, published_footprint, remedy_for
 from benchmark.models.source import Machine
+from benchmark.results.comparable import STUDY
 from benchmark.results.row import Row
 from benchmark.results.store import Store
 from benchmark.results.table import read_rows
@@ -68,7 +69,7 @@ def plan(
     resources, store, machine = Resources(), Store(folder), machine_of(settings)
     here = hardware.accelerator(machine.device)
     # What comes before the first token would weigh too much in short runs.
-    full = [row for row in read_rows(folder) if row.accelerator == here and not row.limited and row.gate is None]
+    full = [row for row in read_rows(folder) if row.accelerator == here and not row.limited and row.suite == STUDY]
     measured = [row for row in full if row.tokens and row.parameters]
     scoring = Scoring(seed=settings.seed)
     for entry in models:

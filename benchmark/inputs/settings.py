@@ -115,6 +115,11 @@ class GatedSettings:
         """The gate with its threshold or target, as a person writes it."""
         return rule_text(self.gate, self.threshold, self.target)
 
+    @property
+    def title(self) -> str:
+        """What tells the case from others of its model and workload, as a person writes it."""
+        return f"{self.rule}-{self.policy}"
+
     @classmethod
     def of(cls, rule: str, policy: str, check_every: int = 1, min_exit_layer: int = 1) -> "GatedSettings":
         """Return the settings of a rule as a person writes it.
@@ -133,6 +138,50 @@ class GatedSettings:
                 raise InputError(f"gate: {rule!r}: {number!r} is not a number; write 'margin=0.8'") from None
         threshold, target = (None, value) if sign == "@" else (value, None)
         return cls(gate, threshold, target, policy, check_every, min_exit_layer)  # type: ignore[arg-type]
+
+
+LEAST_ROUNDS = 3
+TIMED_PROMPTS = 4
+"""Prompts that are timed of a workload, or one batch of them: each is written some dozen times."""
+MAX_PENDING = 64
+"""Tokens that may wait in deferred decoding: their states are small, and running a layer for many at once is cheap."""
+
+
+@dataclass(frozen=True)
+class ClockSettings:
+    """What is timed, as plain data."""
+
+    batch_size: int = 1
+    """Texts that are written together."""
+    rounds: int = 3
+    """How often each way to write them is timed, in turns."""
+    gate: GatedSettings | None = None
+    """A real gate to time deferred decoding with, at batch 1; its policy is `recompute`, whose text it writes."""
+    max_pending: int = MAX_PENDING
+    """Tokens that may wait for deeper layers before all layers run for all of them."""
+
+    def __post_init__(self) -> None:
+        """Hold the settings against their ranges.
+
+        Raises:
+            InputError: one is outside of its range, or the gate cannot be timed; names it.
+        """
+        for name in ("batch_size", "rounds", "max_pending"):
+            refuse_below_one(name, getattr(self, name))
+        if self.rounds < LEAST_ROUNDS:
+            raise InputError(f"rounds: must be at least {LEAST_ROUNDS}, or there is no median, not {self.rounds}")
+        if self.gate is not None and (self.gate.gate == "oracle" or self.gate.policy != "recompute"):
+            raise InputError(f"gate: {self.gate.title} is not timed; name a gate that can be built: margin@0.95")
+
+    @property
+    def title(self) -> str:
+        """What tells the case from others of its model and workload, as a person writes it."""
+        return f"batch-{self.batch_size}" + ("" if self.gate is None else f"-{self.gate.rule}")
+
+
+def timed_prompts(most: int, batch_size: int) -> int:
+    """Return how many prompts are timed of a workload that has so many."""
+    return min(most, max(TIMED_PROMPTS, batch_size))
 
 
 def rule_text(gate: str, threshold: float | None, target: float | None) -> str:

@@ -43,7 +43,7 @@ def _run(arguments: list[str]) -> tuple[int, str]:
         return _USAGE, f"there is no {kind} '{arguments[0]}'{_nearest(arguments[0], (*by_name, '--help'))}"
     try:
         options, unknown = by_name[""].parse_known_args(arguments)
-        if unknown and options.command not in (run.COMMAND, harness.COMMAND):
+        if unknown and options.command not in (run.COMMAND, run.CLOCK_COMMAND, harness.COMMAND):
             return _USAGE, _surplus(by_name[options.command], options.command, unknown)
         return options.run(argparse.Namespace(**vars(options), rest=unknown)), ""
     except SystemExit as end:  # of argparse, which has said why

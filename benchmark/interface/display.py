@@ -15,7 +15,21 @@ from benchmark.inputs.settings import rule_text
 from benchmark.results.row import DECLARED, HEADLINE, Row
 
 _LIVE_SECONDS, _LOGGED_SECONDS = 0.1, 15.0
-_OF_DECODING = ("skip_ratio", "speedup_gated", "same_until", "score_full", "score", "score_loss")
+_SHOWN = {
+    "decoding": ("skip_ratio", "speedup_gated", "same_until", "score_full", "score", "score_loss"),
+    "clock": (
+        *("exit_layer_mean", "step_seconds", "replay_overhead", "replay_bound", "replay_speedup", "realised"),
+        *(
+            "replay_speedup_alone",
+            "deferred_overhead",
+            "deferred_speedup_oracle",
+            "deferred_speedup",
+            "deferred_same_until",
+        ),
+    ),
+}
+"""Columns of the studies beside the oracle."""
+_HOW = {"decoding": "early exit for real", "clock": "on the clock"}
 """Columns of the decoding study that its table shows."""
 _MOST_NAMES, _SHOWN_NAMES = 8, 4
 
@@ -87,7 +101,7 @@ def results_table(rows: Iterable[Row]) -> str:
     by_setting: dict[str, list[Row]] = {}
     for row in rows:
         if row.status == "ok":
-            how = f"batches of {row.batch_size}" if row.gate is None else "early exit for real"
+            how = _HOW.get(row.suite, f"batches of {row.batch_size}")
             heading = f"{row.model}: {row.num_layers} layers, {row.precision} on {row.device}, {how}"
             by_setting.setdefault(heading, []).append(row)
     for heading, group in by_setting.items():
@@ -122,11 +136,14 @@ def skipped_lines(skipped: Mapping[str, CannotRun], width: int) -> list[str]:
 def _line(row: Row) -> dict[str, str]:
     given = " (given)" if row.capture == "given" else ""
     shown = {"workload": f"{row.workload}{'*' if row.limited else ''}{given}"}
-    if row.gate is None:
-        shown["tokens"] = str(row.tokens)
+    gate = "" if row.gate is None else rule_text(row.gate, row.threshold_asked, row.target_asked)
+    if row.suite == "decoding":
+        shown |= {"gate": gate, "policy": str(row.policy)}
+    elif row.suite == "clock":
+        shown |= {"batch": str(row.batch_size_asked), "gate": gate}
     else:
-        shown |= {"gate": rule_text(row.gate, row.threshold_asked, row.target_asked), "policy": str(row.policy)}
-    columns = HEADLINE if row.gate is None else _OF_DECODING
+        shown["tokens"] = str(row.tokens)
+    columns = _SHOWN.get(row.suite, HEADLINE)
     return shown | {DECLARED[name].title: _cell(row, name) for name in columns}
 
 

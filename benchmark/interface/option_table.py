@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmark.inputs.packaged import LOCAL_RESULTS
-from benchmark.inputs.settings import DEVICES, POLICIES, CaptureSettings
+from benchmark.inputs.settings import DEVICES, LEAST_ROUNDS, MAX_PENDING, POLICIES, CaptureSettings
 from benchmark.interface.values import fraction, positive, sample, seed, thresholds
 from benchmark.metrics.scoring import ALPHA, TAU
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
@@ -16,6 +16,10 @@ DEFAULT_POLICIES = ("recompute", "propagate")
 """Policies, likewise."""
 DEFAULT_DECODED_WORKLOADS = ("question_answering", "translation")
 """Workloads of the decoding study, likewise: answers that are scored and short, so that all of it takes minutes."""
+DEFAULT_TIMED_WORKLOAD = "humaneval"
+"""Workload of the study of the clock, likewise."""
+DEFAULT_TIMED_BATCHES = (1, 4, 16)
+"""Texts that are written together there, a case each."""
 OPTIONS: dict[str, dict[str, Any]] = {
     "--model-file": {
         "type": Path,
@@ -43,16 +47,38 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "decoding: JSONL or Parquet with prompt, id or index, and text or token_ids; or the tokens beside a row",
     },
     "--study": {
-        "choices": ("oracle", "decoding"),
+        "choices": ("oracle", "decoding", "clock"),
         "help": "oracle: what could be gained; decoding: early exit for real, "
-        f"unless --workload names others on {' and '.join(DEFAULT_DECODED_WORKLOADS)} (default: both)",
+        f"unless --workload names others on {' and '.join(DEFAULT_DECODED_WORKLOADS)} (default: these two); clock: "
+        f"what layers are worth in seconds, on {DEFAULT_TIMED_WORKLOAD} likewise, on an idle machine",
+    },
+    "--timed-batch": {
+        "action": "append",
+        "default": [],
+        "type": positive,
+        "metavar": "N",
+        "help": "clock: texts that are written together; repeatable "
+        f"(default: {', '.join(map(str, DEFAULT_TIMED_BATCHES))})",
+    },
+    "--rounds": {
+        "type": positive,
+        "default": LEAST_ROUNDS,
+        "metavar": "N",
+        "help": f"clock: how often each way is timed, in turns with the others (default {LEAST_ROUNDS})",
+    },
+    "--max-pending": {
+        "type": positive,
+        "default": MAX_PENDING,
+        "metavar": "N",
+        "help": "clock: tokens that may wait for deeper layers in deferred decoding before all layers run for them "
+        f"(default {MAX_PENDING})",
     },
     "--gate": {
         "action": "append",
         "default": [],
         "metavar": "RULE",
-        "help": "decoding: a gate with a threshold, margin=0.8, or with a share of the tokens to keep, margin@0.95; "
-        f"repeatable (default: {', '.join(DEFAULT_GATES)})",
+        "help": "decoding, clock: a gate with a threshold, margin=0.8, or with a share of the tokens to keep, "
+        f"margin@0.95; repeatable (default: {', '.join(DEFAULT_GATES)})",
     },
     "--policy": {
         "action": "append",
@@ -65,13 +91,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": positive,
         "default": 1,
         "metavar": "N",
-        "help": "decoding: a gate looks at every N-th layer (default 1)",
+        "help": "decoding, clock: a gate looks at every N-th layer (default 1)",
     },
     "--min-exit-layer": {
         "type": positive,
         "default": 1,
         "metavar": "N",
-        "help": "decoding: the layer from which on a gate looks (default 1)",
+        "help": "decoding, clock: the layer from which on a gate looks (default 1)",
     },
     "--limit": {
         "type": positive,

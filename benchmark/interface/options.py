@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.inputs.settings import GatedSettings
-from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_POLICIES, OPTIONS
+from benchmark.inputs.settings import ClockSettings, GatedSettings
+from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_POLICIES, DEFAULT_TIMED_BATCHES, OPTIONS
 from benchmark.trace.sample import SignalsOf
 
 _PREFIX = "exitbench_"
@@ -28,6 +28,9 @@ class Options:
     policy: list[str]
     check_every: int
     min_exit_layer: int
+    timed_batch: list[int]
+    rounds: int
+    max_pending: int
     limit: int | None
     max_new_tokens: int | None
     batch_size: int | None
@@ -60,6 +63,22 @@ class Options:
             for policy in dict.fromkeys(policies)
             if rule != "oracle" or policy != "recompute" or {*policies} == {"recompute"}
         ]
+
+    def clocks(self) -> list[ClockSettings]:
+        """Return the cases of the study of the clock that are asked for, for every model and workload.
+
+        At batch 1, deferred decoding is timed with each gate that is named; with the first of the defaults else.
+
+        Raises:
+            InputError: a gate is not written as one, or not one that can be built; a setting is outside its range.
+        """
+        cases = []
+        for size in dict.fromkeys(self.timed_batch or DEFAULT_TIMED_BATCHES):
+            rules = dict.fromkeys(self.gate or DEFAULT_GATES[:1]) if size == 1 else [None]
+            for rule in rules:
+                gate = rule and GatedSettings.of(rule, "recompute", self.check_every, self.min_exit_layer)
+                cases.append(ClockSettings(size, self.rounds, gate or None, self.max_pending))
+        return cases
 
     @classmethod
     def of(cls, config: pytest.Config) -> "Options":

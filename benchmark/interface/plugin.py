@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from benchmark.cases.case import Case
     from benchmark.inputs.model_entry import ModelEntry
     from benchmark.inputs.workload_entry import WorkloadEntry
-    from benchmark.interface.pytest_session import Ended, MeasuringSession
+    from benchmark.interface.pytest_session import Ended, MeasuringSession, Variant
     from benchmark.results.row import Row
     from benchmark.trace.record import Trace
 
@@ -63,24 +63,29 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = _begin(metafunc.config)
     models = session.models if session else []
     workloads = session.workloads if session else []
-    decoding = "gated" in metafunc.fixturenames
+    decoding, timing = "gated" in metafunc.fixturenames, "clock" in metafunc.fixturenames
     if session and decoding:
         workloads = session.decoded_workloads
+    if session and timing:
+        workloads = session.timed_workloads
     # Of module scope, so that pytest brings together all cases of a model in a file of `suites/`. The first file that
     # runs measures; the others find the rows there, and load no model.
     metafunc.parametrize("model", models, ids=[model.name for model in models], indirect=True, scope="module")
     metafunc.parametrize("workload", workloads, ids=[workload.name for workload in workloads])
     if decoding:
         rules = session.decodings if session else []
-        metafunc.parametrize("gated", rules, ids=[f"{one.rule}-{one.policy}" for one in rules])
+        metafunc.parametrize("gated", rules, ids=[one.title for one in rules])
+    if timing:
+        clocks = session.clocks if session else []
+        metafunc.parametrize("clock", clocks, ids=[one.title for one in clocks])
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave away the tests of another study than the one asked for; learn which experiments the others declare."""
+    """Leave away the tests of other studies than those asked for; learn which experiments the others declare."""
     session = config.stash.get(_SESSION, None)
-    if session is not None and session.study is not None:
-        others = {item for item in items if _measures(item) and _study(item) != session.study}
+    if session is not None:
+        others = {item for item in items if _measures(item) and _study(item) not in session.studies}
         if others:
             config.hook.pytest_deselected(items=list(others))
             items[:] = [item for item in items if item not in others]
@@ -151,8 +156,7 @@ def case(model: "ModelEntry", workload: "WorkloadEntry", request: pytest.Fixture
         benchmark.extra_info.update(row.headline())
         return row
 
-    gated = request.node.callspec.params.get("gated")
-    return session.case(model, workload, experiment, timed, display.progress, gated)
+    return session.case(model, workload, experiment, timed, display.progress, _variant(request.node.callspec.params))
 
 
 @pytest.fixture
@@ -246,9 +250,9 @@ def pytest_terminal_summary(
         if _measures(item) and hasattr(item, "callspec") and hasattr(item.callspec.params["workload"], "name")
     }
     asked = {
-        (params["model"].name, params["workload"].name, gated): (params["model"], params["workload"], gated)
+        (params["model"].name, params["workload"].name, variant): (params["model"], params["workload"], variant)
         for params in cases.values()
-        for gated in [params.get("gated")]
+        for variant in [_variant(params)]
     }
     interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
     ended = [session.report(), *config.stash.get(_OF_WORKERS, [])]
@@ -272,7 +276,10 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
     options = Options.of(config)
     try:
         # A mistyped name is told before torch and transformers are imported, which takes seconds.
-        options.decodings()
+        if options.study == "clock":
+            options.clocks()
+        else:
+            options.decodings()
         file = model_file(options.model_file)
         models = select(load_models(file), options.model, "--model", str(file))
         workloads = load_workloads(options.workload_file)
@@ -307,8 +314,8 @@ def _refuse_texts(file: Path, study: str | None, workloads: "list[WorkloadEntry]
         raise InputError(
             f"--texts: texts are of one workload, and {len(workloads)} are asked for; name it with --workload"
         )
-    if study == "decoding":
-        raise InputError("--texts: where texts are given, nothing is decoded; leave --study decoding away")
+    if study not in (None, "oracle"):
+        raise InputError(f"--texts: where texts are given, nothing is decoded; leave --study {study} away")
     refuse_texts(workloads[0])
     read_texts(file)
 
@@ -323,7 +330,13 @@ def _measures(item: pytest.Item) -> bool:
 
 
 def _study(item: pytest.Item) -> str:
-    return "decoding" if "gated" in getattr(item, "fixturenames", ()) else "oracle"
+    fixtures = getattr(item, "fixturenames", ())
+    return "clock" if "clock" in fixtures else "decoding" if "gated" in fixtures else "oracle"
+
+
+def _variant(params: dict[str, Any]) -> "Variant":
+    """Return which of the cases of its study a test is of."""
+    return params.get("gated") or params.get("clock")
 
 
 def _stop(number: int, _: object) -> None:

@@ -15,9 +15,9 @@ from benchmark.cases.resources import Resources
 from benchmark.decoding.buffer import Progress
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.settings import GatedSettings
+from benchmark.inputs.settings import ClockSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
-from benchmark.interface.option_table import DEFAULT_DECODED_WORKLOADS, capture_settings
+from benchmark.interface.option_table import DEFAULT_DECODED_WORKLOADS, DEFAULT_TIMED_WORKLOAD, capture_settings
 from benchmark.interface.options import Options
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
@@ -27,9 +27,11 @@ from benchmark.results.row import Row
 from benchmark.results.store import Store
 
 Names = tuple[str, str, str]
-"""Of a model and a workload, and by what rule tokens leave early; empty in the study of the oracle."""
-Combination = tuple[ModelEntry, WorkloadEntry, GatedSettings | None]
-"""A case: a model, a workload, and how tokens leave early, if they do."""
+"""Of a model and a workload, and the title of the variant; empty in the study of the oracle."""
+Variant = GatedSettings | ClockSettings | None
+"""How tokens leave early in the study of decoding, what is timed in that of the clock; None in that of the oracle."""
+Combination = tuple[ModelEntry, WorkloadEntry, Variant]
+"""A case: a model, a workload, and which of the cases of its study it is."""
 Progressing = Callable[[str, int, int], AbstractContextManager[Progress]]
 """Shows the progress of a case, by its title, its prompts and the tokens of each."""
 
@@ -48,10 +50,17 @@ class Ended:
     """Why the folder's table could not be written, if so."""
 
 
+def _studies(options: Options) -> tuple[str, ...]:
+    """Return the studies that options ask for; that of the clock wants an idle machine, and is run by itself."""
+    if options.texts:
+        return ("oracle",)
+    return ("oracle", "decoding") if options.study is None else (options.study,)
+
+
 def names_of(job: Job) -> Names:
     """Return what tells a case from the others of its session."""
-    rule = "" if job.gated is None else f"{job.gated.rule}-{job.gated.policy}"
-    return job.entry.name, job.workload.name, rule
+    variant = job.gated or job.clock
+    return job.entry.name, job.workload.name, "" if variant is None else variant.title
 
 
 class MeasuringSession:
@@ -76,10 +85,12 @@ class MeasuringSession:
         """Experiments that the collected suites declare."""
         self.suites: list[Path] = []
         """Files of these."""
-        self.decodings = options.decodings()
+        self.decodings = [] if options.study == "clock" else options.decodings()
         """Rules and policies of the decoding study."""
-        self.study = "oracle" if options.texts else options.study
-        """The one study that is asked for; None for all. Nothing is decoded where texts are given."""
+        self.clocks = options.clocks() if options.study == "clock" else []
+        """Cases of the study of the clock, which runs where it is asked for."""
+        self.studies = _studies(options)
+        """The studies that are asked for. Nothing is decoded where texts are given."""
         self.device = hardware.choose_device(options.device)
         self._rerun = options.rerun
         self._named = bool(options.workload or options.workload_file)
@@ -91,9 +102,10 @@ class MeasuringSession:
         self._rows: dict[Names, Row] = {}
         self._failures: dict[Names, BaseException] = {}
 
-    def job(self, entry: ModelEntry, workload: WorkloadEntry, gated: GatedSettings | None = None) -> Job:
+    def job(self, entry: ModelEntry, workload: WorkloadEntry, variant: Variant = None) -> Job:
         """Return the job of a case."""
-        return Job(entry, workload, self._capture, self._scoring, suites=tuple(self.suites), gated=gated)
+        of_study: dict[str, Any] = {"clock" if isinstance(variant, ClockSettings) else "gated": variant}
+        return Job(entry, workload, self._capture, self._scoring, suites=tuple(self.suites), **of_study)
 
     def case(
         self,
@@ -102,7 +114,7 @@ class MeasuringSession:
         experiment: str | None,
         measure: Callable[[Callable[[], Row]], Row],
         progress: Progressing,
-        gated: GatedSettings | None = None,
+        variant: Variant = None,
     ) -> Case:
         """Return a case, measured now or earlier; skips the test when an earlier run has finished its experiment.
 
@@ -112,13 +124,13 @@ class MeasuringSession:
             experiment: the one that the test is of; None when it is of none.
             measure: calls what measures, and may time it.
             progress: shows how far it is.
-            gated: how tokens leave early, in the study of decoding.
+            variant: which of the cases of its study it is.
 
         Raises:
             CannotRun: model or workload cannot run here.
             InputError, MeasurementError: the case failed, now or for an earlier test of the session.
         """
-        job = self.job(entry, workload, gated)
+        job = self.job(entry, workload, variant)
         names = names_of(job)
         if names in self._failures:
             raise self._failures[names].with_traceback(None)  # else it grows by some frames each time
@@ -138,6 +150,13 @@ class MeasuringSession:
         if self._named:
             return [workload for workload in self.workloads if workload.kind not in ("masked", "text")]
         return [workload for workload in self.workloads if workload.name in DEFAULT_DECODED_WORKLOADS]
+
+    @property
+    def timed_workloads(self) -> list[WorkloadEntry]:
+        """Workloads of the study of the clock: those that were named, else one."""
+        if self._named:
+            return [workload for workload in self.workloads if workload.kind not in ("masked", "text")]
+        return [workload for workload in self.workloads if workload.name == DEFAULT_TIMED_WORKLOAD]
 
     def release(self) -> None:
         """Free the memory of the loaded model."""
@@ -159,9 +178,9 @@ class MeasuringSession:
     def complete(self, cases: Iterable[Combination]) -> tuple[int, int]:
         """Return how many of some cases have a row that went well, and how many can run here at all."""
         done = possible = 0
-        for entry, workload, gated in cases:
+        for entry, workload, variant in cases:
             try:
-                row = self.store.read(self._path(self.job(entry, workload, gated)))
+                row = self.store.read(self._path(self.job(entry, workload, variant)))
             except CannotRun:
                 continue
             except ExitBenchError:

@@ -20,6 +20,10 @@ OF_GIVEN = ("capture", "texts_sha256")
 """The same of a row whose texts were given; of a row whose texts the model wrote itself they say nothing."""
 
 
+OF_CLOCK = ("rounds_asked", "max_pending", "accelerator")
+"""The same of a row of the study of the clock, whose seconds are of a machine."""
+
+
 def configuration_of(columns: Mapping[str, Any]) -> str:
     """Return the first 8 hex digits of the SHA-256 of what was captured.
 
@@ -28,5 +32,7 @@ def configuration_of(columns: Mapping[str, Any]) -> str:
     """
     names = (*IDENTITY, *OF_GIVEN) if columns.get("capture") == "given" else IDENTITY
     captured = {name: columns.get(name) for name in names}
+    if columns.get("suite") == "clock":
+        captured |= {name: columns.get(name) for name in OF_CLOCK}
     captured |= {name: columns[name] for name in _LATER if columns.get(name) is not None}
     return hashlib.sha256(json.dumps(captured, sort_keys=True).encode()).hexdigest()[:8]

@@ -15,11 +15,11 @@ from benchmark.metrics.experiments import score
 from benchmark.metrics.experiments.studies import RECORDED, SHIPPED, recorded
 from benchmark.metrics.scoring import TAU, Scoring
 from benchmark.results.row import Row
-from benchmark.results.row.frame import Cost, GatedMeasured, Identity, Measured, Provenance, Setting
+from benchmark.results.row.frame import ClockMeasured, Cost, GatedMeasured, Identity, Measured, Provenance, Setting
 from benchmark.trace.record import Trace
 
 SUITES = Path(__file__).parents[2] / "suites"
-FRAME = (Identity, Setting, Measured, GatedMeasured, Cost, Provenance)
+FRAME = (Identity, Setting, Measured, GatedMeasured, ClockMeasured, Cost, Provenance)
 
 
 def test_each_is_the_test_of_a_file_of_its_name():

@@ -4,9 +4,9 @@ import pytest
 import torch
 from captures import decode
 
+from benchmark.clock.drafts import drafts
 from benchmark.decoding.prepare import prepare
 from benchmark.metrics.speculation import rounds
-from benchmark.tools.perf.speculation import _drafts
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 
 LENGTHS, NEW_TOKENS = (1, 3), 16
@@ -33,7 +33,7 @@ def test_rounds_and_text(loaded):
         prompt = torch.tensor([ids])
         for exit_layer in range(1, trace.num_layers):
             for place, length in enumerate(LENGTHS):
-                with _drafts(loaded.model, length) as drafted, torch.inference_mode():
+                with drafts(loaded.model, length) as drafted, torch.inference_mode():
                     out = loaded.model.generate(
                         prompt,
                         attention_mask=torch.ones_like(prompt),
@@ -49,6 +49,6 @@ def test_rounds_and_text(loaded):
 def test_settings_of_drafts_are_put_back(loaded):
     config = loaded.model.generation_config
     before = config.to_dict()
-    with _drafts(loaded.model, 7):
+    with drafts(loaded.model, 7):
         assert config.num_assistant_tokens == 7
     assert config.to_dict() == before

@@ -8,29 +8,25 @@ import numpy as np
 
 from benchmark.cases.identity import Asked
 from benchmark.cases.studies.answers import Scores, answer_texts, score_answers
+from benchmark.cases.studies.chosen_gate import chosen_gate, halves, key_of
 from benchmark.cases.studies.feeding import Fed, failures_told, feed, model_columns
-from benchmark.cases.studies.gated_rule import asked_looks, rule_of, scaled_threshold
+from benchmark.cases.studies.gated_rule import asked_looks, rule_of
 from benchmark.cases.studies.study import Outcome, Shared
 from benchmark.decoding.batching import batches
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.gated.again import Written, decode_proven
 from benchmark.decoding.gated.proof import prove_gated
 from benchmark.decoding.gated.rule import NEVER, GatedText, Rule
-from benchmark.decoding.proof import capture_proven
 from benchmark.decoding.text.stops import continued
 from benchmark.decoding.text.words import read_pieces
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import GatedSettings
 from benchmark.metrics.experiment import Experiment
-from benchmark.metrics.experiments.gates import EVERY_GATE
 from benchmark.metrics.experiments.studies import RECORDED
 from benchmark.metrics.gates.gate import Gate
-from benchmark.metrics.gates.seen import Seen
-from benchmark.metrics.gates.target import Aimed, aimed
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.decoded import Decoded, Gated
-from benchmark.trace.sample import Sampling
 
 
 @dataclass(frozen=True)
@@ -74,11 +70,11 @@ class _Case:
     def outcome(self, progress: Progress) -> Outcome:
         """Return the record of the case, and what is known of how it was made."""
         every = feed(self._model, self._asked)
-        judged, calibration = _parts(every, self._gated)
+        judged, calibration = halves(every, self._gated)
         progress(0, len(every.ids) - len(judged.ids) + every.left_out)
         hardware.reset_peak_memory(self._model.device)
         with failures_told(every):
-            chosen = self._chosen(calibration)
+            chosen = chosen_gate(self._model, self._gated, calibration, self._shared)
             full = self._full(judged)
             looks, vocab_size = self._looks.tolist(), self._model.readout.vocab_size
             rule = rule_of(chosen.gate, chosen.threshold, looks, self._layers, vocab_size)
@@ -105,28 +101,9 @@ class _Case:
         }
         return Outcome(decoded, columns)
 
-    def _chosen(self, calibration: Fed | None) -> Aimed:
-        """Return the gate with its threshold: asked for, or chosen by the calibration prompts."""
-        gate = EVERY_GATE[self._gated.gate]
-        if calibration is not None and self._gated.target is not None:
-            return aimed(gate, self._seen(calibration, gate).at(self._looks), self._gated.target)
-        if self._gated.threshold is None:
-            return Aimed(gate, 1.0, None)
-        return Aimed(gate, scaled_threshold(self._gated, gate, len(self._looks), self._layers), None)
-
-    def _seen(self, calibration: Fed, gate: Gate) -> Seen:
-        """Return what gates see of the full model's text behind the calibration prompts."""
-        sampling = Sampling(tokens=1, top_k=1, signals="all" if gate.vocabulary else "sample")
-
-        def seen() -> Seen:
-            proven = capture_proven(self._model, calibration.prompts, calibration.limits, sampling)
-            return Seen.of(proven.capture.trace, self._model.readout.vocab_size)
-
-        return self._shared.once(("seen", *_key(calibration), sampling.signals), seen)
-
     def _full(self, judged: Fed) -> Written:
         """Return the full model's texts."""
-        return self._shared.once(("full", *_key(judged)), lambda: self._written(judged, NEVER))
+        return self._shared.once(("full", *key_of(judged)), lambda: self._written(judged, NEVER))
 
     def _written(self, judged: Fed, rule: Rule, progress: Progress = lambda tokens, prompts: None) -> Written:
         """Return the texts behind some prompts."""
@@ -168,34 +145,8 @@ class _Case:
         return arrays, scores
 
 
-def _parts(every: Fed, gated: GatedSettings) -> tuple[Fed, Fed | None]:
-    """Return the prompts that are decoded, and those that are not, which choose the threshold where a target is given.
-
-    With a given threshold all are decoded. Else those of odd number are, by the oracle as well: what a gate's exits
-    cost and what missing states cost are told of the same prompts.
-
-    Raises:
-        MeasurementError: a target is given, and one half is empty.
-    """
-    odd = [number for number in every.ids if number % 2]
-    even = [number for number in every.ids if number % 2 == 0]
-    if gated.threshold is not None or (gated.target is None and not odd):
-        return every, None
-    if gated.target is not None and not (odd and even):
-        raise MeasurementError(
-            "a target is chosen by half of the prompts and judged by the other half, and one is empty; take more "
-            "prompts, or give a threshold"
-        )
-    return every.only(odd), every.only(even) if even else None
-
-
 def _batch_size(model: LoadedModel, judged: Fed) -> int:
     """Return the most prompts that were decoded together."""
     if not model.with_cache:
         return 1
     return max(map(len, batches(model, judged.prompts, judged.limits.batch_size, judged.limits.max_new_tokens)))
-
-
-def _key(fed: Fed) -> tuple[Any, ...]:
-    """Return what tells the texts behind some prompts from others of the same model."""
-    return tuple(map(tuple, fed.prompts)), fed.limits

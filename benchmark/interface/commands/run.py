@@ -1,4 +1,4 @@
-"""`exitbench run`: the packaged suites in any folder, with the options of pytest."""
+"""`exitbench run` and `exitbench clock`: the packaged suites in any folder, with the options of pytest."""
 
 import argparse
 import difflib
@@ -11,8 +11,14 @@ from typing import Any
 from benchmark.inputs.packaged import LOCAL_RESULTS, MODELS, PACKAGE, SUITES, model_file
 
 COMMAND = "run"
+CLOCK_COMMAND = "clock"
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+_OF_CLOCK = (
+    *("--model-file", "--model", "--workload", "--workload-file", "--timed-batch", "--rounds", "--gate"),
+    *("--check-every", "--min-exit-layer", "--max-pending", "--limit", "--max-new-tokens", "--dtype", "--device"),
+    *("--results-dir", "--rerun", "--download", "--trust-remote-code", "--seed"),
+)
 _SETTINGS = (
     # No settings and no conftest.py but those of the package: the current folder may belong to anything.
     *("-c", os.devnull, f"--rootdir={PACKAGE}", "-p", "no:cacheprovider", "--import-mode=importlib"),
@@ -27,11 +33,14 @@ _SETTINGS = (
 
 
 def add(commands: Any) -> None:
-    """Add the command to those of `exitbench`. It reads its arguments itself, since only pytest knows all options."""
-    parser = commands.add_parser(
-        COMMAND, help="measure models with the suites of the package, in any folder", add_help=False, allow_abbrev=False
-    )
-    parser.set_defaults(run=_run)
+    """Add both commands to those of `exitbench`. They read arguments themselves: pytest alone knows all options."""
+    helps = {
+        COMMAND: "measure models with the suites of the package, in any folder",
+        CLOCK_COMMAND: "time what layers are worth on this machine: run --study clock",
+    }
+    for name, text in helps.items():
+        parser = commands.add_parser(name, help=text, add_help=False, allow_abbrev=False)
+        parser.set_defaults(run=_run)
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -65,12 +74,14 @@ def _run(options: argparse.Namespace) -> int:
     from benchmark.inputs.model_entry import load_models
     from benchmark.inputs.selection import select
 
-    asked, _ = _parser().parse_known_args(options.rest)
+    asked, _ = _parser(options.command).parse_known_args(options.rest)
     names, rest = split(options.rest)
+    if options.command == CLOCK_COMMAND:
+        rest = ["--study=clock", *rest]
     # A mistyped name is told before pytest and torch are imported.
     file = model_file(asked.model_file)
     models = load_models(file)
-    select(models, names, COMMAND, str(file))
+    select(models, names, options.command, str(file))
     select(models, asked.model, "--model", str(file))
     select(load_workloads(asked.workload_file), asked.workload, "--workload", "the workloads")
 
@@ -101,9 +112,22 @@ def _suites(folder: Path) -> list[str]:
     return ["--pyargs", f"{PACKAGE.name}.{folder.name}", "--noconftest"]
 
 
-def _parser() -> argparse.ArgumentParser:
-    """Our own options, for their help and their values."""
+def _parser(command: str) -> argparse.ArgumentParser:
+    """Return our own options, for their help and their values."""
     from benchmark.interface.option_table import OPTIONS
+
+    if command == CLOCK_COMMAND:
+        parser = argparse.ArgumentParser(
+            prog=f"exitbench {CLOCK_COMMAND}",
+            usage="exitbench clock [MODEL ...] [OPTION ...] [OPTION OF PYTEST ...]",
+            description="Time what layers are worth on this machine: texts that are known are written again with the "
+            "layers up to each exit only, beside plain decoding, deferred decoding by a real gate and self-speculation "
+            "of transformers. Prefer an idle machine. This is a pytest session, as exitbench run is.",
+            allow_abbrev=False,
+        )
+        for name in _OF_CLOCK:
+            parser.add_argument(name, **OPTIONS[name])
+        return parser
 
     parser = argparse.ArgumentParser(
         prog=f"exitbench {COMMAND}",

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 from benchmark.metrics.column_types import Columns
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.experiments import EXPERIMENTS
+from benchmark.metrics.experiments.clock import CLOCK
 from benchmark.metrics.experiments.decoding import DECODING
 from benchmark.trace.decoded import Decoded
 from benchmark.trace.record import Trace
+from benchmark.trace.timed import Timed
 
-Record = Trace | Decoded
+Record = Trace | Decoded | Timed
 """What a study leaves of a case."""
 
 
@@ -41,6 +43,7 @@ class Recorded:
 RECORDED: dict[str, Recorded] = {
     "oracle": Recorded(Trace, EXPERIMENTS),
     "decoding": Recorded(Decoded, (DECODING,)),
+    "clock": Recorded(Timed, (CLOCK,)),
 }
 """By the name of the study, as rows have it in `suite`."""
 SHIPPED = tuple(experiment for study in RECORDED.values() for experiment in study.experiments)

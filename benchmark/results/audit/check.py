@@ -19,12 +19,13 @@ from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.metrics.experiment import Experiment
 from benchmark.results.audit.answers import other_scores
 from benchmark.results.audit.columns import other_columns
-from benchmark.results.audit.decoding import impossible_decoding
 from benchmark.results.audit.fault import Fault, Verdict
 from benchmark.results.audit.files import given_twice, strays, too_deep
 from benchmark.results.audit.origins import other_origins
 from benchmark.results.audit.repeats import repeats
 from benchmark.results.audit.row import false_claims
+from benchmark.results.audit.studies.clock import impossible_clock
+from benchmark.results.audit.studies.decoding import impossible_decoding
 from benchmark.results.audit.traces.tokens import impossible_tokens
 from benchmark.results.folder_scan import irregular, paths_below
 from benchmark.results.recompute import experiments_of
@@ -33,6 +34,7 @@ from benchmark.results.store import read_tokens
 from benchmark.results.table import read_table
 from benchmark.results.versions import RowFile, Standing, examine
 from benchmark.trace.record import Trace
+from benchmark.trace.timed import Timed
 
 _SCORED_BY = {"workload", "scorer", "targets_sha256", "prompts_sha256"}
 """Columns without which answers cannot be scored again."""
@@ -144,6 +146,8 @@ def _of_tokens(
         return [Fault("token_records_sha256", str(error).partition(": ")[2])]
     if isinstance(record, Trace):
         wrong = impossible_tokens(row, record)
+    elif isinstance(record, Timed):
+        wrong = impossible_clock(row, record)
     else:
         wrong = impossible_decoding(row, record)
         if not wrong and not named & _SCORED_BY and workload is not None:

@@ -8,6 +8,7 @@ from benchmark.inputs.data.records import DataFiles
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import prompts_sha256, targets_sha256, texts_sha256
 from benchmark.inputs.prompts import read_prompts
+from benchmark.inputs.settings import timed_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.results.audit.fault import Fault, told
 from benchmark.results.row import Row
@@ -35,8 +36,12 @@ def other_origins(
 
 
 def taken_of(row: Row) -> int:
-    """Return how many prompts a row says were taken: those measured, left out, and set aside to choose a threshold."""
-    return (row.prompts or 0) + (row.prompts_left_out or 0) + (row.calibration_prompts or 0)
+    """Return how many prompts a row says were taken: those measured, left out, and set aside to choose a threshold.
+
+    On the clock those that choose a threshold are measured as well.
+    """
+    aside = 0 if row.suite == "clock" else row.calibration_prompts or 0
+    return (row.prompts or 0) + (row.prompts_left_out or 0) + aside
 
 
 def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles) -> Iterator[Fault]:
@@ -52,7 +57,7 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
         asked = f"and a full run of {row.workload} has {spec.max_new_tokens}; measure without --max-new-tokens"
         yield Fault("max_new_tokens", f"is {told(row.max_new_tokens)}, {asked}")
     listed_stop = row.stop if spec.source.lm_eval else spec.stop or None
-    scorer = None if row.capture == "given" else spec.scorer
+    scorer = None if row.capture == "given" or row.suite == "clock" else spec.scorer
     for column, stated, listed in (("scorer", row.scorer, scorer), ("stop", row.stop, listed_stop)):
         if row.status == "ok" and stated != listed:
             yield Fault(column, f"is {told(stated)}, and {told(listed)} in the file of {row.workload}")
@@ -63,8 +68,9 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
     taken = taken_of(row)
     if taken < 1:  # it failed before they were read, or somebody wrote a number that cannot be
         return
-    if (taken != spec.prompts) != row.limited:
-        yield Fault("limited", f"is {str(row.limited).lower()}, but {taken} prompts were taken of {spec.prompts}")
+    full = spec.prompts if row.suite != "clock" else timed_prompts(spec.prompts, row.batch_size_asked or 1)
+    if (taken != full) != row.limited:
+        yield Fault("limited", f"is {str(row.limited).lower()}, but {taken} prompts were taken of {full}")
         return
     if spec.source.lm_eval is not None:
         return  # tasks are programs, and a check runs none of somebody's own
@@ -76,7 +82,7 @@ def _workload(row: Row, workloads: Mapping[str, WorkloadEntry], files: DataFiles
         yield Fault("prompts_sha256", f"these are not the first {taken} prompts of {row.workload}")
     if spec.kind == "text" and texts_sha256(prompts) != row.texts_sha256:
         yield Fault("texts_sha256", f"these are not the first {taken} texts of {row.workload}")
-    if row.capture == "decoded" and targets_sha256(prompts) != row.targets_sha256:
+    if row.capture == "decoded" and row.suite != "clock" and targets_sha256(prompts) != row.targets_sha256:
         yield Fault("targets_sha256", f"these are not the references of the first {taken} prompts of {row.workload}")
 
 

@@ -22,6 +22,8 @@ _CASE = (
 _RULE = ("gate", "policy", "check_every", "min_exit_layer")
 _MEASUREMENT = (*_CASE, *_RULE, "threshold_asked", "target_asked")
 """Columns that no two rows have in common; a row of another alpha or batch size is the same measurement again."""
+_OF_CLOCK = ("batch_size_asked", "max_pending", "accelerator")
+"""The same of the study of the clock: seconds are of a machine and of a batch."""
 _WEIGHTS = ("source", "revision", "dtype", "quantization")
 """Columns that tell which weights were loaded, and in which type."""
 _OF_WEIGHTS = (
@@ -57,7 +59,8 @@ def _same_tokens(rows: Sequence[tuple[Path, Row]]) -> Iterator[tuple[Path, Fault
 def _same_measurement(rows: Sequence[tuple[Path, Row]]) -> Iterator[tuple[Path, Fault]]:
     first: dict[tuple[object, ...], Path] = {}
     for path, row in rows:
-        measurement = tuple(getattr(row, column) for column in _MEASUREMENT)
+        columns = _MEASUREMENT if row.suite != "clock" else (*_MEASUREMENT, *_OF_CLOCK)
+        measurement = tuple(getattr(row, column) for column in columns)
         if measurement in first:
             yield path, Fault("", f"is the same measurement as {first[measurement]}; keep one of them")
         first.setdefault(measurement, path)

@@ -17,11 +17,16 @@ _NEEDED = {
         *("gate", "policy", "check_every", "min_exit_layer"),
         *("threshold", "full_tokens", "gated_seconds", "full_seconds"),
     ),
+    "clock": ("rounds_asked", "max_pending"),
 }
 """What every case of a study that went well has."""
 _OTHERS = {
     "oracle": ("sample_asked",),
     "decoding": ("threshold_asked", "target_asked", "calibration_prompts", "calibration_agreement"),
+    "clock": (
+        *("gate", "policy", "check_every", "min_exit_layer", "threshold", "threshold_asked", "target_asked"),
+        *("calibration_prompts", "calibration_agreement", "alone_missing", "deferred_missing", "drafted_missing"),
+    ),
 }
 """What some of them have, too, and those of no other study."""
 _ROUNDING = 1e-9
@@ -39,9 +44,10 @@ def of_another_study(row: Row) -> Iterator[Fault]:
     for column in _NEEDED[row.suite]:
         if getattr(row, column) is None:
             yield Fault(column, "is missing")
+    own = {*_NEEDED[row.suite], *_OTHERS[row.suite], *RECORDED[row.suite].columns}
     for study, recorded in RECORDED.items():
         if study != row.suite:
-            foreign = {*_NEEDED[study], *_OTHERS[study], *recorded.columns} - RECORDED[row.suite].columns
+            foreign = {*_NEEDED[study], *_OTHERS[study], *recorded.columns} - own
             yield from (
                 Fault(column, f"is of a study of {study}, and the row is of another")
                 for column in sorted(foreign)

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, JsonValue, model_validator
 from benchmark.metrics.column_types import Column, declared
 from benchmark.metrics.experiments.answers import AnswerColumns
 from benchmark.metrics.experiments.bounds import BoundColumns
+from benchmark.metrics.experiments.clock import ClockColumns
 from benchmark.metrics.experiments.decoding import DecodingColumns
 from benchmark.metrics.experiments.exits import ExitColumns
 from benchmark.metrics.experiments.gates import GateColumns
@@ -24,6 +25,7 @@ from benchmark.metrics.experiments.suitability import SuitabilityColumns
 from benchmark.metrics.experiments.words import WordColumns
 from benchmark.metrics.scoring import TAU, Scoring
 from benchmark.results.row.frame import (
+    ClockMeasured,
     Cost,
     GatedMeasured,
     Identity,
@@ -37,6 +39,8 @@ from benchmark.results.row.frame import (
 class Row(
     Provenance,
     Cost,
+    ClockMeasured,
+    ClockColumns,
     DecodingColumns,
     GatedMeasured,
     AnswerColumns,

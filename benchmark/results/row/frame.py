@@ -34,7 +34,7 @@ class Identity(Columns):
     error: str | None = None
     """Why it did not."""
     suite: str
-    """Name of the study, `oracle`: what was captured while decoding."""
+    """Name of the study: `oracle`, `decoding` or `clock`."""
     experiments: list[str] = Field(default=[])
     """Experiments whose columns the row has: files of `suites/`, without `test_`."""
     model: str
@@ -112,7 +112,8 @@ class Setting(Columns):
     signals_asked: SignalsOf | None = None
     """Whose signals are kept, for gates: of the tokens of the sample, or of all."""
     gate: GateName | None = None
-    """By what tokens left early, in a study of decoding; null in one of the oracle, as are the five below."""
+    """By what tokens left early, in a study of decoding, or what deferred decoding was timed with, in one of the clock;
+    null in one of the oracle, as are the five below."""
     threshold_asked: Annotated[float | None, Column(low=0)] = None
     """Threshold λ that was asked for; of `patience` a number of looks, of `static` a layer."""
     target_asked: Share = None
@@ -123,6 +124,11 @@ class Setting(Columns):
     """Every how many layers the gate looked."""
     min_exit_layer: Count = None
     """The layer from which on it looked."""
+    rounds_asked: Count = None
+    """How often each way to write the texts was to be timed; null in other studies than that of the clock, as is the
+    next."""
+    max_pending: Count = None
+    """Tokens that might wait in deferred decoding before all layers ran for all of them."""
     alpha: Annotated[float, Column(low=0, high=1)]
     """Weight of similarity against depth in EAS."""
     tau: Annotated[list[float] | None, Column(low=-1, high=1)] = None
@@ -202,6 +208,17 @@ class GatedMeasured(Columns):
     """Wall-clock time of decoding with early exits, looks and all; of no use as a speed."""
     full_seconds: Seconds = None
     """Wall-clock time of decoding the full model's texts."""
+
+
+class ClockMeasured(Columns):
+    """What the study of the clock could not time, and why."""
+
+    alone_missing: str | None = None
+    """Why texts of a batch were not timed leaving alone, in a sentence."""
+    deferred_missing: str | None = None
+    """Why deferred decoding was not timed."""
+    drafted_missing: str | None = None
+    """Why self-speculation was not timed."""
 
 
 class Cost(Columns):

@@ -17,7 +17,7 @@ from benchmark.inputs.settings import GatedSettings
 from benchmark.metrics.experiments import score
 from benchmark.metrics.experiments.decoding import DECODING
 from benchmark.results.audit.columns import other_columns
-from benchmark.results.audit.decoding import impossible_decoding
+from benchmark.results.audit.studies.decoding import impossible_decoding
 from benchmark.results.audit.study import of_another_study
 from benchmark.results.row import Row
 from benchmark.results.row.frame import GatedMeasured

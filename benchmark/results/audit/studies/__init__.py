@@ -1,0 +1,1 @@
+"""What records of the studies beside the oracle cannot be like: texts with early exits, and what was timed."""
