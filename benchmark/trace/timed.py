@@ -38,6 +38,8 @@ class Timing:
 WAYS = ("generate", "full", "replay", "replay_alone", "deferred_full", "deferred_oracle", "deferred_gate")
 """Plain `generate`; the loop of a replay with all layers, with exits of all texts together and of each alone; the loop
 of deferred decoding with all layers, with the oracle's exits and with those of a gate."""
+ALWAYS = ("generate", "full", "replay")
+"""The ways that are always taken."""
 
 
 @dataclass(frozen=True)
@@ -142,9 +144,12 @@ def _clocked(said: Any) -> Clocked:
     """
     _refuse(not isinstance(said, dict) or set(said) != {"num_layers", "timings", "late", "drafted"})
     _refuse(not isinstance(said["timings"], list) or not isinstance(said["drafted"], list))
+    timings = tuple(_timing(one) for one in said["timings"])
+    ways = [timing.way for timing in timings]
+    _refuse(len(ways) != len(set(ways)) or not {*ALWAYS} <= {*ways})
     return Clocked(
         num_layers=_counts([said["num_layers"]])[0],
-        timings=tuple(_timing(one) for one in said["timings"]),
+        timings=timings,
         late=None if said["late"] is None else _late(said["late"]),
         drafted=tuple(_drafted(one) for one in said["drafted"]),
     )

@@ -45,7 +45,7 @@ def path_of(job: Job, store: Store) -> Path:
 
 
 def fresh_job(folder: Path, kind: str = "dense", name: str = "tiny", **settings: Any) -> Job:
-    """The same case before it is measured; with `gated`, one of the decoding study."""
+    """The same case before it is measured; with `gated` or `clock`, one of another study."""
     model_type, task, workload = KINDS[kind]
     if not (folder / name).exists():
         tiny_model(model_type, task, max_position_embeddings=2048).save_pretrained(folder / name)
@@ -53,7 +53,8 @@ def fresh_job(folder: Path, kind: str = "dense", name: str = "tiny", **settings:
         listed = "models:\n" if not (folder / "models.yaml").exists() else (folder / "models.yaml").read_text()
         (folder / "models.yaml").write_text(f"{listed}- path: {name}\n")
     asked = {"max_new_tokens": 5, "batch_size": 8, "top_k": 3, "sample": 20} | settings
-    alpha, tau, gated = asked.pop("alpha", 0.5), asked.pop("tau", TAU), asked.pop("gated", None)
+    alpha, tau = asked.pop("alpha", 0.5), asked.pop("tau", TAU)
+    studies = {name: asked.pop(name) for name in ("gated", "clock") if name in asked}
     (entry,) = [entry for entry in load_models(folder / "models.yaml") if entry.name == name]
     (chosen,) = [entry for entry in load_workloads() if entry.name == workload]
-    return Job(entry, chosen, CaptureSettings(**asked), Scoring(alpha, tau, asked.get("seed", 0)), gated=gated)
+    return Job(entry, chosen, CaptureSettings(**asked), Scoring(alpha, tau, asked.get("seed", 0)), **studies)

@@ -43,7 +43,8 @@ def said(**changes: Any) -> dict[str, Any]:
 
 
 def timing(**changes: Any) -> dict[str, Any]:
-    return said(timings=[said()["timings"][0] | changes])
+    first, *others = said()["timings"]
+    return said(timings=[first | changes, *others])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,8 @@ def timing(**changes: Any) -> dict[str, Any]:
         said(num_layers=True),
         said(more=1),
         said(timings={}),
+        said(timings=said()["timings"][1:]),
+        said(timings=said()["timings"] * 2),
         timing(way="sundial"),
         timing(groups=[1, 0]),
         timing(groups=[0]),

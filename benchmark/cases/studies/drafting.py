@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+import torch
 
 from benchmark.clock.drafts import drafted_text, plain_text
 from benchmark.clock.stopwatch import Way, in_turns, seconds
@@ -42,7 +43,13 @@ def drafted(model: LoadedModel, trace: Trace, texts: Sequence[KnownText], times:
     expected = {setting: _predicted(some, setting) for setting in settings}
     ways: dict[str, Way] = {"plain": lambda: _plain(model, some)}
     ways |= {f"{layer}, {length}": partial(_timed, model, some, layer, length, expected) for layer, length in settings}
-    taken = in_turns(ways, times, warm_up=True)
+    try:
+        taken = in_turns(ways, times, warm_up=True)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise MeasurementError(f"self-speculation of transformers: {reason}") from error
     tokens = sum(len(text.tokens) for text in some)
     return tuple(
         Drafted(

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from clocked import ALONE, FULL, GENERATE, LAYERS, timed
+from clocked import ALONE, FULL, GENERATE, LAYERS, REPLAY, timed
 from every_column import costs_of
 
 from benchmark.metrics.experiments.clock import clock_columns
 from benchmark.metrics.scoring import Scoring
-from benchmark.trace.timed import Drafted, Late, Timing
+from benchmark.trace.timed import Clocked, Drafted, Late, Timing
 
 
 def columns(record, costs=None):
@@ -84,16 +84,8 @@ def test_self_speculation_is_held_against_its_prediction():
 
 
 def test_one_batch_has_no_interval():
-    one = timed()
-    clocked = one.clocked.__class__(
-        LAYERS,
-        tuple(Timing(way.way, (0,), way.steps[:1], tuple(row[:1] for row in way.seconds)) for way in (GENERATE, FULL))
-        + (Timing("replay", (0,), (3,), ((2.0,), (2.0,), (2.1,))),),
-        None,
-        (),
-    )
-    first = {
-        name: getattr(one, name)[:5] for name in ("prompt", "position", "token", "exit_layer", "group", "replayed")
-    }
-    found = columns(one.__class__(clocked, **first))
+    ways = (GENERATE, FULL, REPLAY)
+    first = [Timing(way.way, (0,), way.steps[:1], tuple(row[:1] for row in way.seconds)) for way in ways]
+    arrays = {name: array[:5] for name, array in vars(timed()).items() if name != "clocked"}
+    found = columns(timed(**arrays, clocked=Clocked(LAYERS, tuple(first), None, ())))
     assert found.replay_speedup_ci_low is None and found.replay_speedup == pytest.approx(2.0)
