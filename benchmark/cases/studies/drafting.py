@@ -44,7 +44,7 @@ def drafted(model: LoadedModel, trace: Trace, texts: Sequence[KnownText], times:
     ways: dict[str, Way] = {"plain": lambda: _plain(model, some)}
     ways |= {f"{layer}, {length}": partial(_timed, model, some, layer, length, expected) for layer, length in settings}
     try:
-        taken = in_turns(ways, times, warm_up=True)
+        taken = in_turns(ways, times, warm_up=False)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError, TypeError, AttributeError, LookupError) as error:
