@@ -16,9 +16,9 @@ from torch import Tensor
 from benchmark.decoding.batching import batches, passes
 from benchmark.decoding.buffer import Capture, Progress, capture
 from benchmark.decoding.engine import Engine, Limits
-from benchmark.decoding.fill_masks import FillMasks, Masked
-from benchmark.decoding.generate import Generate, Greedy
-from benchmark.decoding.given_text import GivenText
+from benchmark.decoding.engines.fill_masks import FillMasks, Masked
+from benchmark.decoding.engines.generate import Generate, Greedy
+from benchmark.decoding.engines.given_text import GivenText
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.record import Trace

@@ -10,8 +10,8 @@ import torch
 from benchmark.decoding.batching import length_thresholds
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
-from benchmark.decoding.generate import Generate, Greedy
-from benchmark.decoding.given_text import GivenText
+from benchmark.decoding.engines.generate import Generate, Greedy
+from benchmark.decoding.engines.given_text import GivenText
 from benchmark.decoding.prepare import prepare
 from benchmark.decoding.proof import capture_proven, read_again
 from benchmark.errors import MeasurementError

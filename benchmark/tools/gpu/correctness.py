@@ -13,8 +13,8 @@ from transformers import PreTrainedModel
 
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Engine, Limits
-from benchmark.decoding.fill_masks import Masked
-from benchmark.decoding.given_text import GivenText
+from benchmark.decoding.engines.fill_masks import Masked
+from benchmark.decoding.engines.given_text import GivenText
 from benchmark.decoding.prepare import prepare
 from benchmark.decoding.proof import Proven, capture_proven
 from benchmark.metrics.exits import first_match, settled

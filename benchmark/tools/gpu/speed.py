@@ -15,7 +15,7 @@ from benchmark.decoding import prepare as preparing
 from benchmark.decoding.batching import padded
 from benchmark.decoding.buffer import Capture, capture
 from benchmark.decoding.engine import Limits, Step
-from benchmark.decoding.generate import Generate
+from benchmark.decoding.engines.generate import Generate
 from benchmark.decoding.prepare import prepare
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel

@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 from benchmark.anatomy.unchanged import unchanged
 from benchmark.decoding.batching import padded, passes, side
 from benchmark.decoding.engine import Limits, Sink, Step
-from benchmark.decoding.one_pass import OnePass
+from benchmark.decoding.engines.one_pass import OnePass
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import forward_logits, keeps_last, run_encoder
 from benchmark.readout.loaded_model import LoadedModel
