@@ -27,7 +27,7 @@ from benchmark.decoding.gated.proof import prove_full_text, prove_policy
 from benchmark.decoding.gated.rule import Asks, Glimpses, Rule
 from benchmark.decoding.gated.without_cache import decode_without_cache
 from benchmark.decoding.prepare import prepare
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import POLICIES, Policy
 from benchmark.models.tasks import runs_as

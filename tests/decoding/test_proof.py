@@ -13,7 +13,7 @@ from benchmark.decoding.engine import Limits
 from benchmark.decoding.engines.generate import Generate, Greedy
 from benchmark.decoding.engines.given_text import GivenText
 from benchmark.decoding.prepare import prepare
-from benchmark.decoding.proof import capture_proven, read_again
+from benchmark.decoding.proven import capture_proven, read_again
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer

@@ -16,7 +16,7 @@ from benchmark.decoding.buffer import Progress
 from benchmark.decoding.gated.again import Written, decode_proven
 from benchmark.decoding.gated.proof import prove_gated
 from benchmark.decoding.gated.rule import NEVER, GatedText, Rule
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.decoding.text.stops import continued
 from benchmark.decoding.text.words import read_pieces
 from benchmark.errors import MeasurementError

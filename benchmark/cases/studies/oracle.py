@@ -10,7 +10,7 @@ from benchmark.cases.studies.answers import Scores, answer_texts, score_answers
 from benchmark.cases.studies.feeding import Fed, failures_told, feed, model_columns
 from benchmark.cases.studies.study import Outcome, Shared
 from benchmark.decoding.buffer import Capture, Progress
-from benchmark.decoding.proof import Again, capture_proven
+from benchmark.decoding.proven import Again, capture_proven
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.experiments import EXPERIMENTS
 from benchmark.models import hardware

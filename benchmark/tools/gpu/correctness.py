@@ -16,7 +16,7 @@ from benchmark.decoding.engine import Engine, Limits
 from benchmark.decoding.engines.fill_masks import Masked
 from benchmark.decoding.engines.given_text import GivenText
 from benchmark.decoding.prepare import prepare
-from benchmark.decoding.proof import Proven, capture_proven
+from benchmark.decoding.proven import Proven, capture_proven
 from benchmark.metrics.exits import first_match, settled
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
