@@ -15,7 +15,7 @@ from benchmark.inputs.data.texts import refuse_texts, with_texts
 from benchmark.inputs.fields import ScorerName
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt, prompts_sha256, targets_sha256, texts_sha256
-from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings, GatedSettings
+from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings, EngineName, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.models.locate import Machine
 from benchmark.results.identity import configuration_of
@@ -41,6 +41,8 @@ class Asked:
     """How tokens leave early; None in a study of what they could."""
     task: GeneratingTask | None = None
     """The task of lm-eval that the prompts are of, which scores their answers."""
+    engine: EngineName | None = None
+    """What decodes in a study of the oracle; None where nothing is decoded, and in one of decoding."""
 
     @property
     def given(self) -> bool:
@@ -72,7 +74,7 @@ def asked_of(
         gated: how tokens leave early, if they are to.
 
     Raises:
-        CannotRun: the data of the workload are not on this machine.
+        CannotRun: model or workload are not on this machine, or the engine is not for them.
         InputError: they cannot be read.
     """
     task = resources.task(workload, capture.limit or workload.prompts)
@@ -89,7 +91,29 @@ def asked_of(
         allow_code_execution=capture.allow_code_execution,
         gated=gated,
         task=task,
+        engine=None if gated is not None else _engine(entry, capture, prompts, resources),
     )
+
+
+def _engine(
+    entry: ModelEntry, capture: CaptureSettings, prompts: Sequence[Prompt], resources: Resources
+) -> EngineName | None:
+    """Return what decodes: what was asked for, or the faster; None where nothing is decoded.
+
+    Raises:
+        CannotRun: the model is not to be had, or two phases are asked for, and it writes no text or the text is given.
+    """
+    task = resources.source(entry, machine_of(capture)).task
+    if task == "masked" or any(prompt.given for prompt in prompts):
+        if capture.engine == "two-phase":
+            raise CannotRun(
+                "two phases are for texts that the model writes, not for masked tokens or given texts",
+                "leave the engine out",
+                entry.name,
+                "engine",
+            )
+        return None
+    return capture.engine or ("two-phase" if task == "causal" and capture.device == "cuda" else "generate")
 
 
 def _prompts(workload: WorkloadEntry, capture: CaptureSettings, resources: Resources) -> Sequence[Prompt]:
@@ -151,17 +175,23 @@ def frame_columns(
         "max_new_tokens": asked.max_new_tokens,
         "batch_size_asked": asked.batch_size,
         "seed": capture.seed,
-        **_of_study(capture, asked.gated),
+        **_of_study(capture, asked),
         "limited": capture.limit is not None and capture.limit != workload.prompts,
         **provenance(machine.device),
     }
     return columns | {"configuration": configuration_of(columns)}
 
 
-def _of_study(capture: CaptureSettings, gated: GatedSettings | None) -> dict[str, Any]:
+def _of_study(capture: CaptureSettings, asked: Asked) -> dict[str, Any]:
     """Return the settings that one study has and the other has not."""
+    gated = asked.gated
     if gated is None:
-        return {"top_k": capture.top_k, "sample_asked": capture.sample, "signals_asked": capture.signals}
+        return {
+            "top_k": capture.top_k,
+            "sample_asked": capture.sample,
+            "signals_asked": capture.signals,
+            "engine_asked": asked.engine,
+        }
     return {
         "gate": gated.gate,
         "threshold_asked": gated.threshold,

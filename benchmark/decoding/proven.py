@@ -21,13 +21,11 @@ from benchmark.decoding.proof import STRAY, STRAY_16_BIT, beyond_rounding, trace
 from benchmark.decoding.two_phase import capture_in_two_phases
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
-from benchmark.trace.record import Trace
+from benchmark.trace.record import NEAR_TIE, Trace
 from benchmark.trace.sample import Sampling
 
 BEGINNING = 32
 """Tokens of a given text that are read again."""
-_NEAR_TIE = 1e-3
-"""Margin of logits that float32 may turn over: two tokens as likely as each other, but for a thousandth."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def _wrote_what_it_says(loaded: LoadedModel, trace: Trace) -> bool:
     """Whether no more than rounding lies between the tokens that a model wrote and those that it says when it reads."""
     other = trace.token != trace.target
     if loaded.model.dtype == torch.float32:
-        return bool((trace.margin[other] <= _NEAR_TIE).all())
+        return bool((trace.margin[other] <= NEAR_TIE).all())
     return bool(other.mean() <= STRAY_16_BIT)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.inputs.settings import GatedSettings
+from benchmark.inputs.settings import EngineName, GatedSettings
 from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_POLICIES, OPTIONS
 from benchmark.trace.sample import SignalsOf
 
@@ -43,6 +43,7 @@ class Options:
     tau: tuple[float, ...]
     sample: int | None
     signals: SignalsOf
+    engine: EngineName | None
     seed: int
 
     def decodings(self) -> list[GatedSettings]:

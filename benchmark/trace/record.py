@@ -16,6 +16,9 @@ from benchmark.errors import InputError
 from benchmark.trace.arrays import OF_TEXTS, TYPES
 from benchmark.trace.parquet import read_arrays, write_arrays
 
+NEAR_TIE = 1e-3
+"""Margin that two passes in float32 may turn over: two tokens as likely as each other, but for a thousandth."""
+
 
 @dataclass(frozen=True)
 class Trace:

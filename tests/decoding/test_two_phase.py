@@ -101,7 +101,7 @@ def test_a_token_that_rounding_turned_over_stands_in_the_text_and_the_other_is_t
     monkeypatch: pytest.MonkeyPatch,
 ):
     model = loaded("llama")
-    monkeypatch.setattr(proven, "_NEAR_TIE", np.inf)
+    monkeypatch.setattr(proven, "NEAR_TIE", np.inf)
     other_texts(monkeypatch)
     trace = in_two_phases(model, Limits(NEW_TOKENS, 2)).capture.trace
     assert isinstance(trace, WrittenTrace)
@@ -129,7 +129,7 @@ def test_in_16_bit_some_tokens_may_be_others():
 
 
 def test_a_written_trace_is_read_as_it_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(proven, "_NEAR_TIE", np.inf)
+    monkeypatch.setattr(proven, "NEAR_TIE", np.inf)
     other_texts(monkeypatch)
     trace = in_two_phases(loaded("llama"), Limits(NEW_TOKENS, 2)).capture.trace
     trace.write_parquet(tmp_path / "tokens.parquet")
