@@ -41,7 +41,7 @@ def test_the_contracts_hold(copy: Path):
 @pytest.mark.parametrize(
     ("module", "imported", "contract"),
     [
-        ("models/hub.py", "benchmark.decoding.generate", "The wing of models: a room imports those below it"),
+        ("models/hub.py", "benchmark.decoding.engines.generate", "The wing of models: a room imports those below it"),
         ("trace/record.py", "benchmark.metrics.exits", "The wing of rows: a room imports those below it"),
         ("readout/reader.py", "benchmark.metrics.exits", "Only cases joins the wings"),
         ("metrics/eas.py", "torch", "The wing of rows, and what is asked, need no model and no torch"),

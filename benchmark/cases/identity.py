@@ -15,7 +15,14 @@ from benchmark.inputs.data.texts import refuse_texts, with_texts
 from benchmark.inputs.fields import ScorerName
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.prompt import Prompt, prompts_sha256, targets_sha256, texts_sha256
-from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, CaptureSettings, ClockSettings, GatedSettings, timed_prompts
+from benchmark.inputs.settings import (
+    DEFAULT_BATCH_SIZE,
+    CaptureSettings,
+    ClockSettings,
+    EngineName,
+    GatedSettings,
+    timed_prompts,
+)
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.models.locate import Machine
 from benchmark.results.identity import configuration_of
@@ -43,6 +50,8 @@ class Asked:
     """What is timed; None in other studies."""
     task: GeneratingTask | None = None
     """The task of lm-eval that the prompts are of, which scores their answers."""
+    engine: EngineName | None = None
+    """What decodes in a study of the oracle; None where nothing is decoded, and in other studies."""
 
     @property
     def given(self) -> bool:
@@ -76,7 +85,7 @@ def asked_of(
         clock: what is timed, if anything is.
 
     Raises:
-        CannotRun: the data of the workload are not on this machine.
+        CannotRun: model or workload are not on this machine, or the engine is not for them.
         InputError: they cannot be read.
     """
     count = capture.limit or full_run(workload, clock)
@@ -95,6 +104,7 @@ def asked_of(
         gated=clock.gate if clock else gated,
         clock=clock,
         task=task,
+        engine=None if gated or clock else _engine(entry, capture, prompts, resources),
     )
 
 
@@ -105,6 +115,27 @@ def _graded(prompt: Prompt) -> bool:
 def full_run(workload: WorkloadEntry, clock: ClockSettings | None) -> int:
     """Return how many prompts a full run takes of a workload."""
     return workload.prompts if clock is None else timed_prompts(workload.prompts, clock.batch_size)
+
+
+def _engine(
+    entry: ModelEntry, capture: CaptureSettings, prompts: Sequence[Prompt], resources: Resources
+) -> EngineName | None:
+    """Return what decodes: what was asked for, or the faster; None where nothing is decoded.
+
+    Raises:
+        CannotRun: the model is not to be had, or two phases are asked for, and it writes no text or the text is given.
+    """
+    task = resources.source(entry, machine_of(capture)).task
+    if task == "masked" or any(prompt.given for prompt in prompts):
+        if capture.engine == "two-phase":
+            raise CannotRun(
+                "two phases are for texts that the model writes, not for masked tokens or given texts",
+                "leave the engine out",
+                entry.name,
+                "engine",
+            )
+        return None
+    return capture.engine or ("two-phase" if task == "causal" and capture.device == "cuda" else "generate")
 
 
 def _prompts(workload: WorkloadEntry, capture: CaptureSettings, resources: Resources, count: int) -> Sequence[Prompt]:
@@ -176,7 +207,12 @@ def _of_study(capture: CaptureSettings, asked: Asked) -> dict[str, Any]:
     """Return the settings that one study has and others have not."""
     gated, clock = asked.gated, asked.clock
     if gated is None and clock is None:
-        return {"top_k": capture.top_k, "sample_asked": capture.sample, "signals_asked": capture.signals}
+        return {
+            "top_k": capture.top_k,
+            "sample_asked": capture.sample,
+            "signals_asked": capture.signals,
+            "engine_asked": asked.engine,
+        }
     timed = {} if clock is None else {"rounds_asked": clock.rounds, "max_pending": clock.max_pending}
     if gated is None:
         return timed

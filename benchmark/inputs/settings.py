@@ -12,6 +12,9 @@ from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
 DEFAULT_BATCH_SIZE = 16
 DEVICES = ("cpu", "cuda", "xpu", "npu", "hpu", "mtia")
 """What a model may run on, as torch names it."""
+EngineName = Literal["generate", "two-phase"]
+"""What decodes: `generate` with every layer watched, or undisturbed and what it has written read afterwards."""
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 _AT_LEAST_ONE = ("limit", "max_new_tokens", "batch_size", "top_k", "sample")
 _SEEDS = 2**32
 
@@ -43,6 +46,8 @@ class CaptureSettings:
     """Which tokens' signals are kept, for gates: those of the sample, or of all tokens."""
     texts: Path | None = None
     """File of the texts that another engine has written behind the prompts; None lets the model write them."""
+    engine: EngineName | None = None
+    """What decodes in a study of the oracle; None takes two phases for causal models on CUDA, where that is faster."""
 
     def __post_init__(self) -> None:
         """Hold the settings against their ranges.
@@ -52,6 +57,12 @@ class CaptureSettings:
         """
         for name in _AT_LEAST_ONE:
             refuse_below_one(name, getattr(self, name))
+        if self.engine is not None:
+            refuse_other("engine", self.engine, ENGINES)
+        if self.texts is not None and self.engine == "two-phase":
+            raise InputError(
+                "engine: two phases are for texts that the model writes, and these are given; leave it out"
+            )
         if self.signals not in get_args(SignalsOf):
             raise InputError(f"signals: must be one of {', '.join(get_args(SignalsOf))}, not {self.signals!r}")
         if not _is_whole(self.seed) or not 0 <= self.seed < _SEEDS:

@@ -31,7 +31,7 @@ from benchmark.inputs.model_entry import ModelEntry, load_models
 from benchmark.inputs.packaged import model_file as usual_model_file
 from benchmark.inputs.prompt import Continuation, Prompt
 from benchmark.inputs.selection import select
-from benchmark.inputs.settings import DEVICES, CaptureSettings, refuse_below_one
+from benchmark.inputs.settings import DEVICES, CaptureSettings, EngineName, refuse_below_one
 from benchmark.inputs.workload_entry import WorkloadEntry, WorkloadSource, load_workload
 from benchmark.inputs.yaml_reader import explain
 from benchmark.metrics.scoring import Scoring
@@ -74,6 +74,7 @@ class TraceableModel:
         batch_size: int | None = None,
         sample: int | None = SAMPLE,
         signals: SignalsOf = "sample",
+        engine: EngineName | None = None,
         top_k: int = TOP_K,
         seed: int = 0,
         download: bool = False,
@@ -89,6 +90,8 @@ class TraceableModel:
             batch_size: the most prompts decoded together; by default the entry's, else 16.
             sample: tokens that are looked at with all their logits, at most; None for all.
             signals: which tokens' probabilities are kept at every layer, for gates: those of the sample, or of all.
+            engine: `generate` to watch every layer while the model decodes, `two-phase` to let it decode undisturbed
+                and read what it has written; by default two phases for causal models on CUDA.
             top_k: K of the overlap of the most likely tokens.
             seed: of the sample, of the intervals, and of which tokens are masked for an encoder.
             download: fetch the data of the workload if they are not on this machine.
@@ -108,6 +111,7 @@ class TraceableModel:
             top_k=top_k,
             sample=sample,
             signals=signals,
+            engine=engine,
         )
         resources = Resources(Hub(download))
         if isinstance(prompts, str | Path):

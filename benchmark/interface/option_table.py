@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmark.inputs.packaged import LOCAL_RESULTS
-from benchmark.inputs.settings import DEVICES, LEAST_ROUNDS, MAX_PENDING, POLICIES, CaptureSettings
+from benchmark.inputs.settings import DEVICES, ENGINES, LEAST_ROUNDS, MAX_PENDING, POLICIES, CaptureSettings
 from benchmark.interface.values import fraction, positive, sample, seed, thresholds
 from benchmark.metrics.scoring import ALPHA, TAU
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
@@ -169,6 +169,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "default": "sample",
         "help": "tokens whose probabilities are kept at every layer, which gates need: those of --sample (default), or "
         "all; all takes half as long again",
+    },
+    "--engine": {
+        "choices": ENGINES,
+        "help": "oracle: generate watches every layer while the model decodes; two-phase lets it decode undisturbed "
+        "and reads what it has written (default: two-phase for causal models on cuda, else generate)",
     },
     "--seed": {"type": seed, "default": 0, "help": "seed of the intervals, of the sample and of masking (default 0)"},
 }

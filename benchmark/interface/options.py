@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.inputs.settings import ClockSettings, GatedSettings
+from benchmark.inputs.settings import ClockSettings, EngineName, GatedSettings
 from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_POLICIES, DEFAULT_TIMED_BATCHES, OPTIONS
 from benchmark.trace.sample import SignalsOf
 
@@ -46,6 +46,7 @@ class Options:
     tau: tuple[float, ...]
     sample: int | None
     signals: SignalsOf
+    engine: EngineName | None
     seed: int
 
     def decodings(self) -> list[GatedSettings]:

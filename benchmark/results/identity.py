@@ -14,8 +14,9 @@ IDENTITY = (
 )
 """Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it. How answers are scored is: a
 trace holds the scores of one scorer against one set of references."""
-_LATER = ("lm_eval_task",)
-"""The same of rows that have them: columns that came when there were rows already, which keep their names."""
+_LATER = {"lm_eval_task": None, "engine_asked": "generate"}
+"""The same of rows where they say something: columns that came when there were rows already, which keep their names.
+Beside each is what it says of those, as null does."""
 OF_GIVEN = ("capture", "texts_sha256")
 """The same of a row whose texts were given; of a row whose texts the model wrote itself they say nothing."""
 
@@ -34,5 +35,5 @@ def configuration_of(columns: Mapping[str, Any]) -> str:
     captured = {name: columns.get(name) for name in names}
     if columns.get("suite") == "clock":
         captured |= {name: columns.get(name) for name in OF_CLOCK}
-    captured |= {name: columns[name] for name in _LATER if columns.get(name) is not None}
+    captured |= {name: columns[name] for name, before in _LATER.items() if columns.get(name) not in (None, before)}
     return hashlib.sha256(json.dumps(captured, sort_keys=True).encode()).hexdigest()[:8]

@@ -20,14 +20,14 @@ from transformers import PreTrainedModel
 from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
-from benchmark.decoding.fill_masks import FillMasks
+from benchmark.decoding.engines.fill_masks import FillMasks
+from benchmark.decoding.engines.generate import Greedy
 from benchmark.decoding.gated.on_generate import decode_gated
 from benchmark.decoding.gated.proof import prove_full_text, prove_policy
 from benchmark.decoding.gated.rule import Asks, Glimpses, Rule
 from benchmark.decoding.gated.without_cache import decode_without_cache
-from benchmark.decoding.generate import Greedy
 from benchmark.decoding.prepare import prepare
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import POLICIES, Policy
 from benchmark.models.tasks import runs_as

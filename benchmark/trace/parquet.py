@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmark.errors import InputError
-from benchmark.trace.arrays import BY_TOKEN, OF_GIVEN, OF_SAMPLE, OF_SIGNALS, TYPES
+from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS, OF_TEXTS, TYPES
 
 T = TypeVar("T")
 _SAID = b"exitbench"
@@ -41,9 +41,9 @@ def write_arrays(path: Path | str, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Some of the arrays that `write_arrays` wrote, by their names in `GivenTrace`; only these are decoded.
+    """Some of the arrays that `write_arrays` wrote, by their names in a record; only these are decoded.
 
-    What only given texts have is left away where it is not in the file.
+    What only texts have that were there before is left away where it is not in the file.
 
     Raises:
         InputError: the file is missing, damaged, too large for what is in it, or no trace.
@@ -57,7 +57,7 @@ def read_arrays(path: Path | str, names: Sequence[str]) -> dict[str, NDArray[Any
             file = pq.ParquetFile(stream, metadata=about, read_dictionary=repeated)
             _refuse_others(file.schema_arrow)
             refuse_inflated(file, Path(path).stat().st_size)
-            names = [name for name in names if name not in OF_GIVEN or name in file.schema_arrow.names]
+            names = [name for name in names if name not in OF_TEXTS or name in file.schema_arrow.names]
             table = file.read(columns=names, use_threads=False)
         # No list of `matches` is null, and each has a value a layer.
         layers = _values(about, "matches") // max(1, about.num_rows)
@@ -139,7 +139,7 @@ def _refuse_others(schema: pa.Schema) -> None:
         raise ValueError(f"it has a column {unknown[0]!r}")
     for name in TYPES:
         count = schema.names.count(name)
-        if count == 0 and name in OF_GIVEN:
+        if count == 0 and name in OF_TEXTS:
             continue
         if count != 1:
             raise ValueError(f"it has {'no' if count == 0 else 'more than one'} {name}")

@@ -12,8 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.trace.arrays import TYPES
+from benchmark.errors import InputError
+from benchmark.trace.arrays import OF_TEXTS, TYPES
 from benchmark.trace.parquet import read_arrays, write_arrays
+
+NEAR_TIE = 1e-3
+"""Margin that two passes in float32 may turn over: two tokens as likely as each other, but for a thousandth."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +103,16 @@ class Trace:
 
     @staticmethod
     def read_parquet(path: Path | str) -> "Trace":
-        """Read what `write_parquet` wrote; a `GivenTrace` where the texts were given.
+        """Read what `write_parquet` wrote: a `GivenTrace` where the texts were given, or a `WrittenTrace`.
 
         Raises:
             InputError: the file is missing, damaged, or no trace.
         """
-        arrays = read_arrays(path, [field.name for field in fields(GivenTrace)])
-        return GivenTrace(**arrays) if "given" in arrays else Trace(**arrays)
+        arrays = read_arrays(path, [*(field.name for field in fields(Trace)), *OF_TEXTS])
+        if "given" in arrays and "written" in arrays:
+            raise InputError(f"{path}: has both given and written texts, and a trace is of one kind; measure it again")
+        kind = GivenTrace if "given" in arrays else WrittenTrace if "written" in arrays else Trace
+        return kind(**arrays)
 
 
 @dataclass(frozen=True)
@@ -122,3 +129,19 @@ class GivenTrace(Trace):
     def token(self) -> NDArray[np.int32]:
         """T: the token that stands in the text, `given`."""
         return self.given
+
+
+@dataclass(frozen=True)
+class WrittenTrace(Trace):
+    """The record of texts that the model wrote first and that were read after, where rounding lies between the two.
+
+    At each token, `target` is what the full model says when it reads; matches, ranks and similarities are of that.
+    """
+
+    written: NDArray[np.int32]
+    """T: the token that the model wrote, and that the text goes on from; `text` and `word_position` are its own."""
+
+    @property
+    def token(self) -> NDArray[np.int32]:
+        """T: the token that stands in the text, `written`."""
+        return self.written

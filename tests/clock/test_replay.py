@@ -10,7 +10,7 @@ from benchmark.clock.replay import Replay
 from benchmark.clock.timed_batch import KnownText, time_batch
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.prepare import prepare
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.errors import MeasurementError
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.sample import Sampling

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.anatomy.watch import Watch
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Engine, Limits, Sink, Step
-from benchmark.decoding.generate import Generate
+from benchmark.decoding.engines.generate import Generate
 from benchmark.decoding.prepare import prepare
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reading import Chosen
@@ -25,7 +25,7 @@ NEEDED = (Sequence, np, torch, Tensor, Watch, Limits, Sink, Step, LoadedModel, C
 
 def engine_of_the_page() -> Engine:
     """The class in the recipe, with what it needs."""
-    (code,) = re.findall(r"```python\n# benchmark/decoding/first_token.py\n(.*?)```", PAGE, re.DOTALL)
+    (code,) = re.findall(r"```python\n# benchmark/decoding/engines/first_token.py\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, Any] = {each.__name__.rpartition(".")[2]: each for each in NEEDED}
     exec(code, names | {"np": np, "torch": torch} | {"__name__": __name__}, names)
     engine: Engine = names["FirstToken"].__new__(names["FirstToken"])

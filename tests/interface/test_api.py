@@ -18,6 +18,7 @@ import benchmark
 from benchmark import load, wrap
 from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.inputs.catalog import load_workloads
+from benchmark.inputs.settings import ENGINES
 from benchmark.interface.api import TraceableModel
 from benchmark.models.tasks import AUTO_CLASS
 from benchmark.results.row import Row
@@ -294,6 +295,20 @@ class TestImports:
     def test_what_it_does_not_have_is_an_error_of_python(self):
         with pytest.raises(AttributeError, match=r"module 'benchmark' has no attribute 'lode'"):
             benchmark.lode  # noqa: B018
+
+
+class TestEngines:
+    """What decodes is a choice, and makes no difference in float32."""
+
+    def test_two_phases_have_the_exits_of_decoding_step_by_step(self, tiny: TraceableModel):
+        steps, phases = (tiny.trace(["Early exit", "def add("], max_new_tokens=6, engine=one) for one in ENGINES)
+        assert (steps.row.engine, phases.row.engine) == ENGINES
+        assert phases.arrays.matches.tolist() == steps.arrays.matches.tolist()
+        assert phases.speculation(exit_layer=1, draft_length=2).equals(steps.speculation(exit_layer=1, draft_length=2))
+
+    def test_there_are_two(self, tiny: TraceableModel):
+        with pytest.raises(InputError, match=r"^engine: there is no 'two-phases'; there are: generate, two-phase;"):
+            tiny.trace(["a"], engine="two-phases")  # type: ignore[arg-type]
 
 
 class TestGivenTexts:

@@ -58,6 +58,7 @@ NOT_COMPUTED = [
     "limited",
     "chat_template",
     "template_date",
+    "engine",
     "with_cache",
     "reread_tokens",
     "reread_differing",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.decoding.given_text import start
+from benchmark.decoding.engines.given_text import start
 from benchmark.models.tasks import forward_logits
 from benchmark.readout.loaded_model import LoadedModel
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from benchmark.decoding.buffer import Capture, Progress, capture
 from benchmark.decoding.engine import Limits
-from benchmark.decoding.fill_masks import FillMasks
-from benchmark.decoding.generate import Generate
+from benchmark.decoding.engines.fill_masks import FillMasks
+from benchmark.decoding.engines.generate import Generate
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.sample import Sampling
 

@@ -17,7 +17,7 @@ from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.sample import Sampling
 
 CPU = torch.device("cpu")
-REHEARSED_KINDS = {"correctness": ("llama", "t5", "bert"), "gated": ("llama",)}
+REHEARSED_KINDS = {"correctness": ("llama", "t5", "bert"), "gated": ("llama",), "two-phase": ("llama",)}
 """One of each way to be run; the others differ in the model alone, and take most of the time."""
 
 
@@ -58,7 +58,7 @@ def test_every_step_is_done(rehearsal):
 
 def test_what_must_be_right_is_looked_at_first():
     groups = [step.name.partition(":")[0] for step in gpu.steps(CPU, MEANT)]
-    order = ["environment", "correctness", "whole-path", "speed-small", "speed-large", "gated", "static"]
+    order = ["environment", "correctness", "whole-path", "speed-small", "speed-large", "gated", "static", "two-phase"]
     assert groups == sorted(groups, key=order.index)
     kinds = [step.name for step in gpu.steps(CPU, MEANT) if step.name.startswith("correctness:")]
     assert kinds == [f"correctness:{kind}" for kind in KINDS]
@@ -78,6 +78,14 @@ def test_nothing_differs_in_float32(rehearsal, kind):
         assert figures[pair]["tokens"] > 0
         assert {name: figures[pair][name] for name in COUNTS} == dict.fromkeys(COUNTS, 0)
         assert max(figures[pair]["largest"].values()) < 1e-4
+
+
+def test_two_phases_differ_in_nothing_in_float32(rehearsal):
+    figures = rehearsal[1]["two-phase:llama"]["figures"]
+    phases = figures["float32"]
+    assert phases["in_two_phases"] and phases["not_argmax_share"] == phases["reread_differing"] == 0
+    assert {name: phases["against_step_by_step"][name] for name in COUNTS} == dict.fromkeys(COUNTS, 0)
+    assert 0 <= figures["bfloat16"]["not_argmax_share"] < 0.25
 
 
 def test_a_case_leaves_a_row_without_faults(rehearsal):

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from benchmark.anatomy.unchanged import unchanged
 from benchmark.decoding.batching import batches, padded
-from benchmark.decoding.given_text import start
-from benchmark.decoding.one_pass import OnePass
+from benchmark.decoding.engines.given_text import start
+from benchmark.decoding.engines.one_pass import OnePass
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import forward_logits
 from benchmark.readout.loaded_model import LoadedModel

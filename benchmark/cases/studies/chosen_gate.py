@@ -5,7 +5,7 @@ from typing import Any
 from benchmark.cases.studies.feeding import Fed
 from benchmark.cases.studies.gated_rule import asked_looks, scaled_threshold
 from benchmark.cases.studies.study import Shared
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import GatedSettings
 from benchmark.metrics.experiments.gates import EVERY_GATE

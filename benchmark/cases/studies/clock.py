@@ -19,7 +19,7 @@ from benchmark.decoding.batching import batches
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.gated.rule import Rule
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import DEFAULT_BATCH_SIZE, ClockSettings
 from benchmark.metrics.experiment import Experiment

@@ -10,7 +10,8 @@ from benchmark.cases.studies.answers import Scores, answer_texts, score_answers
 from benchmark.cases.studies.feeding import Fed, failures_told, feed, model_columns
 from benchmark.cases.studies.study import Outcome, Shared
 from benchmark.decoding.buffer import Capture, Progress
-from benchmark.decoding.proof import Again, capture_proven
+from benchmark.decoding.proven import Again, capture_proven
+from benchmark.inputs.settings import EngineName
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.experiments import EXPERIMENTS
 from benchmark.models import hardware
@@ -45,6 +46,8 @@ class Measurement:
     fed: Fed
     capture: Capture
     with_cache: bool | None
+    engine: EngineName | None
+    """What decoded; None where the model wrote no text."""
     again: Again
     """What came of reading some of the texts again."""
     scores: Scores
@@ -67,7 +70,15 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
     progress(0, fed.left_out)
     hardware.reset_peak_memory(loaded.device)
     with failures_told(fed):
-        proven = capture_proven(loaded, fed.prompts, fed.limits, asked.sampling, progress, fed.given)
+        proven = capture_proven(
+            loaded,
+            fed.prompts,
+            fed.limits,
+            asked.sampling,
+            progress,
+            fed.given,
+            in_two_phases=asked.engine == "two-phase",
+        )
     captured = proven.capture
     trace = replace(captured.trace, prompt=np.array(list(fed.ids))[captured.trace.prompt])
     written = {number: trace.token[trace.prompt == number].tolist() for number in fed.ids}
@@ -75,6 +86,7 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
     return Measurement(
         fed=fed,
         capture=replace(captured, trace=replace(trace, score=scores.at_ends(trace.prompt))),
+        engine=asked.engine and ("two-phase" if proven.in_two_phases else "generate"),
         again=proven.again,
         scores=scores,
         with_cache=None
@@ -94,6 +106,7 @@ def _columns(measurement: Measurement, loaded: LoadedModel) -> dict[str, Any]:
         "tokens": capture.trace.num_tokens,
         "sampled_tokens": int(capture.trace.sampled.sum()),
         "signal_tokens": len(capture.trace.predictions),
+        "engine": measurement.engine,
         "with_cache": measurement.with_cache,
         "reread_tokens": measurement.again.tokens,
         "reread_differing": measurement.again.differing,

@@ -16,12 +16,12 @@ from torch import Tensor
 from benchmark.anatomy.unchanged import unchanged
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
+from benchmark.decoding.engines.generate import Greedy
 from benchmark.decoding.gated.cache_proof import refuse_entries_not_copied, refuse_entries_of_other_layers
 from benchmark.decoding.gated.decode import decode
 from benchmark.decoding.gated.on_generate import NoCache, decode_gated
 from benchmark.decoding.gated.rule import NEVER, GatedText, Given
 from benchmark.decoding.gated.without_cache import NOTHING_TO_COPY, decode_without_cache
-from benchmark.decoding.generate import Greedy
 from benchmark.decoding.prepare import PROOF_TEXT
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import Policy

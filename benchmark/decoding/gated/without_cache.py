@@ -15,9 +15,9 @@ from benchmark.anatomy.layers import Layer
 from benchmark.anatomy.unchanged import unchanged
 from benchmark.decoding.buffer import Progress
 from benchmark.decoding.engine import Limits
+from benchmark.decoding.engines.given_text import start
 from benchmark.decoding.gated.exits import Exits, oracle_exits
 from benchmark.decoding.gated.rule import GatedText, Given, Rule
-from benchmark.decoding.given_text import start
 from benchmark.decoding.text.stops import Stops
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import Policy

@@ -11,7 +11,7 @@ from benchmark.metrics.scoring import Scoring
 from benchmark.metrics.statistics.bootstrap import ONE_PROMPT, interval_columns
 from benchmark.metrics.statistics.chance import chance_skip_ratio
 from benchmark.trace.costs import Costs
-from benchmark.trace.record import GivenTrace, Trace
+from benchmark.trace.record import GivenTrace, Trace, WrittenTrace
 
 
 class SkipColumns(Columns):
@@ -84,8 +84,9 @@ class ExitColumns(SkipColumns):
     tie_rate: Annotated[float | None, Column(low=0, high=1, mean="arithmetic", counted=True)] = None
     """Share of tokens whose two largest full-model logits are equal."""
     not_argmax_share: Annotated[float | None, Column(low=0, high=1, counted=True)] = None
-    """Share of the given tokens that are not the full model's, which exits are held against all the same; null where
-    the model wrote the text itself."""
+    """Share of the tokens in the text that are not the full model's, which exits are held against all the same: of
+    given texts, and of those that the model wrote before they were read, where rounding lies between the two; null
+    where the model wrote the text itself, and all are its own."""
     agreement: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
     """Share of tokens on which the layer has the full model's token."""
     settled_share: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
@@ -115,11 +116,16 @@ def exit_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> ExitCol
         hesitation_layers_mean=float((last - first).mean()),
         contradicted_share=float((last > first).mean()),
         tie_rate=tie_rate(trace.margin),
-        not_argmax_share=float((trace.given != trace.target).mean()) if isinstance(trace, GivenTrace) else None,
+        not_argmax_share=_not_argmax_share(trace),
         agreement=agreement(trace.matches).tolist(),
         exit_share=exit_share(first, layers).tolist(),
         settled_share=exit_share(last, layers).tolist(),
     )
+
+
+def _not_argmax_share(trace: Trace) -> float | None:
+    """Return the share of tokens that are not the full model's; None where the trace holds no other ones."""
+    return float((trace.token != trace.target).mean()) if isinstance(trace, GivenTrace | WrittenTrace) else None
 
 
 def _interval_missing(trace: Trace) -> str | None:

@@ -21,7 +21,7 @@ _NEEDED = {
 }
 """What every case of a study that went well has."""
 _OTHERS = {
-    "oracle": ("sample_asked",),
+    "oracle": ("sample_asked", "engine_asked", "engine"),
     "decoding": ("threshold_asked", "target_asked", "calibration_prompts", "calibration_agreement"),
     "clock": (
         *("gate", "policy", "check_every", "min_exit_layer", "threshold", "threshold_asked", "target_asked"),
@@ -59,6 +59,7 @@ def of_another_study(row: Row) -> Iterator[Fault]:
         yield Fault("capture", f"texts are given in a study of the oracle, and the row is of one of {row.suite}")
     if row.capture == "given" and row.scorer is not None:
         yield Fault("scorer", "given texts are nobody's answers, and are not scored")
+    yield from _engine(row)
     if row.workload_kind == "text" and row.capture != "given":
         yield Fault("capture", "texts of the kind 'text' are given")
     for column in ("generate_seconds", "oracle_seconds", "gated_seconds", "full_seconds"):
@@ -66,6 +67,18 @@ def of_another_study(row: Row) -> Iterator[Fault]:
             yield Fault(column, "nothing takes no time")
     if row.suite == "decoding":
         yield from _rule(row)
+
+
+def _engine(row: Row) -> Iterator[Fault]:
+    """What is wrong with the engine that was asked for, and with the one that decoded."""
+    if row.engine_asked is not None and (row.capture == "given" or row.architecture == "encoder"):
+        yield Fault("engine_asked", f"is {told(row.engine_asked)}, and the model wrote no text")
+    if (row.engine is None) != (row.engine_asked is None):
+        yield Fault("engine", "is there where one was asked for, and nowhere else")
+    if row.engine == "two-phase" and row.engine_asked == "generate":
+        yield Fault("engine", "is two-phase, and was asked to be generate")
+    if row.engine == "two-phase" and not row.with_cache:
+        yield Fault("engine", "is two-phase, which decodes with a cache, and the row was measured without")
 
 
 def _rule(row: Row) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from benchmark.inputs.fields import Dtype, ScorerName, Stage, WorkloadKind
-from benchmark.inputs.settings import GateName, Policy
+from benchmark.inputs.settings import EngineName, GateName, Policy
 from benchmark.metrics.column_types import (
     Column,
     Columns,
@@ -111,6 +111,10 @@ class Setting(Columns):
     """Tokens of the sample at most; null for all."""
     signals_asked: SignalsOf | None = None
     """Whose signals are kept, for gates: of the tokens of the sample, or of all."""
+    engine_asked: EngineName | None = None
+    """What was to decode: `generate`, with every layer watched, or `two-phase`, the same undisturbed, and what it wrote
+    was read afterwards. Null where nothing is decoded, in a study of decoding, and in older rows, which are all of
+    `generate`."""
     gate: GateName | None = None
     """By what tokens left early, in a study of decoding, or what deferred decoding was timed with, in one of the clock;
     null in one of the oracle, as are the five below."""
@@ -173,6 +177,9 @@ class Measured(Columns):
     signal_tokens: Annotated[int | None, Column(low=0, high="tokens")] = None
     """Tokens whose signals are known: those of the sample, or all. Of these are `skip_ratio_chance`, `entropy_nats`,
     `max_prob` and `prob_margin`."""
+    engine: EngineName | None = None
+    """What decoded: `generate` also where two phases were asked for, and the tokens that the model wrote were not those
+    that it says when it reads, or decoding does not use a cache. Null where `engine_asked` is."""
     with_cache: bool | None = None
     """Whether decoding used a cache, as `generate` does. Where that gives other exits than the model's own forward pass
     does, every token takes a pass over its whole text. Null of given texts, which use none, unless each

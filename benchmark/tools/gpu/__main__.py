@@ -15,7 +15,7 @@ import torch
 from benchmark.decoding.prepare import free_memory
 from benchmark.errors import MeasurementError
 from benchmark.models import hardware
-from benchmark.tools.gpu.correctness import KINDS, correctness
+from benchmark.tools.gpu.correctness import COMPILED, KINDS, correctness, two_phases
 from benchmark.tools.gpu.environment import environment
 from benchmark.tools.gpu.gated import gated
 from benchmark.tools.gpu.journal import Figures, Journal, Outcome
@@ -74,7 +74,8 @@ class _Subjects:
 def steps(device: torch.device, sizes: Sizes) -> tuple[Step, ...]:
     """Return all steps in their order: what must be right first, what may take long last.
 
-    The seconds expected are what an H100 took and some more; those of gated decoding are reckoned from more prompts.
+    The seconds expected are what an H100 took and some more; those of gated decoding are reckoned from more prompts,
+    and those of what is compiled are guessed from one model.
     """
     subjects = _Subjects(device, sizes)
     batch = max(sizes.batches)
@@ -82,7 +83,7 @@ def steps(device: torch.device, sizes: Sizes) -> tuple[Step, ...]:
         Step("environment", 5, partial(environment, device)),
         *(Step(f"correctness:{kind}", 16, partial(correctness, kind, device, sizes)) for kind in KINDS),
         *(
-            Step(f"whole-path:{dtype}", 10, partial(whole_path, dtype, device, sizes))
+            Step(f"whole-path:{dtype}", 60, partial(whole_path, dtype, device, sizes))
             for dtype in ("float32", "bfloat16")
         ),
         Step("speed-small:made", 10, subjects.on(SMALL, made)),
@@ -99,7 +100,8 @@ def steps(device: torch.device, sizes: Sizes) -> tuple[Step, ...]:
             for kind, (_, task, _) in KINDS.items()
             if task != "masked"
         ),
-        *(Step(f"static:batch-{count}", 75, subjects.on(SMALL, static_cache, count)) for count in sizes.batches),
+        *(Step(f"static:batch-{count}", 150, subjects.on(SMALL, static_cache, count)) for count in sizes.batches),
+        *(Step(f"two-phase:{kind}", 90, partial(two_phases, kind, device, sizes)) for kind in COMPILED),
     )
 
 

@@ -13,10 +13,10 @@ from transformers import PreTrainedModel
 
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Engine, Limits
-from benchmark.decoding.fill_masks import Masked
-from benchmark.decoding.given_text import GivenText
+from benchmark.decoding.engines.fill_masks import Masked
+from benchmark.decoding.engines.given_text import GivenText
 from benchmark.decoding.prepare import prepare
-from benchmark.decoding.proof import Proven, capture_proven
+from benchmark.decoding.proven import Proven, capture_proven
 from benchmark.metrics.exits import first_match, settled
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
@@ -39,6 +39,8 @@ KINDS: dict[str, tuple[str, Task, dict[str, bool]]] = {
     "gpt2": ("gpt2", "causal", {}),
 }
 """Model type, how it is run, and what its config is changed to."""
+COMPILED = ("llama", "gemma2", "mixtral", "gpt2")
+"""Those whose steps may be compiled, where they are causal."""
 _SAMPLING = Sampling(tokens=None, top_k=5, signals="all")
 
 
@@ -63,6 +65,27 @@ def correctness(kind: str, device: torch.device, sizes: Sizes, figures: Figures)
     figures["reread_differing"] = [one.again.differing for one in (reference, alone, together)]
     low = _prepared(narrow, task, figures, "bfloat16")
     figures["bfloat16_against_float32"] = _shares(there, low, prompts, alone.capture.trace, sizes.new_tokens)
+
+
+def two_phases(kind: str, device: torch.device, sizes: Sizes, figures: Figures) -> None:
+    """Fill in how far two phases agree with decoding step by step, and how many tokens are others when read."""
+    model_type, task, changes = KINDS[kind]
+    torch.set_float32_matmul_precision("highest")
+    model = tiny_model(model_type, task, **changes)
+    prompts, limits = prompts_of(sizes.prompts), Limits(sizes.new_tokens, sizes.prompts // 2)
+    for dtype in (torch.float32, torch.bfloat16):
+        loaded = prepare(deepcopy(model).to(device, dtype), tiny_tokenizer(), task)
+        steps = capture_proven(loaded, prompts, limits, _SAMPLING).capture.trace
+        start = time.perf_counter()
+        phases = capture_proven(loaded, prompts, limits, _SAMPLING, in_two_phases=True)
+        trace = phases.capture.trace
+        figures[str(dtype).removeprefix("torch.")] = {
+            "seconds": time.perf_counter() - start,
+            "in_two_phases": phases.in_two_phases,
+            "reread_differing": phases.again.differing,
+            "not_argmax_share": _share(trace.token, trace.target),
+            "against_step_by_step": agreement(steps, trace),
+        }
 
 
 def prompts_of(count: int) -> list[list[int]]:

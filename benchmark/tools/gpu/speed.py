@@ -15,8 +15,9 @@ from benchmark.decoding import prepare as preparing
 from benchmark.decoding.batching import padded
 from benchmark.decoding.buffer import Capture, capture
 from benchmark.decoding.engine import Limits, Step
-from benchmark.decoding.generate import Generate
+from benchmark.decoding.engines.generate import Generate
 from benchmark.decoding.prepare import prepare
+from benchmark.decoding.two_phase import capture_in_two_phases
 from benchmark.models import hardware
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.gpu.journal import Figures
@@ -82,6 +83,15 @@ class Subject:
         """Decode the same, and read out every exit."""
         limits = Limits(new_tokens, count)
         return capture(Generate(), self.loaded, self.prompts(count), limits, Sampling(signals=signals))
+
+    def in_two_phases(self, count: int, new_tokens: int) -> Capture:
+        """Decode the same undisturbed, and read out every exit of what was written."""
+        limits = Limits(new_tokens, count)
+        return capture_in_two_phases(self.loaded, self.prompts(count), limits, Sampling(), _silent).capture
+
+
+def _silent(tokens: int, prompts: int) -> None:
+    """Tell nobody what is done."""
 
 
 class _Nothing:
@@ -176,7 +186,7 @@ def all_signals(subject: Subject, count: int, figures: Figures) -> None:
 
 
 def static_cache(subject: Subject, count: int, figures: Figures) -> None:
-    """Fill in the times of plain `generate` with a static cache, which on CUDA compiles what it runs."""
+    """Fill in the times of plain `generate` with a static cache, which is compiled on CUDA, and of two phases."""
     device, new_tokens = subject.loaded.device, subject.new_tokens
     given = {"cache_implementation": "static"}
     plain = [seconds(lambda: subject.plain(count, new_tokens), device)]
@@ -188,6 +198,17 @@ def static_cache(subject: Subject, count: int, figures: Figures) -> None:
     figures["ms_per_step"] = 1000 * statistics.median(times) / new_tokens
     same = subject.plain(count, new_tokens) == subject.plain(count, new_tokens, **given)
     figures["tokens_other_than_plain"] = int((~same).sum())
+    figures["first_two_phases_seconds"] = seconds(lambda: subject.in_two_phases(count, new_tokens), device)
+    captures: list[Capture] = []
+    times = [
+        seconds(lambda: captures.append(subject.in_two_phases(count, new_tokens)), device)
+        for _ in range(subject.sizes.rounds)
+    ]
+    figures["two_phases_seconds"] = statistics.median(times)
+    figures["generate_seconds"] = statistics.median(one.generate_seconds for one in captures)
+    figures["oracle_seconds"] = statistics.median(one.oracle_seconds for one in captures)
+    trace = captures[-1].trace
+    figures["not_argmax_share"] = float((trace.token != trace.target).mean())
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from benchmark.decoding.buffer import ReadingBuffer
 from benchmark.decoding.engine import Limits
-from benchmark.decoding.generate import Generate
+from benchmark.decoding.engines.generate import Generate
 from benchmark.models import hardware
 from benchmark.tools.gpu.journal import Figures
 from benchmark.tools.gpu.speed import Subject

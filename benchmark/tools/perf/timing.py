@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from benchmark.cases import job
-from benchmark.decoding import assemble, buffer, generate
+from benchmark.decoding import assemble, buffer
+from benchmark.decoding.engines import generate
 from benchmark.models import hardware
 from benchmark.readout import linear_head
 from benchmark.readout import reader as reading

@@ -139,7 +139,7 @@ def test_an_encoder_fills_in_masks():
 
 
 def test_memory_that_runs_out_is_one_line_with_a_remedy(llama, monkeypatch: pytest.MonkeyPatch):
-    def exhausted(*_: object) -> None:
+    def exhausted(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has …")
 
     monkeypatch.setattr(measuring, "capture_proven", exhausted)

@@ -6,9 +6,9 @@ import pytest
 
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Engine, Limits
-from benchmark.decoding.generate import Generate, Greedy
+from benchmark.decoding.engines.generate import Generate, Greedy
 from benchmark.decoding.prepare import prepare
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.decoding.text.stops import Stops, answer_text
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer

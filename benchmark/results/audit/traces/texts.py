@@ -58,8 +58,8 @@ def _ends(row: Row, trace: Trace) -> Iterator[Fault]:
         if going_on:
             yield Fault("text", f"{going_on} texts go on behind a stop string")
         short &= [not any(_may_have(_joined(text), stop) for stop in row.stop) for text in texts]
-    ends = np.unique(trace.target[last[short]])
-    inside = np.isin(trace.target, ends)
+    ends = np.unique(trace.token[last[short]])
+    inside = np.isin(trace.token, ends)
     inside[last] = False
     if len(ends) > _MOST_ENDS or inside.any():
         yield Fault(

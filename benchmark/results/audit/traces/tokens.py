@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.results.audit.answers import impossible_answers
-from benchmark.results.audit.fault import Fault
+from benchmark.results.audit.fault import Fault, told
 from benchmark.results.audit.traces.sample import impossible_sample
 from benchmark.results.audit.traces.signals import impossible_signals
 from benchmark.results.audit.traces.texts import impossible_texts
 from benchmark.results.row import Row
 from benchmark.trace.arrays import BY_TOKEN, OF_SAMPLE, OF_SIGNALS
-from benchmark.trace.record import GivenTrace, Trace
+from benchmark.trace.record import NEAR_TIE, GivenTrace, Trace, WrittenTrace
 
 _ROUNDING = 1e-3
 """Of cosines; many times what float32 makes of them."""
@@ -42,6 +42,9 @@ def _shapes(row: Row, trace: Trace) -> Iterator[Fault]:
     tokens, layers = len(trace.target), row.num_layers
     if (row.capture == "given") != isinstance(trace, GivenTrace):
         yield Fault("capture", f"is '{row.capture}', but the Parquet file {_HAS[isinstance(trace, GivenTrace)]}")
+        return
+    if isinstance(trace, WrittenTrace) and row.engine != "two-phase":
+        yield Fault("engine", f"is {told(row.engine)}, but the Parquet file has tokens that were written before")
         return
     if tokens == 0:
         yield Fault("tokens", "there are none in the Parquet file")
@@ -90,6 +93,11 @@ def _values(row: Row, trace: Trace) -> Iterator[Fault]:
         ("half_matches", "is −1, 0 or 1", _within(trace.half_matches, -1, 1)),
         ("half_matches", "is −1 for a layer without halves, at every token", _all_or_none(trace.half_matches < 0)),
     ]
+    if isinstance(trace, WrittenTrace):
+        other = trace.written != trace.target
+        rules.append(("written", "is another token than the full model's somewhere", other.any(keepdims=True)))
+        if row.dtype == "float32":
+            rules.append(("written", "is the full model's token but at near-ties", ~other | (trace.margin <= NEAR_TIE)))
     for name in _COSINES:
         cosine = getattr(trace, name)
         if name != "similarity_hidden" or not np.isnan(cosine).all():  # some models do not show what enters their head

@@ -16,7 +16,7 @@ from benchmark.anatomy.unchanged import unchanged
 from benchmark.anatomy.watch import Watch
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.engine import Limits, Sink, Step
-from benchmark.decoding.given_text import Part, shown, start
+from benchmark.decoding.engines.given_text import Part, shown, start
 from benchmark.decoding.text.ending import Ending
 from benchmark.decoding.text.stops import Stops
 from benchmark.readout.loaded_model import LoadedModel

@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 from benchmark.anatomy.unchanged import unchanged
 from benchmark.decoding.batching import padded, passes, side
 from benchmark.decoding.engine import Limits, Sink, Step
-from benchmark.decoding.one_pass import OnePass
+from benchmark.decoding.engines.one_pass import OnePass
 from benchmark.errors import MeasurementError
 from benchmark.models.tasks import forward_logits, keeps_last, run_encoder
 from benchmark.readout.loaded_model import LoadedModel
@@ -54,13 +54,15 @@ class GivenText:
     """Token ids behind each prompt, at least one; of an encoder-decoder, what its decoder writes."""
     each_token: bool = False
     """Whether every token takes a pass of its own over the text before it, as in decoding without a cache."""
+    most: int | None = None
+    """Tokens that a text may have at most, among which a sample is drawn; None for those of the longest."""
 
     def decode(self, model: LoadedModel, prompts: Sequence[Sequence[int]], limits: Limits, sink: Sink) -> None:
         """Run the texts, in batches where that is possible, each once.
 
         A text runs once more around each length at which the model may begin to work in another way.
         """
-        sink.begin(len(prompts), max(map(len, self.texts)))
+        sink.begin(len(prompts), self.most or max(map(len, self.texts)))
         for members in self.batches(model, prompts, limits.batch_size):
             for parts in self._passes(model, prompts, members):
                 for step in shown(model, parts):

@@ -7,12 +7,12 @@ import pytest
 import torch
 from captures import decode
 
-from benchmark.decoding import given_text
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
-from benchmark.decoding.given_text import GivenText, most_positions
+from benchmark.decoding.engines import given_text
+from benchmark.decoding.engines.given_text import GivenText, most_positions
 from benchmark.decoding.prepare import prepare
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.readout import portions
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.portions import Portions

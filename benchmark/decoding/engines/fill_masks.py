@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.decoding.batching import batches, padded
 from benchmark.decoding.engine import Limits, Sink, Step
-from benchmark.decoding.one_pass import OnePass
+from benchmark.decoding.engines.one_pass import OnePass
 from benchmark.errors import MeasurementError
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reading import Chosen
