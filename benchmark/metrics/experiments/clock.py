@@ -27,7 +27,7 @@ class ClockColumns(SkipColumns):
 
     step_seconds: Step = None
     """Seconds of a step of plain `generate`, which writes one token of every text of the batch."""
-    replay_speedup: Annotated[float | None, Column(low=0, title="replay", digits=2, mean="harmonic")] = None
+    replay_speedup: Annotated[float | None, Column(low=0, title="replay", digits=2)] = None
     """Seconds of the replay with all layers / with the oracle's exits, known in advance. Where several texts are in a
     batch, all stay until the last may leave."""
     replay_speedup_ci_low: Annotated[float | None, Column(low=0)] = None
@@ -38,14 +38,14 @@ class ClockColumns(SkipColumns):
     """The same of each round by itself."""
     replay_overhead: Annotated[float | None, Column(low=0, title="overhead", digits=2)] = None
     """Seconds of the replay with all layers / of plain `generate`."""
-    replay_bound: Annotated[float | None, Column(low=1, title="bound", digits=2, mean="harmonic")] = None
+    replay_bound: Annotated[float | None, Column(low=1, title="bound", digits=2)] = None
     """`speedup_bound_head` of the replayed steps: bytes of weights, a layer read once a step for all texts."""
     realised: Annotated[float | None, Column(title="realised", digits=2)] = None
     """(T_full − T_replay) / (T_full − T_full / `replay_bound`): the share of the bound that arrives in seconds; null
     where the bound is below 1.01, so that there is nothing to arrive."""
     replay_differing: Annotated[int | None, Column(low=0, high="tokens")] = None
     """Tokens that were not the text's in the replay with exits; 0 in float32."""
-    replay_speedup_alone: Annotated[float | None, Column(low=0, title="alone", digits=2, mean="harmonic")] = None
+    replay_speedup_alone: Annotated[float | None, Column(low=0, title="alone", digits=2)] = None
     """The same where each text leaves alone and the others go on without it; null at batch 1, and where the layers
     cannot be run for some of the texts of a batch."""
     synchronization_loss: Annotated[float | None, Column(high=1)] = None
@@ -54,7 +54,7 @@ class ClockColumns(SkipColumns):
     """Seconds a token of deferred decoding with all layers / of plain `generate`; at batch 1 only, as all below."""
     deferred_speedup_oracle: Annotated[float | None, Column(low=0, title="deferred oracle", digits=2)] = None
     """Seconds of deferred decoding with all layers / with the oracle's exits: layers run later, not never."""
-    deferred_speedup: Annotated[float | None, Column(low=0, title="deferred", digits=2, mean="harmonic")] = None
+    deferred_speedup: Annotated[float | None, Column(low=0, title="deferred", digits=2)] = None
     """Seconds a token of plain `generate` / of deferred decoding with a real gate, its looks paid."""
     deferred_exit_layer_mean: ExitLayer = None
     """Mean layer that tokens left at with the gate, behind the first of each text."""
