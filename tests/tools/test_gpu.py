@@ -17,7 +17,12 @@ from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.sample import Sampling
 
 CPU = torch.device("cpu")
-REHEARSED_KINDS = {"correctness": ("llama", "t5", "bert"), "gated": ("llama",), "two-phase": ("llama",)}
+REHEARSED_KINDS = {
+    "correctness": ("llama", "t5", "bert"),
+    "gated": ("llama",),
+    "two-phase": ("llama",),
+    "replay": ("llama", "mamba"),
+}
 """One of each way to be run; the others differ in the model alone, and take most of the time."""
 
 
@@ -58,7 +63,18 @@ def test_every_step_is_done(rehearsal):
 
 def test_what_must_be_right_is_looked_at_first():
     groups = [step.name.partition(":")[0] for step in gpu.steps(CPU, MEANT)]
-    order = ["environment", "correctness", "whole-path", "speed-small", "speed-large", "gated", "static", "two-phase"]
+    order = [
+        "environment",
+        "correctness",
+        "whole-path",
+        "speed-small",
+        "speed-large",
+        "gated",
+        "replay",
+        "clock",
+        "static",
+        "two-phase",
+    ]
     assert groups == sorted(groups, key=order.index)
     kinds = [step.name for step in gpu.steps(CPU, MEANT) if step.name.startswith("correctness:")]
     assert kinds == [f"correctness:{kind}" for kind in KINDS]
@@ -68,6 +84,19 @@ def test_both_files_are_written_after_each_step(rehearsal):
     _, outcomes, seen = rehearsal
     names = list(outcomes)
     assert seen == [(names[:count], names[:count]) for count in range(1, len(names) + 1)]
+
+
+@pytest.mark.parametrize("kind", REHEARSED_KINDS["replay"])
+def test_replays_give_the_tokens_of_the_text(rehearsal, kind):
+    figures = rehearsal[1][f"replay:{kind}"]["figures"]
+    assert figures["faithful"] and figures["tokens"] > 0 and figures["differing"] == 0
+    assert figures["leave_alone"] == (kind == "llama") == (figures["deferred"] == "proven")
+
+
+@pytest.mark.parametrize("batch", REHEARSED.batches)
+def test_half_of_the_layers_are_timed_beside_all_of_them(rehearsal, batch):
+    figures = rehearsal[1][f"clock:batch-{batch}"]["figures"]
+    assert figures["faithful"] and figures["bound"] > 1 and figures["replay_speedup"] > 0
 
 
 @pytest.mark.parametrize("kind", REHEARSED_KINDS["correctness"])

@@ -15,6 +15,7 @@ import torch
 from benchmark.decoding.prepare import free_memory
 from benchmark.errors import MeasurementError
 from benchmark.models import hardware
+from benchmark.tools.gpu.clock import REPLAYED, half_depth, replayed
 from benchmark.tools.gpu.correctness import COMPILED, KINDS, correctness, two_phases
 from benchmark.tools.gpu.environment import environment
 from benchmark.tools.gpu.gated import gated
@@ -100,6 +101,8 @@ def steps(device: torch.device, sizes: Sizes) -> tuple[Step, ...]:
             for kind, (_, task, _) in KINDS.items()
             if task != "masked"
         ),
+        *(Step(f"replay:{kind}", 10, partial(replayed, kind, device, sizes)) for kind in REPLAYED),
+        *(Step(f"clock:batch-{count}", 60, subjects.on(SMALL, half_depth, count)) for count in sizes.batches),
         *(Step(f"static:batch-{count}", 150, subjects.on(SMALL, static_cache, count)) for count in sizes.batches),
         *(Step(f"two-phase:{kind}", 90, partial(two_phases, kind, device, sizes)) for kind in COMPILED),
     )
