@@ -120,7 +120,7 @@ def full_run(workload: WorkloadEntry, clock: ClockSettings | None) -> int:
 def _engine(
     entry: ModelEntry, capture: CaptureSettings, prompts: Sequence[Prompt], resources: Resources
 ) -> EngineName | None:
-    """Return what decodes: what was asked for, or the faster; None where nothing is decoded.
+    """Return what decodes: what was asked for, or two phases on CUDA, where steps are compiled; None where nothing is.
 
     Raises:
         CannotRun: the model is not to be had, or two phases are asked for, and it writes no text or the text is given.

@@ -47,7 +47,7 @@ class CaptureSettings:
     texts: Path | None = None
     """File of the texts that another engine has written behind the prompts; None lets the model write them."""
     engine: EngineName | None = None
-    """What decodes in a study of the oracle; None takes two phases for causal models on CUDA, where that is faster."""
+    """What decodes in a study of the oracle; None takes two phases for causal models on CUDA."""
 
     def __post_init__(self) -> None:
         """Hold the settings against their ranges.

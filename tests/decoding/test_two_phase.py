@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,14 +125,3 @@ def test_in_16_bit_some_tokens_may_be_others():
     assert found.in_two_phases
     assert (found.capture.trace.token != found.capture.trace.target).mean() < 0.25
     assert found.capture.batch_size == 5
-
-
-def test_a_written_trace_is_read_as_it_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(proven, "NEAR_TIE", np.inf)
-    other_texts(monkeypatch)
-    trace = in_two_phases(loaded("llama"), Limits(NEW_TOKENS, 2)).capture.trace
-    trace.write_parquet(tmp_path / "tokens.parquet")
-    back = Trace.read_parquet(tmp_path / "tokens.parquet")
-    assert isinstance(back, WrittenTrace)
-    for name, array in vars(trace).items():
-        np.testing.assert_array_equal(getattr(back, name), array, err_msg=name)

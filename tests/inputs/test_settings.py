@@ -1,6 +1,7 @@
 """Settings of a run: what is refused, in one line that names the setting."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +98,14 @@ class TestTheRest:
         [
             ({"limit": 0}, "limit: must be a whole number of at least 1, not 0"),
             ({"signals": "none"}, "signals: must be one of sample, all, not 'none'"),
+            (
+                {"engine": "greedy"},
+                "engine: there is no 'greedy'; there are: generate, two-phase",
+            ),
+            (
+                {"engine": "two-phase", "texts": Path("texts.jsonl")},
+                "engine: two phases are for texts that the model writes, and these are given; leave it out",
+            ),
             ({"seed": -1}, "seed: must be a whole number from 0 to 4294967295, not -1"),
         ],
         ids=str,

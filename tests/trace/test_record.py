@@ -14,8 +14,8 @@ from strategies import trace_of, traces
 
 from benchmark.errors import InputError
 from benchmark.trace.arrays import OF_SAMPLE, OF_SIGNALS
-from benchmark.trace.parquet import read_arrays
-from benchmark.trace.record import Trace
+from benchmark.trace.parquet import read_arrays, write_arrays
+from benchmark.trace.record import GivenTrace, Trace, WrittenTrace
 
 TEXT_OF = [[7, 7, 7], [1, 7, 7], [8, 2, 8], [3, 4, 7], [5, 9, 9]]
 TEXT = trace_of(
@@ -64,6 +64,24 @@ def test_arrays_are_held_in_the_types_they_are_stored_in():
 def test_a_stored_trace_equals_the_fresh_one(trace: Trace, tmp_path: Path):
     trace.write_parquet(tmp_path / "tokens.parquet")
     _assert_equal(Trace.read_parquet(tmp_path / "tokens.parquet"), trace)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(GivenTrace, "given"), (WrittenTrace, "written")])
+def test_the_tokens_of_texts_that_were_there_before_are_stored_with_the_others(
+    kind: type[Trace], name: str, tmp_path: Path
+):
+    trace = kind(**vars(TEXT), **{name: TEXT.target + 1})
+    trace.write_parquet(tmp_path / "tokens.parquet")
+    back = Trace.read_parquet(tmp_path / "tokens.parquet")
+    assert type(back) is kind and back.token.tolist() == [8, 8, 9, 8, 10]
+    _assert_equal(back, trace)
+
+
+def test_texts_are_given_or_written_and_not_both(tmp_path: Path):
+    arrays = vars(TEXT) | {"given": TEXT.target, "written": TEXT.target}
+    write_arrays(tmp_path / "tokens.parquet", arrays)
+    with pytest.raises(InputError, match="has both given and written texts"):
+        Trace.read_parquet(tmp_path / "tokens.parquet")
 
 
 def test_what_was_not_a_number_is_still_none_after_storing(tmp_path: Path):

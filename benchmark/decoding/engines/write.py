@@ -5,6 +5,7 @@ texts are read afterwards, by `given_text`.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -81,14 +82,17 @@ class _Writer:
         filled = [self._prompts[number] for number in (*members, *[members[-1]] * (rows - len(members)))]
         ids, mask = padded(filled, self._model.pad_id, self._model.device, on_the_left=continued)
         cache: dict[str, Any] = {"cache_implementation": "static"} if static else {}
+        # What can be compiled changes nothing about itself but how long its cache is, which is to last.
+        kept = nullcontext() if static else unchanged(self._model.model, self._model.rewritten)
         # Not in inference mode, on whose tensors nothing works that is compiled; `generate` makes no gradients anyhow.
-        out = self._model.model.generate(
-            ids,
-            attention_mask=mask,
-            max_new_tokens=self._limits.max_new_tokens,
-            stopping_criteria=StoppingCriteriaList([told]),
-            **cache,
-        )
+        with kept:
+            out = self._model.model.generate(
+                ids,
+                attention_mask=mask,
+                max_new_tokens=self._limits.max_new_tokens,
+                stopping_criteria=StoppingCriteriaList([told]),
+                **cache,
+            )
         self._progress(0, int(ending.going.sum()) if told.counts else len(members))
         new = out[:, ids.shape[1] if continued else 1 :].tolist()
         lengths = told.lengths.tolist()

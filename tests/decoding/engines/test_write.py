@@ -101,6 +101,23 @@ def test_texts_end_where_they_do_in_decoding(model: LoadedModel, filled: bool, m
     assert [len(text) for text in expected] != [NEW_TOKENS] * len(PROMPTS) and len(expected[2]) <= 6
 
 
+def test_the_cache_has_one_length_and_the_model_is_left_as_it_was(model: LoadedModel, monkeypatch: pytest.MonkeyPatch):
+    """The steps of another length would be compiled anew."""
+    lengths: list[int] = []
+    prepare_cache = model.model._prepare_static_cache
+
+    def spied(**asked: Any) -> Any:
+        cache = prepare_cache(**asked)
+        lengths.append(model.model._previous_max_cache_length)
+        return cache
+
+    monkeypatch.setattr(model.model, "_prepare_static_cache", spied)
+    before = set(vars(model.model))
+    write(model, encoded(model), Limits(NEW_TOKENS, 2), silent)
+    assert len(lengths) == 3 and len(set(lengths)) == 1
+    assert set(vars(model.model)) == before
+
+
 def test_every_token_and_every_prompt_is_told(model: LoadedModel):
     told: list[tuple[int, int]] = []
     texts = write(model, encoded(model), Limits(NEW_TOKENS, 2), lambda *step: told.append(step))
