@@ -20,6 +20,9 @@ from benchmark.clock.recording import CACHES, of_rows, record, selected
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.reader import TOLERANCE
 
+_TRIED = 8
+"""Steps in which it is tried whether texts can leave one by one."""
+
 
 class Replay:
     """A batch of texts, ready to be run again to any depth."""
@@ -54,14 +57,15 @@ class Replay:
         ]
 
     def can_leave_alone(self, exits: NDArray[np.int64]) -> bool:
-        """Return whether texts of the batch can leave one by one, tried once; `running` must be around it.
+        """Return whether texts of the batch can leave one by one, tried in some steps; `running` must be around it.
 
         That takes a cache of keys and values alone, and layers that know which of what they are given is of which text.
         """
         if len(self.texts) == 1 or not self._known.keys_only:
             return False
         try:
-            return bool((self.same(self.run(exits, alone=True)) == self.same(self.run(exits))).all())
+            alone, together = (self.same(self.run(exits[:, :_TRIED], alone)) for alone in (True, False))
+            return bool((alone == together).all())
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, ValueError, LookupError, AttributeError):
@@ -71,11 +75,11 @@ class Replay:
         """Return the tokens of each step, of the texts that have not ended; `running` must be around it.
 
         Args:
-            exits: texts × S, the layer, in 1..L, that each token leaves at.
+            exits: texts × S, the layer, in 1..L, that each token leaves at; of the first steps alone, if it has fewer.
             alone: whether a text leaves by itself; else all stay until the last of them may leave.
         """
         with torch.inference_mode():
-            return [self._step(step, exits[:, step], alone).argmax(-1) for step in range(self.steps)]
+            return [self._step(step, exits[:, step], alone).argmax(-1) for step in range(exits.shape[1])]
 
     def faithful(self) -> bool:
         """Return whether all layers give the logits that they gave before; `running` must be around it.

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
+from benchmark.clock.proof import prove_deferred
+from benchmark.clock.replay import Replay
 from benchmark.decoding.buffer import capture
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.engines.fill_masks import FillMasks
@@ -39,6 +41,8 @@ from benchmark.trace.costs import Task, architecture
 _IDS = torch.arange(3, 10)[None]
 _PROMPTS = [[*range(9, 14)], [*range(40, 47)], [*range(80, 71, -1)]]
 """For gated decoding; as many tokens are decoded as there are prompts."""
+_TIMED = 8
+"""Tokens of a text that is replayed."""
 _USUAL = (1, 20, 200)
 _THOROUGH = (1, 2, 7, 9, 17, 40, 130, 200)
 """Lengths of prompts; as many tokens are decoded as there are lengths."""
@@ -47,7 +51,7 @@ _TITLES: dict[Task, str] = {
     "encoder-decoder": "Encoder-decoder models",
     "masked": "Encoder models, at masked positions",
 }
-_COLUMNS = ("type", "kind", "layers", "stack", "seam", "batches", "policies", "verdict")
+_COLUMNS = ("type", "kind", "layers", "stack", "seam", "batches", "policies", "clock", "verdict")
 _INTRODUCTION = f"""
 Every model type that transformers {transformers.__version__} lists, built as a tiny random model, watched for one
 forward pass and put to the proof. `exact` means that at every exit the readout's logits equal, to the last bit, those
@@ -58,8 +62,9 @@ the longer texts are beyond them. What cannot be proven is refused, and so is a 
 how prompts may be decoded together without one changing what is read of another, and where decoding with a cache gives
 other exits than the model's own forward pass, so that each token takes a pass over its whole text. `policies` are those
 that texts can be decoded with whose tokens leave early: with exits at random and with a gate, in a batch, the text is
-that of passes over each whole text alone, and where keys and values are copied each layer has its own. Made by
-`exitbench architectures`; do not edit.
+that of passes over each whole text alone, and where keys and values are copied each layer has its own. `clock` says in
+which ways seconds can be told: `replay` of a text with the layers up to each exit, of the texts of a batch each
+`alone`, and `deferred` decoding. Made by `exitbench architectures`; do not edit.
 """
 
 
@@ -78,6 +83,8 @@ class SurveyedType:
     uses no cache, because with one it gives other exits than the model's own forward pass."""
     policies: str = ""
     """What deeper layers can be given of tokens that leave early; nothing of encoders, which write no text."""
+    clock: str = ""
+    """In which ways texts can be timed."""
     verdict: str = "exact"
     """`exact` when every exit's logits equal the model's with the later layers passed through, to the last bit;
     `within …` when they equal it within rounding; else why the type is refused or was not tried."""
@@ -124,6 +131,7 @@ def _examine(task: Task, model_type: str, lengths: Sequence[int]) -> SurveyedTyp
         layers=anatomy.num_layers,
         batches=_batches(used),
         policies=", ".join(_policies(loaded)),
+        clock=", ".join(_ways(used)),
         stack=anatomy.stack_path,
         seam=anatomy.seam_path,
         verdict="exact" if worst == 0 else f"within {worst:.0e}",
@@ -183,6 +191,28 @@ def _policies(loaded: LoadedModel) -> Iterator[Policy]:
                 yield policy
 
 
+def _ways(loaded: LoadedModel) -> Iterator[str]:
+    """Yield the ways in which texts of the model can be timed."""
+    if loaded.task == "masked" or not loaded.with_cache:
+        return
+    prompts = [prompt[:5] for prompt in _PROMPTS] if loaded.batchable else _PROMPTS[:1]
+    trace = capture_proven(loaded, prompts, Limits(_TIMED, len(prompts))).capture.trace
+    texts = [trace.target[trace.prompt == number].tolist() for number in range(len(prompts))]
+    exits = np.zeros((len(texts), max(map(len, texts)) - 1), np.int64)
+    for number, text in enumerate(texts):
+        exits[number, : len(text) - 1] = trace.matches[trace.prompt == number][1:].argmax(axis=1) + 1
+    with suppress(MeasurementError):
+        replay = Replay(loaded, prompts, texts)
+        with replay.running():
+            if replay.faithful() and replay.same(replay.run(exits)).all():
+                yield "replay"
+                if replay.can_leave_alone(exits):
+                    yield "alone"
+    with suppress(MeasurementError):
+        prove_deferred(loaded)
+        yield "deferred"
+
+
 def _gate_holds(loaded: LoadedModel, policy: Policy) -> bool:
     """Whether a gate that sees the vocabulary lets tokens leave in a batch where it does without a cache."""
     if policy == "copy" or not loaded.with_cache:
@@ -212,7 +242,8 @@ def page(surveyed: Sequence[SurveyedType]) -> str:
         lines += [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
         for row in rows:
             paths = [f"`{path}`" if path else "" for path in (row.stack, row.seam)]
-            cells = [row.model_type, row.kind, str(row.layers or ""), *paths, row.batches, row.policies, row.verdict]
+            layers = str(row.layers or "")
+            cells = [row.model_type, row.kind, layers, *paths, row.batches, row.policies, row.clock, row.verdict]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -75,14 +75,14 @@ def test_encoder(model_type):
     assert (worst, kind) == (0.0, "encoder")
 
 
-def test_the_survey_says_which_policies_gated_decoding_can_have(monkeypatch):
+def test_the_survey_says_which_policies_gated_decoding_can_have_and_what_can_be_timed(monkeypatch):
     monkeypatch.setattr(architectures, "model_types", {"causal": ["llama", "mamba", "blt"], "masked": ["bert"]}.get)
     surveyed = list(survey(("causal", "masked")))
-    assert [(one.model_type, one.policies) for one in surveyed] == [
-        ("llama", "recompute, propagate, copy"),
-        ("mamba", "recompute, propagate"),
-        ("blt", ""),
-        ("bert", ""),
+    assert [(one.model_type, one.policies, one.clock) for one in surveyed] == [
+        ("llama", "recompute, propagate, copy", "replay, alone, deferred"),
+        ("mamba", "recompute, propagate", "replay"),
+        ("blt", "", ""),
+        ("bert", "", ""),
     ]
     causal, masked = "Causal language models", "Encoder models, at masked positions"
     assert passed_on(page(surveyed)) == {(causal, "llama"), (causal, "mamba"), (masked, "bert")}
