@@ -18,7 +18,15 @@ _LIVE_SECONDS, _LOGGED_SECONDS = 0.1, 15.0
 _SHOWN = {
     "decoding": ("skip_ratio", "speedup_gated", "same_until", "score_full", "score", "score_loss"),
     "clock": (
-        *("exit_layer_mean", "step_seconds", "replay_overhead", "replay_bound", "replay_speedup", "realised"),
+        *(
+            "exit_layer_mean",
+            "step_seconds",
+            "round_spread",
+            "replay_overhead",
+            "replay_bound",
+            "replay_speedup",
+            "realised",
+        ),
         *(
             "replay_speedup_alone",
             "deferred_overhead",

@@ -27,6 +27,9 @@ class ClockColumns(SkipColumns):
 
     step_seconds: Step = None
     """Seconds of a step of plain `generate`, which writes one token of every text of the batch."""
+    round_spread: Annotated[float | None, Column(low=1, title="spread", digits=2)] = None
+    """Seconds of the slowest round / of the fastest, of the way where they differ most: near 1 on an idle machine, and
+    where it is not, the other columns say little."""
     replay_speedup: Annotated[float | None, Column(low=0, title="replay", digits=2)] = None
     """Seconds of the replay with all layers / with the oracle's exits, known in advance. Where several texts are in a
     batch, all stay until the last may leave."""
@@ -94,6 +97,7 @@ def clock_columns(timed: Timed, scoring: Scoring, costs: Costs | None) -> ClockC
     columns: dict[str, Any] = {
         **_exits(timed, scoring),
         "step_seconds": float(plain.sum() / sum(seconds[1].steps)),
+        "round_spread": max(_spread(timing) for timing in clocked.timings),
         "replay_speedup": speedup,
         "replay_speedup_rounds": rounds.tolist(),
         "replay_overhead": _ratio(full, plain),
@@ -184,6 +188,12 @@ def _bound(timed: Timed, costs: Costs) -> float:
 def _medians(timing: Timing | None) -> NDArray[np.float64] | None:
     """Return the median of the rounds of each batch, G."""
     return None if timing is None else np.median(np.array(timing.seconds, np.float64), axis=0)
+
+
+def _spread(timing: Timing) -> float:
+    """Return the seconds of the slowest round over those of the fastest."""
+    rounds = np.sum(timing.seconds, axis=1)
+    return float(rounds.max() / rounds.min())
 
 
 def _per_step(timing: Timing | None) -> float | None:

@@ -18,6 +18,7 @@ def test_a_batch_counts_with_the_median_of_its_rounds():
     found = columns(timed())
     assert found.replay_speedup == pytest.approx((4.0 + 2.2) / (2.0 + 1.1))
     assert found.replay_speedup_rounds == pytest.approx([6.0 / 3.0, 6.4 / 3.2, 6.4 / 3.2])
+    assert found.round_spread == pytest.approx(11.1 / 5.0)
     assert found.replay_overhead == pytest.approx((4.0 + 2.2) / (3.3 + 2.1))
     assert found.step_seconds == pytest.approx((3.3 + 2.1) / 5)
     assert found.replay_speedup_alone is None and found.synchronization_loss is None
