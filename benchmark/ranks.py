@@ -5,6 +5,8 @@ the others. Rank 0 alone decides, writes and prints.
 """
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from benchmark.errors import CannotRun
 
@@ -42,3 +44,25 @@ def join(device_type: str) -> None:
     if device_type != "cpu":
         torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group(distributed.get_default_backend_for_device(device_type))
+
+
+def of_first(value: Any) -> Any:
+    """Return what rank 0 gave; each rank must ask, and the others' values are dropped."""
+    if ranks() == 1:
+        return value
+    from torch import distributed
+
+    told = [value]
+    distributed.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+def of_all(value: Any) -> Sequence[Any]:
+    """Return what each rank gave, in their order; each rank must ask."""
+    if ranks() == 1:
+        return [value]
+    from torch import distributed
+
+    told: list[Any] = [None] * ranks()
+    distributed.all_gather_object(told, value)
+    return told

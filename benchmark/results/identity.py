@@ -14,7 +14,7 @@ IDENTITY = (
 )
 """Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it. How answers are scored is: a
 trace holds the scores of one scorer against one set of references."""
-_LATER = ("lm_eval_task",)
+_LATER = ("lm_eval_task", "parallel", "ranks")
 """The same of rows that have them: columns that came when there were rows already, which keep their names."""
 OF_GIVEN = ("capture", "texts_sha256")
 """The same of a row whose texts were given; of a row whose texts the model wrote itself they say nothing."""
