@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import PretrainedConfig, PreTrainedModel
 
@@ -111,8 +112,13 @@ def _place(tensor: Tensor) -> int:
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:
-    """Return the parameters and buffers whose writes are counted; those made in inference mode are not."""
-    return [tensor for tensor in (*model.parameters(), *model.buffers()) if not tensor.is_inference()]
+    """Return the parameters and buffers whose writes are counted; those made in inference mode are not.
+
+    Of those that are spread over ranks, the part that is here.
+    """
+    with torch.no_grad():
+        here = [one.to_local() if isinstance(one, DTensor) else one for one in (*model.parameters(), *model.buffers())]
+    return [tensor for tensor in here if not tensor.is_inference()]
 
 
 def _copy(fields: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

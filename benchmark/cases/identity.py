@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from benchmark import ranks
 from benchmark.cases.provenance import provenance
 from benchmark.cases.resources import Resources
 from benchmark.errors import CannotRun, InputError
@@ -180,6 +181,8 @@ def frame_columns(
         "quantization": entry.quantization,
         "device": capture.device,
         "device_map": entry.device_map,
+        "parallel": entry.parallel,
+        "ranks": ranks.ranks() if entry.parallel else None,
         "trust_remote_code": entry.trust_remote_code,
         "layer_stack": entry.layer_stack,
         "seam": entry.seam,

@@ -64,6 +64,9 @@ class ModelEntry(Strict):
     """Type of the weights; `auto` is what the checkpoint was saved in."""
     device_map: Literal["auto", "balanced", "sequential"] | None = None
     """Spread the model over several devices, as accelerate does."""
+    parallel: Literal["tensor", "expert"] | None = None
+    """Spread the model over the processes that torchrun started: each holds a part of every matrix, or some of the
+    experts."""
     quantization: Literal["8bit", "4bit"] | None = None
     """Quantize while loading, with bitsandbytes."""
     chat_template: bool | None = None
@@ -114,6 +117,12 @@ class ModelEntry(Strict):
             raise ValueError("'revision' needs 'id'; local files have no revisions")
         if not self.name:
             raise ValueError("the source makes no usable name; give a 'name'")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_spread(self) -> Self:
+        if self.parallel is not None and self.device_map is not None:
+            raise ValueError("'parallel' and 'device_map' do not go together; give one way to spread the model")
         return self
 
     @model_validator(mode="after")

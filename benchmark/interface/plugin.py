@@ -5,6 +5,7 @@ without such a test the plugin does nothing: it reads no file and prints nothing
 are imported when they are needed.
 """
 
+import os
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
 from benchmark.interface.options import Options, add_options
 from benchmark.interface.streams import legible
+from benchmark.ranks import rank
 
 if TYPE_CHECKING:
     from benchmark.cases.case import Case
@@ -205,6 +207,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     unwritten = any(ended.table for ended in (measuring.ended, *config.stash.get(_OF_WORKERS, [])))
     if unwritten and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if rank() > 0 and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+        # The first tells it. At another exit code torchrun would end the first before it has told anything.
+        session.exitstatus = pytest.ExitCode.OK
     if (output := getattr(config, "workeroutput", None)) is not None:
         from benchmark.interface.workers import packed
 
@@ -294,6 +299,9 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
         from benchmark.interface.pytest_session import MeasuringSession
 
         legible(sys.__stdout__)
+        if rank() > 0:  # the first prints for all
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the session ends
+            config.get_terminal_writer()._file = nowhere
         config.stash[_DISPLAY] = display = Display(config)
         config.stash[_CASES] = {}
         config.stash[_SESSION] = MeasuringSession(options, models, workloads, display.announce)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from benchmark import ranks
 from benchmark.cases.case import Case
 from benchmark.cases.identity import machine_of
 from benchmark.cases.job import Job, Located, located, run_job
+from benchmark.cases.ranked_store import RankedStore
 from benchmark.cases.resources import Resources
 from benchmark.decoding.buffer import Progress
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
@@ -79,7 +81,6 @@ class MeasuringSession:
             InputError: the device is not there, or a gate is not written as one.
         """
         self.models, self.workloads = models, workloads
-        self.store = Store(options.results_dir)
         self.ended = Ended()
         self.own: list[Experiment[Any]] = []
         """Experiments that the collected suites declare."""
@@ -92,6 +93,11 @@ class MeasuringSession:
         self.studies = _studies(options)
         """The studies that are asked for. Nothing is decoded where texts are given."""
         self.device = hardware.choose_device(options.device)
+        self._folder = Store(options.results_dir)
+        self.store = self._folder
+        if ranks.ranks() > 1:
+            ranks.join(self.device.type)
+            self.store = RankedStore(options.results_dir)
         self._rerun = options.rerun
         self._named = bool(options.workload or options.workload_file)
         self._announce = announce
@@ -180,7 +186,8 @@ class MeasuringSession:
         done = possible = 0
         for entry, workload, variant in cases:
             try:
-                row = self.store.read(self._path(self.job(entry, workload, variant)))
+                # Of an interrupted session the other ranks may not be there any more.
+                row = self._folder.read(self._path(self.job(entry, workload, variant)))
             except CannotRun:
                 continue
             except ExitBenchError:

@@ -19,6 +19,7 @@ import torch
 from transformers import __version__ as transformers_version
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
+from benchmark import ranks
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.messages import cut, printable
@@ -47,6 +48,8 @@ def locate(spec: ModelEntry, hub: Hub, machine: Machine) -> Source:
     """
     if spec.quantization is not None and importlib.util.find_spec("bitsandbytes") is None:
         raise CannotRun(f"quantization {spec.quantization} needs bitsandbytes", "python -m pip install bitsandbytes")
+    if spec.parallel is not None:
+        ranks.refuse_alone()
     if spec.trust_remote_code and not machine.trust_remote_code:
         raise CannotRun(
             "runs code of its own repository", "allow remote code if you trust it", setting="trust_remote_code"

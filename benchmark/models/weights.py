@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 import transformers
 from transformers import AutoConfig, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.distributed import DistributedConfig
 
+from benchmark import ranks
 from benchmark.errors import CannotRun, ExitBenchError, InputError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models import gguf_convert, hardware
@@ -47,6 +49,8 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     custom_code = spec.trust_remote_code and machine.trust_remote_code
     # Straight to the device: weights that pass through main memory need as much of it, and packed ones are not moved.
     options: dict[str, object] = {"device_map": spec.device_map or {"": machine.device}}
+    if spec.parallel is not None:
+        options = {"distributed_config": _distributed(spec.parallel, machine.device)}
     where, allowed = spec.where(field), spec.unused_weights or []
     if spec.quantization is not None:
         bits = {"load_in_8bit": True} if spec.quantization == "8bit" else {"load_in_4bit": True}
@@ -83,6 +87,13 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     refuse_another_model(model, info, shapes, allowed, where)
     stored = stored_as(source.path) if source.is_gguf else stored_type(shapes, config.to_dict())
     return Weights(model, tokenizer, runs_as(task, model), stored)
+
+
+def _distributed(parallel: str, device: torch.device) -> DistributedConfig:
+    """Return how a model is spread over all ranks, which meet here."""
+    ranks.join(device.type)
+    # Experts go to the ranks as a whole; what stands beside them is cut as without experts.
+    return DistributedConfig(tp_size=ranks.ranks(), ep_size=ranks.ranks() if parallel == "expert" else 1)
 
 
 def _tokenizer(folder: Path, custom_code: bool) -> PreTrainedTokenizerBase:

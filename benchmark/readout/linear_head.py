@@ -9,6 +9,7 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn.functional import linear
 
 _BLOCK_BYTES = 16 * 1024**2
@@ -25,8 +26,8 @@ class LinearHead:
             module: for which `fits` is true.
             scale: what the model multiplies the head's output with, > 0.
         """
-        self.weight: Tensor = module.weight.detach()
-        self.bias: Tensor | None = None if module.bias is None else module.bias.detach()
+        self.weight: Tensor = _whole(module.weight.detach())
+        self.bias: Tensor | None = None if module.bias is None else _whole(module.bias.detach())
         self.scale = scale
 
     @staticmethod
@@ -129,6 +130,11 @@ class LinearHead:
     def _with_one(self, states: Tensor) -> Tensor:
         states = states.float()
         return states if self.bias is None else torch.cat([states, states.new_ones(*states.shape[:-1], 1)], -1)
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """Return a tensor with all of its parts, also those on other ranks."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def cosine(dot: Tensor, square: Tensor, last_square: Tensor) -> Tensor:

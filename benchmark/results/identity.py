@@ -14,7 +14,7 @@ IDENTITY = (
 )
 """Columns that say what was captured. How a trace is scored (alpha, tau) is no part of it. How answers are scored is: a
 trace holds the scores of one scorer against one set of references."""
-_LATER = {"lm_eval_task": None, "engine_asked": "generate"}
+_LATER = {"lm_eval_task": None, "engine_asked": "generate", "parallel": None, "ranks": None}
 """The same of rows where they say something: columns that came when there were rows already, which keep their names.
 Beside each is what it says of those, as null does."""
 OF_GIVEN = ("capture", "texts_sha256")

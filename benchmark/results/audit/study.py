@@ -57,6 +57,8 @@ def of_another_study(row: Row) -> Iterator[Fault]:
         yield Fault("texts_sha256", "given texts have a hash, and no others")
     if row.capture == "given" and row.suite != "oracle":
         yield Fault("capture", f"texts are given in a study of the oracle, and the row is of one of {row.suite}")
+    if (row.parallel is None) != (row.ranks is None):
+        yield Fault("ranks", "a model that is run by several processes says how many, and no other")
     if row.capture == "given" and row.scorer is not None:
         yield Fault("scorer", "given texts are nobody's answers, and are not scored")
     yield from _engine(row)

@@ -72,6 +72,11 @@ class Setting(Columns):
     """What the model ran on, as torch names it: `cpu`, `cuda`, …"""
     device_map: str | None = None
     """How the model was spread over devices, as the entry says."""
+    parallel: Literal["tensor", "expert"] | None = None
+    """How the model was spread over processes, as the entry says."""
+    ranks: Annotated[int, Field(gt=1)] | None = None
+    """Processes that it was spread over; null where it was in one. Seconds and bytes of memory are those of the
+    first."""
     trust_remote_code: bool | None = None
     """Whether the repository's own code ran, as the entry says."""
     layer_stack: str | None = None
