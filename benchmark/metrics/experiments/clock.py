@@ -14,7 +14,7 @@ from benchmark.metrics.speculation import round_bytes
 from benchmark.metrics.speedup_bounds import speedup_bound_head
 from benchmark.metrics.statistics.bootstrap import ONE_PROMPT, interval_columns
 from benchmark.trace.costs import Costs
-from benchmark.trace.timed import Clocked, Timed, Timing
+from benchmark.trace.timed import ALWAYS, Clocked, Timed, Timing
 
 Speedups = Annotated[list[float] | None, Column(low=0)]
 Step = Annotated[float | None, Column(low=0, high=1e6, unit="seconds", title="s/step", digits=4)]
@@ -52,7 +52,7 @@ class ClockColumns(SkipColumns):
     """The same where each text leaves alone and the others go on without it; null at batch 1, and where the layers
     cannot be run for some of the texts of a batch."""
     synchronization_loss: Annotated[float | None, Column(high=1)] = None
-    """1 − `replay_speedup` / `replay_speedup_alone`: what waiting for the last text costs."""
+    """1 − seconds alone / seconds together: the share of the time that goes into waiting for the last text."""
     deferred_overhead: Annotated[float | None, Column(low=0, title="deferred overhead", digits=2)] = None
     """Seconds a token of deferred decoding with all layers / of plain `generate`; at batch 1 only, as all below."""
     deferred_speedup_oracle: Annotated[float | None, Column(low=0, title="deferred oracle", digits=2)] = None
@@ -88,15 +88,14 @@ def clock_columns(timed: Timed, scoring: Scoring, costs: Costs | None) -> ClockC
         costs: what a token costs; without, there is no bound.
     """
     clocked = timed.clocked
-    plain, full, replay = (_medians(clocked.of(way)) for way in ("generate", "full", "replay"))
-    assert plain is not None and full is not None and replay is not None
-    seconds = clocked.of("replay"), clocked.of("full")
-    assert seconds[0] is not None and seconds[1] is not None
-    rounds = np.sum(seconds[1].seconds, axis=1) / np.sum(seconds[0].seconds, axis=1)
+    by_generate, by_all, by_exits = (clocked.of(way) for way in ALWAYS)
+    assert by_generate is not None and by_all is not None and by_exits is not None
+    plain, full, replay = (_medians(timing) for timing in (by_generate, by_all, by_exits))
+    rounds = np.sum(by_all.seconds, axis=1) / np.sum(by_exits.seconds, axis=1)
     speedup = _ratio(full, replay)
     columns: dict[str, Any] = {
         **_exits(timed, scoring),
-        "step_seconds": float(plain.sum() / sum(seconds[1].steps)),
+        "step_seconds": float(plain.sum() / sum(by_generate.steps)),
         "round_spread": max(_spread(timing) for timing in clocked.timings),
         "replay_speedup": speedup,
         "replay_speedup_rounds": rounds.tolist(),
@@ -108,12 +107,16 @@ def clock_columns(timed: Timed, scoring: Scoring, costs: Costs | None) -> ClockC
     columns["replay_bound"] = bound
     if bound is not None and bound >= _LEAST_BOUND:
         columns["realised"] = (1 - 1 / speedup) / (1 - 1 / bound)
-    alone = _medians(clocked.of("replay_alone"))
-    if alone is not None:
-        columns["replay_speedup_alone"] = _ratio(full, alone)
-        columns["synchronization_loss"] = 1 - speedup / columns["replay_speedup_alone"]
-    columns |= {**_deferred(timed), **_drafted(timed, costs)}
-    return ClockColumns(**columns)
+    return ClockColumns(**columns, **_alone(clocked), **_deferred(timed), **_drafted(timed, costs))
+
+
+def _alone(clocked: Clocked) -> dict[str, float]:
+    """Return what is gained where each text leaves alone, over the batches in which that was timed."""
+    alone = _per_step(clocked.of("replay_alone"))
+    if alone is None:
+        return {}
+    full, together = (_same_groups(clocked, way, "replay_alone") for way in ("full", "replay"))
+    return {"replay_speedup_alone": full / alone, "synchronization_loss": 1 - alone / together}
 
 
 def _exits(timed: Timed, scoring: Scoring) -> dict[str, Any]:
@@ -185,9 +188,9 @@ def _bound(timed: Timed, costs: Costs) -> float:
     return speedup_bound_head(deepest, layers, float(costs.embedding_bytes + costs.head_bytes))
 
 
-def _medians(timing: Timing | None) -> NDArray[np.float64] | None:
-    """Return the median of the rounds of each batch, G."""
-    return None if timing is None else np.median(np.array(timing.seconds, np.float64), axis=0)
+def _medians(timing: Timing) -> NDArray[np.float64]:
+    """Return the median of the rounds of each batch that was timed."""
+    return np.asarray(np.median(np.array(timing.seconds, np.float64), axis=0))
 
 
 def _spread(timing: Timing) -> float:
@@ -197,8 +200,7 @@ def _spread(timing: Timing) -> float:
 
 
 def _per_step(timing: Timing | None) -> float | None:
-    medians = _medians(timing)
-    return None if medians is None or timing is None else float(medians.sum() / sum(timing.steps))
+    return None if timing is None else float(_medians(timing).sum() / sum(timing.steps))
 
 
 def _same_groups(clocked: Clocked, way: str, other: str) -> float:
@@ -206,7 +208,7 @@ def _same_groups(clocked: Clocked, way: str, other: str) -> float:
     timing, timed = clocked.of(way), clocked.of(other)
     assert timing is not None and timed is not None
     some = np.isin(timing.groups, timed.groups)
-    return float(np.median(timing.seconds, axis=0)[some].sum() / np.array(timing.steps)[some].sum())
+    return float(_medians(timing)[some].sum() / np.array(timing.steps)[some].sum())
 
 
 def _ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

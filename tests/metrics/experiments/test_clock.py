@@ -54,6 +54,12 @@ def test_waiting_for_the_last_text_costs_what_leaving_alone_saves():
     assert found.synchronization_loss == pytest.approx(1 - 2.0 / 4.0)
 
 
+def test_leaving_alone_is_told_of_the_batches_in_which_it_was_timed():
+    found = columns(timed(Timing("replay_alone", (0,), (3,), ((1.0,), (1.0,), (1.1,)))))
+    assert found.replay_speedup_alone == pytest.approx(4.0 / 1.0)
+    assert found.synchronization_loss == pytest.approx(1 - 1.0 / 2.0)
+
+
 def test_tokens_that_are_not_the_texts_are_counted():
     assert columns(timed(replayed=np.arange(8) != 3)).replay_differing == 1
 
