@@ -30,7 +30,7 @@ import torch
 
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.prepare import load
-from benchmark.decoding.proof import capture_proven
+from benchmark.decoding.proven import capture_proven
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate

@@ -20,7 +20,7 @@ import torch
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.prompts import read_prompts
 from benchmark.models.hub import Hub
-from benchmark.results.row.frame import GatedMeasured, Setting
+from benchmark.results.row.frame import ClockMeasured, GatedMeasured, Setting
 
 ROOT = Path(__file__).parents[2]
 PROMPTS, NEW_TOKENS, K, ALPHA = 4, 48, 10, 0.5
@@ -536,7 +536,7 @@ def test_every_column(measured, truth, embedded):
             assert flat(row[name]) == pytest.approx(flat(value), **tolerance), name
     by_threshold = {f"tau_{what}_{name}" for what in ("skip_ratio", "agreement") for name in SIMILARITIES}
     gates = {name for name in row if name.startswith("gate")}
-    frame = {*NOT_COMPUTED, *Setting.model_fields, *GatedMeasured.model_fields}
+    frame = {*NOT_COMPUTED, *Setting.model_fields, *GatedMeasured.model_fields, *ClockMeasured.model_fields}
     assert set(row) == set(columns) | by_threshold | gates | frame
 
 

@@ -93,7 +93,7 @@ def test_the_package_is_that_of_the_wheel(run: Run, tmp_path: Path):
 def test_run_measures_in_an_empty_folder(measured: tuple[Path, Ended]):
     folder, ended = measured
     assert ended.returncode == 0, ended.stdout
-    assert " 9 passed, 3 deselected in " in ended.stdout and "warning" not in ended.stdout
+    assert " 9 passed, 4 deselected in " in ended.stdout and "warning" not in ended.stdout
     files = sorted(path.relative_to(folder).parts for path in folder.rglob("*") if path.is_file())
     assert [(*parts[:-1], parts[-1].partition(".")[2]) for parts in files] == [
         ("results", "local", "SmolLM2-135M-Instruct", "math", "json"),
