@@ -41,7 +41,7 @@ from benchmark.trace.costs import Task, architecture
 _IDS = torch.arange(3, 10)[None]
 _PROMPTS = [[*range(9, 14)], [*range(40, 47)], [*range(80, 71, -1)]]
 """For gated decoding; as many tokens are decoded as there are prompts."""
-_TIMED = 4
+_TIMED = 8
 """Tokens of a text that is replayed."""
 _USUAL = (1, 20, 200)
 _THOROUGH = (1, 2, 7, 9, 17, 40, 130, 200)
