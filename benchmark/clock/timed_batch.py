@@ -79,7 +79,7 @@ def time_batch(
         MeasurementError: the cache cannot be set back, or a replay in float32 gives another token.
     """
     batch = _Batch(model, texts)
-    ways, steps = batch.ways(), {}
+    ways = batch.ways()
     if deferral is not None:
         (text,) = texts
         late = _Late(model, text, deferral)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,8 @@ class _Case:
             groups = list(batches(model, [text.prompt for text in texts], size, new_tokens))
             times = []
             for number, members in enumerate(groups):
-                deferral = deferrals.get(members[0]) if size == 1 else None
                 together = [texts[member] for member in members]
+                deferral = deferrals.get(members[0])
                 times.append(time_batch(model, together, self._clock.rounds, deferral, warm_up=number == 0))
                 progress(sum(len(text.tokens) for text in together), len(together))
             speculation = self._drafted(trace, texts) if size == 1 else ()
@@ -218,18 +219,18 @@ def _late(written: Sequence[tuple[Sequence[int], DeferredText]], num_layers: int
     """
     if not written:
         return None
-    same = sum(
-        next((place for place, pair in enumerate(zip(full, text.tokens, strict=False)) if pair[0] != pair[1]), most) - 1
-        for full, text in written
-        for most in [min(len(full), len(text.tokens))]
-    )
     exits = [layer for _, text in written for layer in text.exits[1:]]
     waited = [count for _, text in written for count in text.pending[1:]]
     return Late(
         pending=tuple(np.bincount(waited).tolist()),
         exits=tuple(np.bincount(exits, minlength=num_layers + 1)[1:].tolist()),
-        same=same,
+        same=sum(_same_until(full, text.tokens) - 1 for full, text in written),
     )
+
+
+def _same_until(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two texts begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _timings(times: Sequence[BatchTimes]) -> tuple[Timing, ...]:

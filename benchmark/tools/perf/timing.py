@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from benchmark.cases import job
+from benchmark.clock import stopwatch
 from benchmark.decoding import assemble, buffer
 from benchmark.decoding.engines import generate
 from benchmark.models import hardware
@@ -33,9 +34,8 @@ _PARTS: dict[str, list[tuple[Any, str]]] = {
 
 def seconds(run: Callable[[], object], device: torch.device) -> float:
     """Wall-clock time of a call."""
-    start = hardware.now(device)
-    run()
-    return hardware.now(device) - start
+    taken, _ = stopwatch.seconds(run, device)
+    return taken
 
 
 def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
