@@ -1,6 +1,7 @@
 """Submissions of results: honest ones, and what somebody may do to them."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,12 @@ def honest_world(folder: Path) -> Path:
     models = (folder / "models.yaml").read_text()
     (folder / "models.yaml").write_text(models.replace("- path: tiny", "- path: tiny\n  parameters: 50000"))
     return folder
+
+
+def named_of_small_run(results: Path) -> set[str]:
+    """Columns that a check of a results folder names, but for what is so because the run is small."""
+    faults = [fault for verdict in verdicts(results) for fault in verdict.faults]
+    return {fault.column for fault in faults if not re.search(r"^not a full run|and a full run", fault.problem)}
 
 
 def verdicts(results: Path, models: Path | None = None) -> list[Verdict]:

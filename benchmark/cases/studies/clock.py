@@ -123,30 +123,32 @@ class _Case:
         except MeasurementError as error:
             self._columns["deferred_missing"] = str(error)
             return {}
-        rule, judged = self._rule()
+        rule, judged = self._rule({text.number for text in texts})
         most, pending = self._fed.limits.max_new_tokens, self._clock.max_pending
         return {
             place: Deferral(rule if text.number in judged else None, most, pending) for place, text in enumerate(texts)
         }
 
-    def _rule(self) -> tuple[Rule | None, frozenset[int]]:
-        """Return the rule of the gate, and the numbers of the prompts that it decides about."""
+    def _rule(self, timed: set[int]) -> tuple[Rule | None, set[int]]:
+        """Return the rule of the gate, and the numbers of the prompts, of those timed, that it decides about."""
         gated, layers = self._clock.gate, self._model.anatomy.num_layers
         if gated is None:
-            return None, frozenset()
+            return None, set()
         try:
             judged, calibration = halves(self._fed, gated)
+            if not timed & {*judged.ids}:
+                raise MeasurementError("no text that it would decide about has a second token")
             chosen = chosen_gate(self._model, gated, calibration, self._shared)
         except MeasurementError as error:
             self._columns["deferred_missing"] = f"of a gate: {error}"
-            return None, frozenset()
+            return None, set()
         self._columns |= {
             "threshold": chosen.threshold,
             "calibration_prompts": None if calibration is None else len(calibration.ids),
             "calibration_agreement": chosen.agreement,
         }
         looks, words = asked_looks(gated, layers).tolist(), self._model.readout.vocab_size
-        return rule_of(chosen.gate, chosen.threshold, looks, layers, words), frozenset(judged.ids)
+        return rule_of(chosen.gate, chosen.threshold, looks, layers, words), timed & {*judged.ids}
 
     def _drafted(self, trace: Trace, texts: Sequence[KnownText]) -> tuple[Drafted, ...]:
         """Return how long self-speculation takes; nothing where transformers has none for this model."""

@@ -11,6 +11,7 @@ from submissions import verdicts
 
 from benchmark.cases.job import Job, run_job
 from benchmark.cases.resources import Resources
+from benchmark.cases.studies import clock
 from benchmark.clock import deferred
 from benchmark.errors import InputError, MeasurementError
 from benchmark.inputs.settings import ClockSettings, GatedSettings
@@ -90,6 +91,16 @@ def test_a_target_that_no_threshold_reaches_is_told_and_the_rest_is_timed(place:
     assert row.deferred_speedup_oracle is not None and row.deferred_speedup is None
 
 
+def test_a_gate_that_has_no_text_to_decide_about_is_not_timed(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    known = clock._texts
+    monkeypatch.setattr(clock, "_texts", lambda *given: [text for text in known(*given) if text.number % 2 == 0])
+    row, _ = timed(place, tmp_path, ClockSettings(gate=GatedSettings.of("margin@0.3", "recompute")))
+    assert row.deferred_missing == "of a gate: no text that it would decide about has a second token"
+    assert row.threshold is None and row.deferred_speedup_oracle is not None
+
+
 def test_what_cannot_be_proven_is_not_timed(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(deferred, "_sliced", lambda value, shown, kept: value)
     row, _ = timed(place, tmp_path, ClockSettings(gate=GATE))
@@ -152,8 +163,6 @@ def test_another_machine_is_another_file(place: Path, monkeypatch: pytest.Monkey
 def test_shared_texts_are_decoded_once(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     resources, store = Resources(), Store(tmp_path)
     jobs: list[Job] = [fresh_job(place, "dense", "dense", clock=ClockSettings(size), **SMALL) for size in (1, 4)]
-    from benchmark.cases.studies import clock
-
     captured: list[int] = []
     capture = clock.capture_proven
     monkeypatch.setattr(clock, "capture_proven", lambda *given: captured.append(1) or capture(*given))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from measured import measure
-from submissions import verdicts
+from submissions import named_of_small_run
 
 from benchmark.inputs.settings import ClockSettings, GatedSettings
 from benchmark.results.recompute import recompute
@@ -18,7 +18,6 @@ from benchmark.results.store import sha256
 from benchmark.trace.timed import Clocked, Timed
 
 SMALL = {"limit": 4, "max_new_tokens": 6}
-OF_A_SMALL_RUN = {("limited", "not a full run"), ("max_new_tokens", "is 6, and a full run")}
 
 
 class TimedRow:
@@ -65,16 +64,6 @@ class TimedRow:
     def late(self, **changed: Any) -> None:
         assert self.clocked.late is not None
         self.forge(clocked=replace(self.clocked, late=replace(self.clocked.late, **changed)))
-
-
-def named(folder: Path) -> set[str]:
-    """Columns that a check names, but for what is so because the run is small."""
-    return {
-        fault.column
-        for verdict in verdicts(folder)
-        for fault in verdict.faults
-        if not any(fault.column == column and fault.problem.startswith(start) for column, start in OF_A_SMALL_RUN)
-    }
 
 
 @pytest.fixture(scope="module")
@@ -155,19 +144,19 @@ PLANTS: dict[str, tuple[Callable[[TimedRow], object], str]] = {
 
 
 def test_nothing_is_found_before(planted: TimedRow, tmp_path: Path):
-    assert named(tmp_path / "results") == set()
+    assert named_of_small_run(tmp_path / "results") == set()
 
 
 @pytest.mark.parametrize("plant", PLANTS)
 def test_what_is_planted_is_found(plant: str, planted: TimedRow, tmp_path: Path):
     act, column = PLANTS[plant]
     act(planted)
-    assert column in named(tmp_path / "results")
+    assert column in named_of_small_run(tmp_path / "results")
 
 
 def test_a_row_of_a_batch_says_why_nobody_left_alone(tmp_path: Path):
     path = measure(tmp_path, clock=ClockSettings(batch_size=2), **SMALL)
-    assert named(tmp_path / "results") == set()
+    assert named_of_small_run(tmp_path / "results") == set()
     case = TimedRow(path)
     case.way("replay_alone")
-    assert "alone_missing" in named(tmp_path / "results")
+    assert "alone_missing" in named_of_small_run(tmp_path / "results")

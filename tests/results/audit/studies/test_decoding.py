@@ -11,7 +11,7 @@ import pytest
 from decoded_plants import PLANTS, DecodedRow
 from folders import read_row
 from measured import measure
-from submissions import verdicts
+from submissions import named_of_small_run
 
 from benchmark.inputs.settings import GatedSettings
 from benchmark.metrics.experiments import score
@@ -25,17 +25,6 @@ from benchmark.trace.costs import costs_of_columns
 from benchmark.trace.decoded import Decoded
 
 SMALL = {"limit": 8, "max_new_tokens": 8}
-OF_A_SMALL_RUN = {("limited", "not a full run"), ("max_new_tokens", "is 8, and a full run")}
-
-
-def named(folder: Path) -> set[str]:
-    """Columns that a check names, but for what is so because the run is small."""
-    return {
-        fault.column
-        for verdict in verdicts(folder)
-        for fault in verdict.faults
-        if not any(fault.column == column and fault.problem.startswith(start) for column, start in OF_A_SMALL_RUN)
-    }
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +55,13 @@ class TestPlantedFaults:
     """Each is planted into an honest row, and named by its column."""
 
     def test_nothing_is_found_before(self, planted: DecodedRow, tmp_path: Path):
-        assert named(tmp_path / "results") == set()
+        assert named_of_small_run(tmp_path / "results") == set()
 
     @pytest.mark.parametrize("plant", PLANTS)
     def test_is_found(self, plant: str, planted: DecodedRow, tmp_path: Path):
         act, column = PLANTS[plant]
         act(planted)
-        assert column in named(tmp_path / "results")
+        assert column in named_of_small_run(tmp_path / "results")
 
 
 class TestEveryColumn:
@@ -143,7 +132,7 @@ class TestEveryArray:
         """The oracle under recompute, whose two texts are one."""
         path = measure(tmp_path, gated=GatedSettings.of("oracle", "recompute"), **SMALL)
         case = DecodedRow(path)
-        assert named(tmp_path / "results") == set()
+        assert named_of_small_run(tmp_path / "results") == set()
         record = case.record
         for name, value in (("text", "x"), ("answer", ""), ("score", 0.5)):
             array = getattr(record, name).copy()
@@ -153,7 +142,7 @@ class TestEveryArray:
             assert row is not None
             assert name in {fault.column for fault in impossible_decoding(row, other)}
         case.forge(token=np.where(record.full, record.token, record.token + (record.position == 3)))
-        assert "token" in named(tmp_path / "results")
+        assert "token" in named_of_small_run(tmp_path / "results")
 
 
 @pytest.mark.parametrize(
@@ -161,10 +150,10 @@ class TestEveryArray:
 )
 def test_exits_say_of_some_gates_what_their_threshold_was(rule: str, threshold: float, tmp_path: Path):
     path = measure(tmp_path, gated=GatedSettings.of(rule, "propagate"), **SMALL)
-    assert named(tmp_path / "results") == set()
+    assert named_of_small_run(tmp_path / "results") == set()
     case = DecodedRow(path)
     case.edit(threshold=threshold)
-    assert "threshold" in named(tmp_path / "results")
+    assert "threshold" in named_of_small_run(tmp_path / "results")
     row, record = read_row(path), case.record
     assert row is not None
     if not rule.startswith("margin"):  # by its exits alone, whatever was asked for
