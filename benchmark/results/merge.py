@@ -73,7 +73,8 @@ def merge(into: Path, sources: Sequence[Path]) -> Iterator[Merged]:
         here, there = source.resolve(), into.resolve()
         if here == there or here in there.parents or there in here.parents:
             raise InputError(f"{source}: is a part of {into}, or the other way round; name folders apart")
-        found = [_examine(path) for path in paths_below(source) if path.suffix == ".json"]
+        files = [path for path in paths_below(source) if path.suffix == ".json"]
+        found = [one for path in files if (one := _examine(path)) is not None]
         if all(one.standing == Standing.FOREIGN for one in found):
             raise InputError(f"{source}: holds no rows")
         rows += [one for one in found if one.standing != Standing.FOREIGN]
@@ -86,8 +87,8 @@ def merge(into: Path, sources: Sequence[Path]) -> Iterator[Merged]:
     store.write_table()
 
 
-def _examine(path: Path) -> RowFile:
-    """Tell what a JSON file is, without following it anywhere."""
+def _examine(path: Path) -> RowFile | None:
+    """Tell what a JSON file is, without following it anywhere; None if it is not there any more."""
     problem = irregular(path)
     return examine(path) if problem is None else RowFile(path, Standing.DAMAGED, reason=problem)
 
@@ -103,7 +104,7 @@ def _take(store: Store, found: RowFile) -> Merged:
         return Merged(found.path, Outcome.REFUSED, problem)
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target):
-        there = examine(target) if target.exists() else None
+        there = examine(target)
         if there is None or there.record == record:
             whole = there is not None and _tokens_missing(target, record) is None
             if not whole:

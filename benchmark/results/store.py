@@ -93,7 +93,8 @@ class Store:
 
     def read(self, path: Path) -> Row | None:
         """Return the row in a file, or None when it is missing, damaged or of another version."""
-        return examine(path).row
+        found = examine(path)
+        return found.row if found else None
 
     def tokens(self, path: Path, row: Row) -> Record:
         """Return the tokens of a row.

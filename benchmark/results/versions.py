@@ -65,10 +65,12 @@ class RowFile:
         return json.loads(self.content) if self.content else None
 
 
-def examine(path: Path) -> RowFile:
-    """Tell what a JSON file is; never raises for what is in it."""
+def examine(path: Path) -> RowFile | None:
+    """Tell what a JSON file is; never raises for what is in it. None if it is not there: a row that is replaced goes."""
     try:
         content = path.read_bytes()
+    except FileNotFoundError:
+        return None
     except OSError as error:
         return RowFile(path, Standing.DAMAGED, reason=f"cannot be read: {error.strerror}")
     try:
@@ -114,10 +116,10 @@ def inventory(folder: Path) -> Iterator[RowFile]:
     """Every JSON file below a folder, in the order of the names; links are told of and not followed."""
     for path in paths_below(folder):
         if path.suffix == ".json" or (path.is_symlink() and path.is_dir()):
-            if not path.is_symlink() and not path.exists():
-                continue  # it is being replaced
             problem = irregular(path)
-            yield examine(path) if problem is None else RowFile(path, Standing.LINK, reason=problem)
+            found = examine(path) if problem is None else RowFile(path, Standing.LINK, reason=problem)
+            if found is not None:
+                yield found
 
 
 def remark(folder: Path) -> str | None:

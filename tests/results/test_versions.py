@@ -77,8 +77,7 @@ class TestExamine:
         assert examine(path).standing == Standing.DAMAGED
 
     def test_a_file_that_is_gone(self, tmp_path: Path):
-        found = examine(tmp_path / "oracle-0123abcd.json")
-        assert (found.standing, found.reason) == (Standing.DAMAGED, "cannot be read: No such file or directory")
+        assert examine(tmp_path / "oracle-0123abcd.json") is None
 
     def test_the_record_of_an_older_row_is_there_to_be_copied(self, tmp_path: Path):
         assert examine(file(tmp_path, IDENTITY | {"schema_version": 1})).record == IDENTITY | {"schema_version": 1}
@@ -102,6 +101,13 @@ class TestFolders:
 
     def test_all_files_in_order(self, mixed: Path):
         assert [found.standing for found in inventory(mixed)] == list(Standing)
+
+    def test_a_row_that_goes_while_the_folder_is_read_is_no_damaged_one(self, tmp_path: Path):
+        first, second = (file(tmp_path, ROW, f"oracle-0000000{number}.json") for number in range(2))
+        files = inventory(tmp_path)
+        assert next(files).path == first
+        second.unlink()  # as whoever replaces it does
+        assert list(files) == []
 
     def test_what_links_lead_to_is_no_part_of_a_folder(self, tmp_path: Path):
         (elsewhere := tmp_path / "elsewhere").mkdir()

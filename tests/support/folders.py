@@ -27,7 +27,8 @@ class Content:
 
 def read_row(path: Path) -> Row | None:
     """The row in a file, or None when it is missing, damaged or of another version."""
-    return examine(path).row
+    found = examine(path)
+    return found.row if found else None
 
 
 def write_case(folder: Path, model: str, workload: str, gain: float, **columns: Any) -> Row:

@@ -69,7 +69,8 @@ def check(
         raise InputError(f"{folder}: no such folder; name a folder of results, such as results/local")
     workloads = {spec.name: spec for spec in load_workloads(workload_files)}
     files = paths_below(folder)
-    found = [examine(path) for path in files if path.suffix == ".json" and irregular(path) is None]
+    regular = [path for path in files if path.suffix == ".json" and irregular(path) is None]
+    found = [one for path in regular if (one := examine(path)) is not None]
     rows = {one.path: one for one in found if one.standing != Standing.FOREIGN}
     others = list(strays(folder, files, rows.keys()))
     if not rows and not any(verdict.path.suffix == ".parquet" or irregular(verdict.path) for verdict in others):
