@@ -121,7 +121,7 @@ def test_ctrl_c_ends_the_command_with_130_and_what_there_is(models, start):
             process.send_signal(signal.SIGINT)
             break
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == 130, output
     assert " of 1 complete; run the same command to go on" in output
     assert "Traceback" not in output
 
