@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from benchmark.report.board.lines import KINDS, Line
+from benchmark.report.board.means import Mean
+from benchmark.report.board.ranking import REFERENCE, Leaderboard
+from benchmark.report.board.rows import LeftOut
 from benchmark.report.findings.claims import Findings
-from benchmark.report.leaderboard.lines import KINDS, Line
-from benchmark.report.leaderboard.means import Mean
-from benchmark.report.leaderboard.ranking import REFERENCE, Leaderboard
-from benchmark.report.leaderboard.rows import LeftOut
 from benchmark.report.leaderboard.tables import batch_sizes
 from benchmark.results.row import DECLARED, HEADLINE
 

@@ -5,10 +5,10 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.report.leaderboard.lines import Line
-from benchmark.report.leaderboard.means import WITH_INTERVAL
-from benchmark.report.leaderboard.ranking import Leaderboard
-from benchmark.report.leaderboard.rows import LISTS, Entry
+from benchmark.report.board.lines import Line
+from benchmark.report.board.means import WITH_INTERVAL
+from benchmark.report.board.ranking import Leaderboard
+from benchmark.report.board.rows import LISTS, Entry
 from benchmark.results.row import Row
 
 ROW_COLUMNS = tuple(name for name in Row.model_fields if name not in LISTS)

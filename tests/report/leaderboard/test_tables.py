@@ -13,10 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import row_of
 
-from benchmark.report.leaderboard.curves import encode_curve
+from benchmark.report.board.curves import encode_curve
+from benchmark.report.board.ranking import arrange
+from benchmark.report.board.rows import Entry
 from benchmark.report.leaderboard.markdown import as_markdown, escape
-from benchmark.report.leaderboard.ranking import arrange
-from benchmark.report.leaderboard.rows import Entry
 from benchmark.report.leaderboard.tables import as_csv, batch_sizes, line_records, row_records
 from benchmark.results.row import DECLARED
 
