@@ -6,11 +6,12 @@ from pathlib import Path
 from benchmark.errors import InputError
 from benchmark.report.board.ranking import arrange
 from benchmark.report.board.rows import FolderRows, read_entries
+from benchmark.report.csv_text import as_csv
 from benchmark.report.findings.claims import Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.leaderboard.markdown import MEANS, as_markdown, reference_sentence
 from benchmark.report.leaderboard.page import page, page_data
-from benchmark.report.leaderboard.tables import as_csv, line_records, row_records
+from benchmark.report.leaderboard.tables import line_records, row_records
 from benchmark.report.leaderboard.texts import samples
 
 PAGE = "index.html"

@@ -16,8 +16,9 @@ from strategies import row_of
 from benchmark.report.board.curves import encode_curve
 from benchmark.report.board.ranking import arrange
 from benchmark.report.board.rows import Entry
+from benchmark.report.csv_text import as_csv
 from benchmark.report.leaderboard.markdown import as_markdown, escape
-from benchmark.report.leaderboard.tables import as_csv, batch_sizes, line_records, row_records
+from benchmark.report.leaderboard.tables import batch_sizes, line_records, row_records
 from benchmark.results.row import DECLARED
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
