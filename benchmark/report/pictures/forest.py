@@ -30,8 +30,8 @@ def forest(found: Findings | str) -> Chart:
     return Chart(
         name,
         f"Of {len(found.findings)} published claims: {told}",
-        f"Models {found.models}, rows {found.rows}. The number behind each claim with its 95 % interval over models; one "
-        "on the claimed side of zero supports it. Hollow: there is no interval, or it includes zero.",
+        f"Models {found.models}, rows {found.rows}. The number behind each claim with its 95 % interval over models; "
+        "one on the claimed side of zero supports it. Hollow: there is no interval, or it includes zero.",
         panels,
         height=60 + 34 * max(len(skipped), len(others)),
     )

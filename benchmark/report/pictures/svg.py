@@ -159,7 +159,8 @@ def _points(axes: Any, panel: Panel, series: Series) -> None:
                 axes.hlines(mark.y, mark.low, mark.high, color=colour, linewidth=1.6)
             else:
                 axes.vlines(mark.x, mark.low, mark.high, color=colour, linewidth=1.6)
-        _text(axes, mark.x, mark.y, mark.text, right=True, beside=True)
+        end = mark.high if series.across and mark.high is not None else mark.x
+        _text(axes, end, mark.y, mark.text, right=True, beside=True)
     axes.plot(
         [mark.x for mark in series.marks], [mark.y for mark in series.marks], linestyle="none",
         marker=_MARKERS[series.marker], markersize=12 if series.marker == "star" else 7,
@@ -171,7 +172,7 @@ def _curve(axes: Any, panel: Panel, series: Series) -> None:
     axes.plot(
         [mark.x for mark in series.marks], [mark.y for mark in series.marks], color=LIGHT[series.colour],
         linestyle=_DASHES[series.dash], marker=_MARKERS[series.marker],
-        markersize=4 if len(series.marks) <= 30 else 0, markeredgewidth=0,
+        markersize=0 if series.bare else 4, markeredgewidth=0,
     )  # fmt: skip
     for mark in series.marks:
         _text(axes, mark.x, mark.y, mark.text, right=True, beside=True)
@@ -214,7 +215,8 @@ def _legend(chart: Chart) -> Iterator[Any]:
             yield Patch(label=shortened(series.name), **look)
         else:
             yield Line2D(
-                [], [], label=shortened(series.name), color=colour, marker=_MARKERS[series.marker], markersize=6,
+                [], [], label=shortened(series.name), color=colour, marker=_MARKERS[series.marker],
+                markersize=0 if series.bare else 6,
                 linestyle=_DASHES[series.dash] if series.kind == "curve" else "none",
                 markerfacecolor=LIGHT["paper"] if series.hollow else colour, markeredgecolor=colour,
             )  # fmt: skip
