@@ -177,9 +177,8 @@ def _title_of_layers(measured: Sequence[Measured]) -> str:
         return "Layer by layer"
     agreement = [math.fsum(values) / len(values) for values in zip(*known, strict=True)]
     half = next(number for number, share in enumerate(agreement, 1) if share >= 0.5)
-    return (
-        f"Layer {half} of {len(agreement)} is the first that gives half of the tokens, in {shortened(line.label, 80)}"
-    )
+    where = f"layer {half} of {len(agreement)} is the first that has half of the tokens"
+    return f"In {shortened(line.label, 80)}, {where}"
 
 
 def _title_of_words(measured: Sequence[Measured]) -> str:
