@@ -191,6 +191,7 @@ def _cells(axes: Any, panel: Panel, series: Series) -> None:
         axes.add_patch(Rectangle((mark.x - 0.48, mark.y - 0.46), 0.96, 0.92, facecolor=LIGHT[shade], edgecolor="none"))
         axes.text(
             mark.x, mark.y, shortened(mark.text), color=LIGHT[letters], ha="center", va="center", fontsize=_LETTERS - 2,
+            in_layout=False,  # a cell is where it is, and measuring what is written in hundreds takes its time
         )  # fmt: skip
 
 
