@@ -239,3 +239,25 @@ class TestFindings:
                         colours.setdefault(family_of[mark.line], set()).add(series.colour + series.marker)
         assert all(len(some) == 1 for some in colours.values())
         assert len(set.union(*colours.values())) == len(colours) == 7
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"agreement": []},
+        {"agreement": [0.1, 0.2], "entropy_nats": [1e308, 1e308], "target_rank": [1e300, 1.0]},
+        {"gate_max_prob_skip_ratio": [0.1], "gate_max_prob_agreement": [0.9, 0.8]},
+        {"word_position_tokens": [0, 3], "word_position_exit_layer_mean": [1.0]},
+        {"frequency_start": None, "frequency_tokens": [0], "frequency_exit_layer_mean": [2.0]},
+        {"parameters": 0, "vocab_size": 1},
+        {"parameters": 1, "released": "0001", "family": "x"},
+        {"skip_ratio": 0.0, "skip_ratio_chance": 0.9, "speedup_bound_kv": 0.0, "gate_speed_99": 1e-9},
+        {"num_layers": None, "architecture": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_odd_row_is_drawn_without_what_is_odd_in_it(odd: dict[str, Any], tmp_path: Path):
+    write_case(tmp_path, "tiny", "chat", 0.2, **_LISTS | {"num_layers": 3} | odd)
+    for chart in of_folder(tmp_path)[0].values():
+        if "entropy_nats" in odd or chart.name in ("ladder", "price", "sizes", "workloads"):
+            drawn(chart)
