@@ -12,7 +12,7 @@ from benchmark.errors import ExitBenchError, told
 from benchmark.interface.commands import contribution, inspection, ladder, leaderboard, run, sweep
 from benchmark.interface.commands.lm_eval import choices, harness
 from benchmark.interface.commands.run import INTERRUPTED
-from benchmark.interface.streams import flush_all, legible, tell
+from benchmark.interface.terminal.streams import flush_all, legible, tell
 from benchmark.messages import nearest, printable
 
 _USAGE = 2

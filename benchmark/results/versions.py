@@ -66,7 +66,7 @@ class RowFile:
 
 
 def examine(path: Path) -> RowFile | None:
-    """Tell what a JSON file is; never raises for what is in it. None if it is not there: a row that is replaced goes."""
+    """Tell what a JSON file is; never raises for what is in it. None if it is gone, as a row that is replaced."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -4,7 +4,7 @@ import pytest
 from strategies import row_of
 
 from benchmark.errors import CannotRun, NotFetched
-from benchmark.interface.display import results_table, skipped_lines
+from benchmark.interface.terminal.display import results_table, skipped_lines
 
 MEASURED = {
     "exit_layer_mean": 2.5,

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark.interface.display import results_table, skipped_lines
 from benchmark.interface.pytest_session import Combination, Ended, MeasuringSession
+from benchmark.interface.terminal.cannot_run import cannot_run_line, cannot_run_lines
+from benchmark.interface.terminal.results_table import results_table
 from benchmark.results.versions import remark
 
 
@@ -12,7 +13,8 @@ def summary(
     session: MeasuringSession,
     ended: Sequence[Ended],
     interrupted: Sequence[Combination],
-    width: int,
+    columns: int,
+    names_wanted: bool,
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield sections of the summary: the title of each, and its lines.
 
@@ -20,7 +22,8 @@ def summary(
         session: that ends.
         ended: what each of its processes leaves.
         interrupted: the cases that were asked for, if it was interrupted.
-        width: of the terminal.
+        columns: of the terminal.
+        names_wanted: whether everything that cannot run here is named, with the reason.
     """
     rows = {names: path for one in ended for names, path in one.rows.items()}
     measured = {names for one in ended for names in one.measured}
@@ -28,15 +31,20 @@ def summary(
     in_store = {names: row for names, path in rows.items() if (row := session.store.read(Path(path))) is not None}
     earlier = sum(names not in measured for names in in_store)
     if cannot_run or earlier:
-        lines = skipped_lines(cannot_run, width)
+        lines = []
+        if cannot_run and names_wanted:
+            lines += cannot_run_lines(cannot_run, columns)
+        elif cannot_run:
+            lines.append(cannot_run_line([model.name for model in session.models], cannot_run))
         if earlier:
             cases = f"{earlier} {'case' if earlier == 1 else 'cases'}"
-            lines.append(f"{cases} ended in an earlier run; --rerun all|failed repeats them")
+            whole = "all of " if not measured and earlier == len(rows) and earlier > 1 else ""
+            lines.append(f"{whole}{cases} ended in an earlier run; --rerun all|failed repeats them")
         yield "not measured now", lines
     if rows or interrupted:
         failed = sum(row.status == "failed" for row in in_store.values())
         counts = f"{len(measured)} measured now, {len(in_store)} rows, {failed} failed"
-        lines = [*results_table(in_store.values()).split("\n"), ""]
+        lines = [*results_table(in_store.values(), columns).split("\n"), ""]
         lines.append(f"{counts}, in {session.store.folder} (table.csv: all rows there)")
         if interrupted:
             done, possible = session.complete(interrupted)

@@ -1,0 +1,39 @@
+"""Letters that a terminal can show."""
+
+from dataclasses import dataclass
+
+from benchmark.messages import printable, shortened
+
+_PLAIN = str.maketrans({"×": "x", "…": "~", "–": "-", "\N{REPLACEMENT CHARACTER}": "?"})
+_EIGHTHS = "▏▎▍▌▋▊▉█"
+
+
+@dataclass(frozen=True)
+class Letters:
+    """What an encoding can show."""
+
+    encoding: str = "utf-8"
+
+    def shown(self, text: str) -> str:
+        """Return a text as it will stand there: nothing that moves the cursor, and no letter that the encoding lacks.
+
+        Such letters become plain ones that look alike, or escapes, such as `\\u4e2d`.
+        """
+        text = printable(text)
+        try:
+            text.encode(self.encoding)
+        except UnicodeEncodeError:
+            return text.translate(_PLAIN).encode(self.encoding, "backslashreplace").decode(self.encoding)
+        return text
+
+    def cut(self, text: str, columns: int) -> str:
+        """Return a text as it will stand there, with its middle left out if it takes more columns than there are."""
+        return shortened(self.shown(text), columns, self.shown("…"))
+
+    def bar(self, share: float, columns: int) -> str:
+        """Return a bar of some columns, of which a share is full."""
+        full, rest = divmod(round(min(max(share, 0.0), 1.0) * columns * 8), 8)
+        if self.shown(_EIGHTHS) != _EIGHTHS:
+            return f"[{'#' * full}{'.' * (columns - full)}]"
+        part = _EIGHTHS[rest - 1] if rest else ""
+        return f"{'█' * full}{part}{'░' * (columns - full - len(part))}"
