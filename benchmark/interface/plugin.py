@@ -5,13 +5,11 @@ without such a test the plugin does nothing: it reads no file and prints nothing
 are imported when they are needed.
 """
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +17,7 @@ import pytest
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
 from benchmark.interface.collection import combinations, left_away, measures, note_experiments, parametrize, variant_of
 from benchmark.interface.options import Options, add_options, wants_benchmarks
+from benchmark.interface.terminal.letters import folded
 from benchmark.interface.terminal.streams import legible
 from benchmark.ranks import rank
 
@@ -70,16 +69,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave away tests of other studies, and what cannot run here; learn which experiments the others have."""
     if (session := config.stash.get(_SESSION, None)) is None:
         return
-    try:
-        note_experiments(session, items)
-    except InputError as error:
-        config.stash[_ERROR] = error
-        return
     with config.stash[_DISPLAY].working("looking for models and data"):
         others = set(left_away(session, items))
     if others:
         config.hook.pytest_deselected(items=list(others))
         items[:] = [item for item in items if item not in others]
+    try:
+        note_experiments(session, items)
+    except InputError as error:
+        config.stash[_ERROR] = error
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -97,6 +95,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         signal.signal(signal.SIGTERM, _stop)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], list[Any]]:
+    """Fold what pytest says of itself to the width of the terminal; say nothing of benchmarks that are not shown."""
+    lines = yield
+    if (display := config.stash.get(_DISPLAY, None)) is None:
+        return lines
+    wanted = wants_benchmarks(config.invocation_params.args)
+    said = [line for part in lines for line in ([part] if isinstance(part, str) else part)]
+    return [[*folded(line, display.columns)] for line in said if wanted or not line.startswith("benchmark: ")]
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     """Say where the work will happen, most of all when `auto` found no GPU, and what cannot run here."""
     session = config.stash.get(_SESSION, None)
@@ -110,7 +119,8 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     lines = [f"exitbench: on {session.device.type}{why}: {hardware.accelerator(session.device)}"]
     if cannot_run := session.report().cannot_run:
         lines.append(f"exitbench: {cannot_run_line([model.name for model in session.models], cannot_run)}")
-    return lines
+        session.told |= cannot_run.keys()
+    return [part for line in lines for part in folded(line, config.stash[_DISPLAY].columns)]
 
 
 @pytest.fixture(scope="module")
@@ -220,16 +230,16 @@ def pytest_terminal_summary(
     session = config.stash.get(_SESSION, None)
     if session is None or config.option.collectonly:
         return
-    from benchmark.interface.terminal.summary import summary
+    from benchmark.interface.summary import summary
 
     cases = combinations(getattr(getattr(terminalreporter, "_session", None), "items", []))
     interrupted = cases if exitstatus == pytest.ExitCode.INTERRUPTED else []
     ended = [session.report(), *config.stash.get(_OF_WORKERS, [])]
-    columns, names_wanted = terminalreporter._tw.fullwidth, terminalreporter.hasopt("s")
+    columns, names_wanted = config.stash[_DISPLAY].columns, terminalreporter.hasopt("s")
     for title, lines in summary(session, ended, interrupted, columns, names_wanted):
         terminalreporter.section(title)
         for line in lines:
-            terminalreporter.line(config.stash[_DISPLAY].letters.shown(line))
+            terminalreporter.line(config.stash[_DISPLAY].shown(line))
 
 
 def _begin(config: pytest.Config) -> "MeasuringSession | None":
@@ -242,10 +252,8 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
 
     options = Options.of(config)
     legible(sys.__stdout__)
-    if rank() > 0:  # the first prints for all
-        nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the session ends
-        config.get_terminal_writer()._file = nowhere
-    config.stash[_DISPLAY] = display = Display(Screen(config), quiet=config.get_verbosity() < -1)
+    screen = Screen(config, silent=rank() > 0)  # the first prints for all
+    config.stash[_DISPLAY] = display = Display(screen, quiet=config.get_verbosity() < -1)
     config.stash[_CASES] = {}
     if (benchmarks := getattr(config, "_benchmarksession", None)) is not None:
         benchmarks.quiet = not wants_benchmarks(config.invocation_params.args)
@@ -253,7 +261,7 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
         # A mistyped name is told before torch and transformers are imported, which takes seconds.
         models, workloads = asked_for(options)
         display.announce("exitbench: importing torch and transformers")
-        with display.working("importing torch and transformers"):
+        with display.working("importing torch and transformers", at_once=True):
             from benchmark.interface.pytest_session import MeasuringSession
 
             config.stash[_SESSION] = MeasuringSession(options, models, workloads, display)
@@ -271,8 +279,7 @@ def _is_empty(config: pytest.Config) -> bool:
     """Whether a session has passed no test and has no row, of now or of before."""
     reporter = config.pluginmanager.getplugin("terminalreporter")
     ended = [config.stash[_SESSION].report(), *config.stash.get(_OF_WORKERS, [])]
-    rows = (Path(path) for one in ended for path in one.rows.values())
-    return reporter is not None and not reporter.stats.get("passed") and not any(path.exists() for path in rows)
+    return reporter is not None and not reporter.stats.get("passed") and not any(one.has_rows() for one in ended)
 
 
 def _stop(number: int, _: object) -> None:

@@ -49,6 +49,10 @@ class Ended:
     table: str = ""
     """Why the folder's table could not be written, if so."""
 
+    def has_rows(self) -> bool:
+        """Return whether any of its cases has a row."""
+        return any(Path(path).exists() for path in self.rows.values())
+
 
 def _studies(options: Options) -> tuple[str, ...]:
     """Return the studies that options ask for; that of the clock wants an idle machine, and is run by itself."""
@@ -85,6 +89,8 @@ class MeasuringSession:
         """
         self.models, self.workloads = models, workloads
         self.ended = Ended()
+        self.told: set[str] = set()
+        """Names of models and workloads that were told to be none that can run here."""
         self.own: list[Experiment[Any]] = []
         """Experiments that the collected suites declare."""
         self.suites: list[Path] = []

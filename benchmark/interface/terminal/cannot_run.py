@@ -1,10 +1,10 @@
 """What cannot run here: in one line, or each by name."""
 
-import textwrap
 from collections import Counter
 from collections.abc import Collection, Mapping
 
 from benchmark.errors import CannotRun, option
+from benchmark.interface.terminal.letters import folded
 
 
 def cannot_run_line(models: Collection[str], errors: Mapping[str, CannotRun]) -> str:
@@ -34,8 +34,5 @@ def cannot_run_lines(errors: Mapping[str, CannotRun], columns: int) -> list[str]
         groups.setdefault((error.reason, remedy), []).append(f"{name} ({error.detail})" if error.detail else name)
     lines = []
     for (reason, remedy), names in groups.items():
-        lines += textwrap.wrap(f"{reason}; {remedy}:", columns, break_on_hyphens=False)
-        lines += textwrap.wrap(
-            ", ".join(names), columns, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-        )
+        lines += [*folded(f"{reason}; {remedy}:", columns), *folded(", ".join(names), columns, "  ")]
     return lines

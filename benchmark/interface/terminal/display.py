@@ -23,8 +23,6 @@ class Display:
 
     def __init__(self, screen: Screen, quiet: bool) -> None:
         """Show nothing yet."""
-        self.letters = screen.letters
-        """What the terminal can show."""
         self._screen = screen
         self._quiet = quiet
         self._live = screen.live and not quiet
@@ -38,6 +36,15 @@ class Display:
         """Of these sizes what was measured, and the seconds that it took."""
         self._began = time.monotonic()
 
+    @property
+    def columns(self) -> int:
+        """Columns of the terminal."""
+        return self._screen.columns
+
+    def shown(self, text: str) -> str:
+        """Return a text as the terminal can show it."""
+        return self._screen.letters.shown(text)
+
     def expect(self, sizes: Mapping[str, float]) -> None:
         """Take note of the cases that are to be measured: how large each is, in any unit, by its title."""
         self._sizes = dict(sizes)
@@ -46,21 +53,24 @@ class Display:
     def announce(self, text: str) -> None:
         """Say in a log that a step begins which takes long; on a terminal the line in place does."""
         if not self._quiet and not self._live:
-            self._screen.write(self._screen.letters.shown(text))
+            self._screen.write(self.shown(text))
 
     def phase(self, what: str) -> None:
         """Say what is done next."""
         with self._lock:
             if what != self._status.phase:
-                self._status.phase, self._began = what, time.monotonic()
-            if self._shown:
-                self._draw()
+                self._status.phase, self._status.share, self._began = what, None, time.monotonic()
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Show, inside the block, what is being done and for how long; say nothing in a log."""
+    def working(self, what: str, at_once: bool = False) -> Iterator[None]:
+        """Show, inside the block, what is being done and for how long; say nothing in a log.
+
+        Unless it is to be seen at once, what takes no time is not shown.
+        """
         with self._line():
             self.phase(what)
+            if at_once:
+                self._draw()
             yield
 
     @contextmanager
@@ -75,6 +85,8 @@ class Display:
 
         def advance(new_tokens: int, finished_prompts: int) -> None:
             nonlocal tokens, finished, decoding, last
+            if not new_tokens and not finished_prompts:
+                return
             with self._lock:
                 last = time.monotonic()
                 decoding = decoding or begun
@@ -83,7 +95,6 @@ class Display:
                 share = max(finished, min(tokens / max_new_tokens, prompts)) / max(prompts, 1)
                 status.share, status.counts = share, f"{finished}/{prompts} prompts"
                 status.left = self._left(done_before + share * size, self._worked + last - begun)
-                self._draw()
 
         try:
             with self._line():
@@ -96,9 +107,7 @@ class Display:
             if not self._quiet and not self._live and decoding:
                 told = f"{title}: {finished}/{prompts} prompts, {tokens} tokens in {duration(seconds)}, "
                 left = f", about {duration(status.left)} left" if status.left else ""
-                self._screen.write(
-                    self._screen.letters.shown(f"{told}{tokens / max(seconds, 1e-9):.1f} tokens/s{left}")
-                )
+                self._screen.write(self.shown(f"{told}{tokens / max(seconds, 1e-9):.1f} tokens/s{left}"))
 
     def _left(self, done: float, worked: float) -> float | None:
         """About how long all that is left takes, if it goes on as it went."""

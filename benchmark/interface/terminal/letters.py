@@ -1,11 +1,20 @@
 """Letters that a terminal can show."""
 
+import textwrap
 from dataclasses import dataclass
 
 from benchmark.messages import printable, shortened
 
 _PLAIN = str.maketrans({"×": "x", "…": "~", "–": "-", "\N{REPLACEMENT CHARACTER}": "?"})
 _EIGHTHS = "▏▎▍▌▋▊▉█"
+
+
+def folded(text: str, columns: int, indent: str = "") -> list[str]:
+    """Return a text as lines that fit a terminal, broken between words; names with hyphens stay whole."""
+    if "\n" in text or (len(text) <= columns and not indent):
+        return [text]
+    room = max(columns, 20)
+    return textwrap.wrap(text, room, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False)
 
 
 @dataclass(frozen=True)

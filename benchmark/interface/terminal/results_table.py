@@ -1,9 +1,9 @@
 """The rows of a session as tables, a table a model and setting, with as many columns as the terminal has room for."""
 
-import textwrap
 from collections.abc import Iterable
 
 from benchmark.inputs.settings import rule_text
+from benchmark.interface.terminal.letters import folded
 from benchmark.report.tables import Cell, Head, Table, as_text
 from benchmark.results.row import DECLARED, HEADLINE, Row
 
@@ -48,18 +48,14 @@ def results_table(rows: Iterable[Row], columns: int) -> str:
     for heading, group in by_setting.items():
         table, dropped = _table(group).without_empty().fitting(columns)
         hidden |= dict.fromkeys(title for title in dropped if title not in _titles(_WHERE_ROOM))
-        blocks.append("\n".join([*_wrapped(heading, columns), as_text(table, columns)]))
+        blocks.append("\n".join([*folded(heading, columns), as_text(table, columns)]))
     if hidden:
-        blocks.append("\n".join(_wrapped(f"a wider terminal shows more: {', '.join(hidden)}", columns)))
+        blocks.append("\n".join(folded(f"a wider terminal shows more: {', '.join(hidden)}", columns)))
     if any(row.gates_missing and row.signals_asked == "sample" for row in shown):
-        blocks.append("\n".join(_wrapped("what real gates give is told with --signals all", columns)))
+        blocks.append("\n".join(folded("what real gates give is told with --signals all", columns)))
     if any(row.limited for row in shown):
-        blocks.append("\n".join(_wrapped("* limited: not the prompts of a full run", columns)))
+        blocks.append("\n".join(folded("* limited: not the prompts of a full run", columns)))
     return "\n\n".join(blocks)
-
-
-def _wrapped(text: str, columns: int) -> list[str]:
-    return textwrap.wrap(text, max(columns, 20), break_on_hyphens=False)
 
 
 def _titles(names: Iterable[str]) -> list[str]:

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from benchmark.interface.terminal.letters import Letters
 
 _UP, _CLEAR = "\x1b[A", "\r\x1b[K"
-_FALLBACK = 80
+_FALLBACK, _PAGE = 80, 120
 
 
 class Screen:
@@ -20,8 +21,16 @@ class Screen:
     A line that is drawn stands below the one that pytest is writing, and leaves no trace: pytest goes on where it was.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
-        """Find the terminal of a session."""
+    def __init__(self, config: pytest.Config, silent: bool = False) -> None:
+        """Find the terminal of a session.
+
+        Args:
+            config: of the session.
+            silent: whether nothing is to be printed, by pytest neither.
+        """
+        if silent:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the session ends
+            config.get_terminal_writer()._file = nowhere
         reporter = config.pluginmanager.getplugin("terminalreporter")
         self._pytest = None if reporter is None else config.get_terminal_writer()
         self._capture = config.pluginmanager.getplugin("capturemanager")
@@ -37,8 +46,15 @@ class Screen:
         """Where pytest was in its line when ours was drawn below; 0 if it had not begun one."""
 
     @property
+    def columns(self) -> int:
+        """Columns that tables may take: those of the terminal, in a log as many as fit a page."""
+        if self._stream is not None or "COLUMNS" in os.environ:
+            return self._pytest.fullwidth if self._pytest is not None else _PAGE
+        return _PAGE
+
+    @property
     def width(self) -> int:
-        """Columns of the terminal."""
+        """Columns of the terminal, as it is now."""
         if self._stream is not None:
             with suppress(OSError):
                 return os.get_terminal_size(self._stream.fileno()).columns or _FALLBACK

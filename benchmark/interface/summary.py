@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmark.interface.pytest_session import Combination, Ended, MeasuringSession
 from benchmark.interface.terminal.cannot_run import cannot_run_line, cannot_run_lines
+from benchmark.interface.terminal.letters import folded
 from benchmark.interface.terminal.results_table import results_table
 from benchmark.results.versions import remark
 
@@ -30,26 +31,27 @@ def summary(
     cannot_run = {name: error for one in ended for name, error in one.cannot_run.items()}
     in_store = {names: row for names, path in rows.items() if (row := session.store.read(Path(path))) is not None}
     earlier = sum(names not in measured for names in in_store)
-    if cannot_run or earlier:
+    untold = {name: error for name, error in cannot_run.items() if name not in session.told}
+    if untold or (cannot_run and names_wanted) or earlier:
         lines = []
         if cannot_run and names_wanted:
             lines += cannot_run_lines(cannot_run, columns)
-        elif cannot_run:
-            lines.append(cannot_run_line([model.name for model in session.models], cannot_run))
+        elif untold:
+            lines.append(cannot_run_line([model.name for model in session.models], untold))
         if earlier:
             cases = f"{earlier} {'case' if earlier == 1 else 'cases'}"
             whole = "all of " if not measured and earlier == len(rows) and earlier > 1 else ""
             lines.append(f"{whole}{cases} ended in an earlier run; --rerun all|failed repeats them")
-        yield "not measured now", lines
+        yield "not measured now", [part for line in lines for part in folded(line, columns)]
     if rows or interrupted:
         failed = sum(row.status == "failed" for row in in_store.values())
         counts = f"{len(measured)} measured now, {len(in_store)} rows, {failed} failed"
-        lines = [*results_table(in_store.values(), columns).split("\n"), ""]
-        lines.append(f"{counts}, in {session.store.folder} (table.csv: all rows there)")
+        table = results_table(in_store.values(), columns).split("\n")
+        lines = [f"{counts}, in {session.store.folder} (table.csv: all rows there)"]
         if interrupted:
             done, possible = session.complete(interrupted)
             lines.append(f"interrupted: {done} of {possible} complete; run the same command to go on")
         lines += dict.fromkeys(one.table for one in ended if one.table)
         if (others := remark(session.store.folder)) is not None:
             lines.append(others)
-        yield "exitbench results", lines
+        yield "exitbench results", [*table, "", *(part for line in lines for part in folded(line, columns))]
