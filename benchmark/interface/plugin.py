@@ -118,7 +118,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     why = " (no accelerator found)" if auto and session.device.type == "cpu" else ""
     lines = [f"exitbench: on {session.device.type}{why}: {hardware.accelerator(session.device)}"]
     if cannot_run := session.report().cannot_run:
-        lines.append(f"exitbench: {cannot_run_line([model.name for model in session.models], cannot_run)}")
+        lines.append(f"exitbench: {cannot_run_line(*session.names, cannot_run)}")
         session.told |= cannot_run.keys()
     return [part for line in lines for part in folded(line, config.stash[_DISPLAY].columns)]
 

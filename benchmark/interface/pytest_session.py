@@ -120,6 +120,11 @@ class MeasuringSession:
         self._rows: dict[Names, Row] = {}
         self._failures: dict[Names, BaseException] = {}
 
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        """Names of the models and of the workloads."""
+        return [entry.name for entry in self.models], [workload.name for workload in self.workloads]
+
     def job(self, entry: ModelEntry, workload: WorkloadEntry, variant: Variant = None) -> Job:
         """Return the job of a case."""
         of_study: dict[str, Any] = {"clock" if isinstance(variant, ClockSettings) else "gated": variant}
@@ -163,11 +168,14 @@ class MeasuringSession:
 
     def refused(self, entry: ModelEntry, workload: WorkloadEntry, variant: Variant = None) -> CannotRun | None:
         """Return why a case cannot run here, as far as that can be known before anything is downloaded."""
+        job = self.job(entry, workload, variant)
         try:
-            located(self.job(entry, workload, variant), self._looking)
-        except NotFetched as error:
-            return None if self._download else error
+            located(job, self._looking)
         except CannotRun as error:
+            if self._download and isinstance(error, NotFetched):
+                return None
+            if error not in self._looking.cannot_run().values():  # of neither alone
+                self.ended.cannot_run[title_of(names_of(job))] = error
             return error
         except ExitBenchError:  # the test of the case will tell it
             pass

@@ -37,7 +37,7 @@ def summary(
         if cannot_run and names_wanted:
             lines += cannot_run_lines(cannot_run, columns)
         elif untold:
-            lines.append(cannot_run_line([model.name for model in session.models], untold))
+            lines.append(cannot_run_line(*session.names, untold))
         if earlier:
             cases = f"{earlier} {'case' if earlier == 1 else 'cases'}"
             whole = "all of " if not measured and earlier == len(rows) and earlier > 1 else ""

@@ -61,9 +61,14 @@ class Table:
         return self._only([n for n in range(len(self.heads)) if any(row[n] not in (None, "") for row in self.rows)])
 
     def fitting(self, columns: int) -> tuple["Table", list[str]]:
-        """Return the table with as many columns as fit, and the titles of those that do not."""
+        """Return the table with as many columns as fit, and the titles of those that do not.
+
+        A long name is cut in the middle before a column goes.
+        """
         kept, dropped = list(range(len(self.heads))), []
-        while self._only(kept)._width() > columns and any(self.heads[number].rank for number in kept):
+        while sum(self._only(kept).widths(columns)) + 2 * (len(kept) - 1) > columns and any(
+            self.heads[number].rank for number in kept
+        ):
             worst = max(kept, key=lambda number: (self.heads[number].rank, number))
             kept.remove(worst)
             dropped.append(worst)
@@ -77,9 +82,14 @@ class Table:
         lines = [[head.shown(cell) for head, cell in zip(self.heads, row, strict=True)] for row in self.rows]
         return [[printable(head.title) for head in self.heads], *lines]
 
-    def _width(self) -> int:
+    def widths(self, columns: int | None = None) -> list[int]:
+        """Return how wide each column is; of a terminal, a name takes a third at most."""
         widths = [max(map(width, column)) for column in zip(*self._cells(), strict=True)]
-        return sum(widths) + 2 * (len(widths) - 1)
+        most = max(columns // 3, _LEAST_NAME) if columns is not None else None
+        return [
+            min(wide, most) if most is not None and head.digits is None and not head.rank else wide
+            for head, wide in zip(self.heads, widths, strict=True)
+        ]
 
 
 def written(table: Table, form: Format, columns: int | None = None) -> str:
@@ -101,12 +111,9 @@ def as_text(table: Table, columns: int | None = None) -> str:
     if columns is not None:
         table, dropped = table.fitting(columns)
     cells = table._cells()
-    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
-    surplus = sum(widths) + 2 * (len(widths) - 1) - columns if columns is not None else 0
-    if surplus > 0:  # only names are left to be cut
-        texts = [number for number, head in enumerate(table.heads) if head.digits is None]
-        longest = max(texts or [0], key=lambda number: widths[number])
-        widths[longest] = max(widths[longest] - surplus, min(widths[longest], _LEAST_NAME))
+    widths = table.widths()
+    if columns is not None and sum(widths) + 2 * (len(widths) - 1) > columns:
+        widths = table.widths(columns)
     lines = [_line(table, row, widths) for row in cells]
     title = [] if not table.title else [printable(table.title)]
     below = [f"(more in a wider terminal: {', '.join(dropped)})"] if dropped else []

@@ -7,23 +7,21 @@ from benchmark.errors import CannotRun, option
 from benchmark.interface.terminal.letters import folded
 
 
-def cannot_run_line(models: Collection[str], errors: Mapping[str, CannotRun]) -> str:
-    """Return how many models and workloads cannot run here, and why, in one line.
+def cannot_run_line(models: Collection[str], workloads: Collection[str], errors: Mapping[str, CannotRun]) -> str:
+    """Return how many models, workloads and cases of both cannot run here, and why, in one line.
 
     Args:
-        models: names of models; other names are of workloads.
+        models: names of models.
+        workloads: names of workloads; names that are neither are of cases.
         errors: why each cannot run.
     """
-    of_models = sum(name in models for name in errors)
-    of_workloads = len(errors) - of_models
-    parts = [
-        f"{count} {word}{'s' * (count != 1)}"
-        for count, word in ((of_models, "model"), (of_workloads, "workload"))
-        if count
-    ]
+    kinds = Counter(
+        "model" if name in models else "workload" if name in workloads else "case" for name in sorted(errors)
+    )
+    counts = [f"{kinds[kind]} {kind}{'s' * (kinds[kind] > 1)}" for kind in ("model", "workload", "case") if kinds[kind]]
     reasons = Counter(error.reason for error in errors.values())
     why = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
-    return f"{' and '.join(parts)} cannot run here: {why}; -rs lists them"
+    return f"{' and '.join(filter(None, (', '.join(counts[:-1]), counts[-1])))} cannot run here: {why}; -rs lists them"
 
 
 def cannot_run_lines(errors: Mapping[str, CannotRun], columns: int) -> list[str]:
