@@ -7,6 +7,8 @@ from benchmark.interface.pytest_session import Combination, Ended, MeasuringSess
 from benchmark.interface.terminal.cannot_run import cannot_run_line, cannot_run_lines
 from benchmark.interface.terminal.letters import folded
 from benchmark.interface.terminal.results_table import results_table
+from benchmark.report.headline import headline_of_rows
+from benchmark.results.comparable import STUDY
 from benchmark.results.versions import remark
 
 
@@ -46,6 +48,7 @@ def summary(
     if rows or interrupted:
         failed = sum(row.status == "failed" for row in in_store.values())
         counts = f"{len(measured)} measured now, {len(in_store)} rows, {failed} failed"
+        oracle = any(row.suite == STUDY and row.status == "ok" for row in in_store.values())
         table = results_table(in_store.values(), columns).split("\n")
         lines = [f"{counts}, in {session.store.folder} (table.csv: all rows there)"]
         if interrupted:
@@ -54,4 +57,6 @@ def summary(
         lines += dict.fromkeys(one.table for one in ended if one.table)
         if (others := remark(session.store.folder)) is not None:
             lines.append(others)
-        yield "exitbench results", [*table, "", *(part for line in lines for part in folded(line, columns))]
+        sentence = folded(headline_of_rows(list(in_store.values())), columns) if oracle else []
+        blocks = [*sentence, *([""] if sentence else []), *table, ""]
+        yield "exitbench results", [*blocks, *(part for line in lines for part in folded(line, columns))]

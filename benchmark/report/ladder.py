@@ -1,5 +1,6 @@
 """The ladder of a case: from what a perfect rule could skip to what can be had, step by step, each as a speed."""
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -21,12 +22,15 @@ STEPS = {
 """Each step, and the column that has its speed; 1 is the full model."""
 _RANKS = (5, 6, 0, 4, 3, 1, 2)
 """Of the steps, in a narrow terminal: the higher, the sooner it goes."""
-_LEGEND = """\
-Speeds against the full model, which is 1, from bytes of weights; none is measured.
-A perfect rule: layers alone, then with the output head, then with what skipped layers owe their cache; settled is
-the same where a token leaves only when no deeper layer disagrees.
-What can be built: the best gate that is to keep 95 % and 99 % of the tokens, looks paid; lossless is
-self-speculation, which changes no text."""
+_LEGEND = (
+    "Speeds against the full model, which is 1, from bytes of weights; none is measured.",
+    "A perfect rule: layers alone, then with the output head, then with what skipped layers owe their cache; settled is "
+    "the same where a token leaves only when no deeper layer disagrees.",
+    "What can be built: the best gate that is to keep 95 % and 99 % of the tokens, looks paid; lossless is "
+    "self-speculation, which changes no text.",
+)
+_WIDTH = 115
+"""Columns of the notes, where lines may be of any length."""
 
 
 def ladders(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -81,7 +85,7 @@ def as_text(found: list[dict[str, Any]], columns: int | None = None) -> str:
         some = table([ladder for ladder in found if ladder["model"] == model])
         named = replace(some, title=model, heads=some.heads[1:], rows=tuple(row[1:] for row in some.rows))
         blocks.append(tables.as_text(named, columns))
-    notes = [_LEGEND]
+    notes = ["\n".join(textwrap.fill(note, min(columns or _WIDTH, _WIDTH)) for note in _LEGEND)]
     if any(ladder["limited"] for ladder in found):
         notes.append("* limited: not the prompts of a full run")
     missing = dict.fromkeys(ladder["gates_missing"] for ladder in found if ladder["gates_missing"])

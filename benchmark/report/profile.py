@@ -44,8 +44,8 @@ def layers(rows: Sequence[Row]) -> list[Layer]:
     Args:
         rows: of the model, at least one, of the oracle study, in one setting.
     """
-    agreement = np.mean([row.agreement for row in rows], axis=0)
-    exits = np.mean([row.exit_share for row in rows], axis=0)
+    agreement = np.mean([row.agreement or [] for row in rows], axis=0)
+    exits = np.mean([row.exit_share or [] for row in rows], axis=0)
     return [Layer(n, *pair) for n, pair in enumerate(zip(agreement.tolist(), exits.tolist(), strict=True), start=1)]
 
 

@@ -1,19 +1,17 @@
 """Tables of named columns, written as text for a terminal, as Markdown, as LaTeX, or as CSV. Data is never markup."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from benchmark.messages import printable, shortened, width
+from benchmark.report import csv_text
 
 Format = Literal["text", "md", "latex", "csv"]
 FORMATS: tuple[str, ...] = get_args(Format)
 Cell = str | float | int | None
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets take for the beginning of a formula
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>&|~$#])")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -138,15 +136,9 @@ def as_latex(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Return a table as CSV, numbers in full; no text is a formula to a spreadsheet."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([head.title.removeprefix("+") for head in table.heads])
-    writer.writerows(
-        [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in row]
-        for row in table.rows
-    )
-    return stream.getvalue().rstrip("\n")
+    """Return a table of one row at least as CSV, numbers in full."""
+    records = [dict(zip((head.title for head in table.heads), row, strict=True)) for row in table.rows]
+    return csv_text.as_csv(records).decode().rstrip("\n")
 
 
 def _line(table: Table, cells: Sequence[str], widths: Sequence[int]) -> str:

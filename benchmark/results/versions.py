@@ -66,7 +66,7 @@ class RowFile:
 
 
 def examine(path: Path) -> RowFile | None:
-    """Tell what a JSON file is; never raises for what is in it. None if it is gone, as a row that is replaced."""
+    """Tell what a JSON file is; None if it is not there, like a row being replaced. Never raises for what it holds."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

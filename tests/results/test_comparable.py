@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import row_of
 
+from benchmark.report.board.lines import lines
+from benchmark.report.board.rows import Entry
 from benchmark.report.findings.comparable_rows import comparable, table_of
-from benchmark.report.leaderboard.lines import lines
-from benchmark.report.leaderboard.rows import Entry
 from benchmark.results.comparable import (
     FAILED,
     LIMITED,

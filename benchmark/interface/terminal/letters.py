@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from benchmark.messages import printable, shortened
 
 _PLAIN = str.maketrans({"×": "x", "…": "~", "–": "-", "\N{REPLACEMENT CHARACTER}": "?"})
+_JOINED = "\N{NO-BREAK SPACE}"
 _EIGHTHS = "▏▎▍▌▋▊▉█"
 
 
@@ -13,8 +14,14 @@ def folded(text: str, columns: int, indent: str = "") -> list[str]:
     """Return a text as lines that fit a terminal, broken between words; names with hyphens stay whole."""
     if "\n" in text or (len(text) <= columns and not indent):
         return [text]
-    room = max(columns, 20)
-    return textwrap.wrap(text, room, initial_indent=indent, subsequent_indent=indent or "  ", break_on_hyphens=False)
+    lines = textwrap.wrap(
+        text.replace(" %", f"{_JOINED}%"),  # a number stays with its unit
+        max(columns, 20),
+        initial_indent=indent,
+        subsequent_indent=indent or "  ",
+        break_on_hyphens=False,
+    )
+    return [line.replace(_JOINED, " ") for line in lines]
 
 
 @dataclass(frozen=True)

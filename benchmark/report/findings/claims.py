@@ -5,7 +5,7 @@ claimed side of zero supports the claim, one wholly on the other side contradict
 data.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from benchmark.report.findings.comparisons import (
     comparisons,
     correlation,
     exits_found,
+    larger,
     means,
     predictions,
     table_of_models,
@@ -38,6 +39,8 @@ Verdict = Literal["supported", "contradicted", "not enough data"]
 
 DIMINISHING = "arXiv 2603.23701"
 NATURAL = "arXiv 2412.01455"
+SIZES = "Size"
+"""Under which `Findings.estimates` has what size has to do with it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class Findings:
     estimates: dict[str, list[Estimate]]
     """Further numbers, by the question they belong to."""
     references: list[Reference]
+    compared: pd.DataFrame = field(compare=False, repr=False)
+    """The models that are compared, one a row: those that were not trained to exit early, of `table_of_models`."""
 
 
 def findings(folder: Path) -> Findings:
@@ -127,7 +132,7 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
         reasons = "; ".join(f"{count} {reason}" for reason, count in found.left_out.items()) or "all of another study"
         raise InputError(f"{folder}: none of its rows can be compared: {reasons}; measure without --limit")
     models = table_of_models(rows)
-    natural = models[models["stage"].ne("early-exit")]
+    natural = _natural(models)
     depths, without_trace = prompt_depths(rows)
     shares, negative = variance_shares(depths, models["lineage"])
     by_measure = {measure: comparisons(natural, rows, measure) for measure in MEASURES}
@@ -164,11 +169,26 @@ def findings_of(table: pd.DataFrame, folder: str) -> Findings:
             "Change a year": trends(natural),
             "What early exit does to texts": damage(decoded),
             "Means": means(natural),
-            "Size": [correlation(natural, "parameters", measure) for measure in MEASURES],
+            SIZES: [
+                estimate
+                for measure in MEASURES
+                for estimate in (larger(natural, measure), correlation(natural, "parameters", measure))
+            ],
             "Training": training(found.checkpoints),
         },
         references=_references(rows, models),
+        compared=natural,
     )
+
+
+def compared_models(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what `Findings.compared` is, without reading tokens; empty where nothing may be compared."""
+    rows = comparable(table[table["suite"].ne(DECODING_STUDY)]).rows
+    return _natural(table_of_models(rows)) if len(rows) else pd.DataFrame()
+
+
+def _natural(models: pd.DataFrame) -> pd.DataFrame:
+    return models[models["stage"].ne("early-exit")]
 
 
 def _notes(rows: pd.DataFrame, models: pd.DataFrame, without_trace: int, negative: list[str]) -> list[str]:

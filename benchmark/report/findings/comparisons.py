@@ -19,6 +19,8 @@ MEASURES = {name: DECLARED[name].title for name in ("skip_ratio", "eas")}
 BOUNDS = ("speedup_bound_layers", "speedup_bound_head", "speedup_bound_kv")
 HAD = ("gate_speed_99", "speedup_speculation")
 """What can be had of it: by the best gate that is to keep 99 % of the tokens, and by self-speculation."""
+GENERATIONS = "change a year, within family and kind"
+SIZE = "change for ten times the parameters"
 LARGE = 20e9
 """Parameters above which the study calls a model large."""
 BASE = ("base", "continued")
@@ -56,13 +58,13 @@ def comparisons(models: pd.DataFrame, rows: pd.DataFrame, measure: str) -> list[
         dense = some["architecture"].eq("dense")
         return difference(f"dense minus {name}", unit, some[measure], dense, some["lineage"])
 
-    sized = known.dropna(subset=["parameters"])
+    sized = of_sizes(models, measure)
     pairs = base_and_tuned(rows)
     more = (pairs[f"{measure}_of_base"] - pairs[measure]).groupby([pairs["base"], pairs["model"]]).mean()
     more = more.groupby(level="base").mean().dropna()
     lineage = pairs.groupby("base")["lineage"].first()[more.index]
     return [
-        _trend(known, measure, "change a year, within family and kind"),
+        _trend(known, measure, GENERATIONS),
         dense_minus("mixture-of-experts", ["moe"]),
         dense_minus("state-space and hybrid", ["ssm", "hybrid"]),
         difference(
@@ -77,17 +79,39 @@ def _lines(models: pd.DataFrame) -> pd.Series:
     return models["family"] + " " + models["architecture"]
 
 
-def _trend(models: pd.DataFrame, measure: str, name: str) -> Estimate:
+def of_generations(models: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the models that tell of generations: dated, of families and kinds with two dates or more. With `line`."""
     dated = models[models["years"].notna() & models["family"].ne("") & models[measure].notna()]
+    dated = dated.assign(line=_lines(dated))
+    return dated[dated.groupby("line")["years"].transform("nunique") > 1]
+
+
+def of_sizes(models: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the models that tell of size: those whose parameters are known."""
+    return models.dropna(subset=[measure, "parameters"])
+
+
+def _trend(models: pd.DataFrame, measure: str, name: str) -> Estimate:
+    dated = of_generations(models, measure)
     unit = f"{MEASURES[measure]} a year"
-    return slope(name, unit, dated[measure], dated["years"], _lines(dated), dated["lineage"])
+    return slope(name, unit, dated[measure], dated["years"], dated["line"], dated["lineage"])
 
 
 def trends(models: pd.DataFrame) -> list[Estimate]:
     """Of each family and kind with two dates or more, in every measure."""
-    dated = models[models["years"].notna() & models["family"].ne("")]
-    groups = [(line, some) for line, some in dated.groupby(_lines(dated)) if some["years"].nunique() > 1]
-    return [_trend(some, measure, str(line)) for line, some in groups for measure in MEASURES]
+    return [
+        _trend(some, measure, str(line))
+        for line in sorted({line for measure in MEASURES for line in of_generations(models, measure)["line"]})
+        for measure in MEASURES
+        for some in (models[_lines(models).eq(line)],)
+    ]
+
+
+def larger(models: pd.DataFrame, measure: str) -> Estimate:
+    """Return the change of a measure for each tenfold of parameters, over all models together."""
+    sized = of_sizes(models, measure)
+    unit, tenfold = f"{MEASURES[measure]} a decade", np.log10(sized["parameters"])
+    return slope(SIZE, unit, sized[measure], tenfold, np.zeros(len(sized)), sized["lineage"])
 
 
 def base_and_tuned(rows: pd.DataFrame) -> pd.DataFrame:

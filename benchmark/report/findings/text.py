@@ -15,6 +15,7 @@ _EFFECT = ("effect", "95 % interval", "models")
 def as_data(found: Findings) -> dict[str, Any]:
     """Everything in plain types, for JSON; a number that is not known is null."""
     data = asdict(found)
+    del data["compared"]
     for entry, finding in zip(data["findings"], found.findings, strict=True):
         entry |= entry.pop("estimate") | {"verdict": finding.verdict, "reason": finding.reason}
     return data

@@ -1,1 +1,1 @@
-"""Ranks, tables and a page from a folder of rows; the pictures are drawn by plotly.js."""
+"""The files of the leaderboard: Markdown, tables and a page whose pictures are drawn by plotly.js."""

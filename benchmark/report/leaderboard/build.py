@@ -4,20 +4,28 @@ import os
 from pathlib import Path
 
 from benchmark.errors import InputError
+from benchmark.report.board.ranking import arrange
+from benchmark.report.board.rows import FolderRows, read_entries
+from benchmark.report.csv_text import as_csv
 from benchmark.report.findings.claims import Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
+from benchmark.report.headline import headline
 from benchmark.report.leaderboard.markdown import MEANS, as_markdown, reference_sentence
 from benchmark.report.leaderboard.page import page, page_data
-from benchmark.report.leaderboard.ranking import arrange
-from benchmark.report.leaderboard.rows import FolderRows, read_entries
-from benchmark.report.leaderboard.tables import as_csv, line_records, row_records
+from benchmark.report.leaderboard.tables import line_records, row_records
 from benchmark.report.leaderboard.texts import samples
+from benchmark.report.pictures.gallery import pictures
 
 PAGE = "index.html"
+LADDER = "ladder.svg"
+PICTURES = "pictures"
+"""The folder of all pictures."""
+KEPT = ("leaderboard.md", "models.csv", "rows.csv", LADDER)
+"""What is kept beside rows that are published; the rest is made from them wherever it is wanted."""
 
 
 def files(folder: Path, output: Path, reference: str | None, limited: bool, with_findings: bool) -> dict[str, bytes]:
-    """Content of every file by name.
+    """Content of every file by name; an empty one for a picture of which nothing was measured, so that none is left.
 
     Args:
         folder: of results.
@@ -36,12 +44,18 @@ def files(folder: Path, output: Path, reference: str | None, limited: bool, with
     texts, unreadable = samples(folder, board.lines)
     notes = [MEANS, reference_sentence(board, reference)]
     notes += [f"Texts that are not shown, because the tokens cannot be read: {unreadable}."] * bool(unreadable)
+    said = headline(board.lines)
+    shown = pictures(board, reading.rows, folder, found)
+    svgs = {f"{PICTURES}/{picture.name}.svg": (picture.svg or "").encode("utf-8", "replace") for picture in shown}
     results = Path(os.path.relpath(folder.resolve(), output.resolve()))
     return {
-        "leaderboard.md": as_markdown(board, reading.left_out, found, reference),
+        "leaderboard.md": as_markdown(board, reading.left_out, found, said, reference),
         "models.csv": as_csv(lines),
         "rows.csv": as_csv(rows),
         PAGE: page(page_data(board, lines, rows, reading.left_out, found, texts, notes, results)),
+        **svgs,
+        LADDER: svgs[f"{PICTURES}/{LADDER}"],
+        **{f"{PICTURES}/{picture.name}.csv": picture.csv or b"" for picture in shown},
     }
 
 

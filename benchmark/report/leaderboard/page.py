@@ -19,12 +19,12 @@ from urllib.parse import quote
 from plotly.offline import get_plotlyjs
 
 from benchmark.metrics.column_types import Column
+from benchmark.report.board.means import WITH_INTERVAL
+from benchmark.report.board.ranking import Leaderboard
+from benchmark.report.board.rows import CURVES, LeftOut
 from benchmark.report.findings.claims import Findings
 from benchmark.report.findings.comparisons import years
 from benchmark.report.findings.text import as_data
-from benchmark.report.leaderboard.means import WITH_INTERVAL
-from benchmark.report.leaderboard.ranking import Leaderboard
-from benchmark.report.leaderboard.rows import CURVES, LeftOut
 from benchmark.report.leaderboard.texts import Sample
 from benchmark.results.row import DECLARED, Row
 

@@ -1,14 +1,12 @@
 """The two tables: a record for each line, and one for each row. What the CSV files and the page hold."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from benchmark.report.leaderboard.lines import Line
-from benchmark.report.leaderboard.means import WITH_INTERVAL
-from benchmark.report.leaderboard.ranking import Leaderboard
-from benchmark.report.leaderboard.rows import LISTS, Entry
+from benchmark.report.board.lines import Line
+from benchmark.report.board.means import WITH_INTERVAL
+from benchmark.report.board.ranking import Leaderboard
+from benchmark.report.board.rows import LISTS, Entry
 from benchmark.results.row import Row
 
 ROW_COLUMNS = tuple(name for name in Row.model_fields if name not in LISTS)
@@ -32,8 +30,6 @@ FACTS = (
 )
 """What all rows of a line have in common."""
 _DIGITS = 6
-# What spreadsheets take for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def line_records(board: Leaderboard) -> list[dict[str, Any]]:
@@ -49,15 +45,6 @@ def row_records(board: Leaderboard) -> list[dict[str, Any]]:
         for line in board.lines
         for entry, reason in line.rows
     ]
-
-
-def as_csv(records: Sequence[Mapping[str, Any]]) -> bytes:
-    """Records of the same columns, at least one. What is not known is empty; no text is a formula to a spreadsheet."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(records[0])
-    writer.writerows([_cell(value) for value in record.values()] for record in records)
-    return stream.getvalue().encode("utf-8", "replace")
 
 
 def batch_sizes(entries: Sequence[Entry]) -> str | None:
@@ -88,7 +75,3 @@ def _line_record(line: Line) -> dict[str, Any]:
         if name in WITH_INTERVAL:
             record |= {f"{name}_ci_low": mean.low, f"{name}_ci_high": mean.high}
     return {name: round(value, _DIGITS) if isinstance(value, float) else value for name, value in record.items()}
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

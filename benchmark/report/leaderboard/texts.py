@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmark.errors import InputError
 from benchmark.metrics.exits import first_match, settled
-from benchmark.report.leaderboard.lines import Line
-from benchmark.report.leaderboard.rows import Entry
+from benchmark.report.board.lines import Line
+from benchmark.report.board.rows import Entry
 from benchmark.results.store import read_trace
 
 TEXTS = 24

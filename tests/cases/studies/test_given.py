@@ -16,8 +16,8 @@ from benchmark.cases.job import Job, run_job
 from benchmark.errors import CannotRun, InputError, MeasurementError
 from benchmark.inputs.settings import GatedSettings
 from benchmark.inputs.workload_entry import load_workload
+from benchmark.report.board.rows import read_entries
 from benchmark.report.ladder import ladders
-from benchmark.report.leaderboard.rows import read_entries
 from benchmark.results.comparable import GIVEN, not_a_full_run
 from benchmark.results.identity import configuration_of
 from benchmark.results.recompute import recompute

@@ -18,11 +18,11 @@ import pytest
 from folders import LAYERS, write_case
 from strategies import row_of
 
+from benchmark.report.board.curves import encode_curve
+from benchmark.report.board.ranking import arrange
+from benchmark.report.board.rows import Entry
 from benchmark.report.leaderboard.build import files
-from benchmark.report.leaderboard.curves import encode_curve
 from benchmark.report.leaderboard.page import LIBRARY, library, page, page_data
-from benchmark.report.leaderboard.ranking import arrange
-from benchmark.report.leaderboard.rows import Entry
 from benchmark.report.leaderboard.tables import line_records, row_records
 from benchmark.results.row import DECLARED
 

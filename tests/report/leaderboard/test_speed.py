@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from strategies import row_of
 
-from benchmark.report.leaderboard.rows import LISTS
+from benchmark.report.board.rows import LISTS
 from benchmark.results.row import Row
 
 MODELS = 1429

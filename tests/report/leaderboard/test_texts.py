@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from folders import LAYERS, write_case
 
-from benchmark.report.leaderboard.ranking import arrange
-from benchmark.report.leaderboard.rows import read_entries
+from benchmark.report.board.ranking import arrange
+from benchmark.report.board.rows import read_entries
 from benchmark.report.leaderboard.texts import TEXTS, Sample, samples
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from strategies import row_of
 
-from benchmark.report.leaderboard.lines import Line, lines
-from benchmark.report.leaderboard.rows import Entry
+from benchmark.report.board.lines import Line, lines
+from benchmark.report.board.rows import Entry
 from benchmark.results.comparable import OLDER, OTHER_ALPHA, OTHER_PROMPTS
 
 

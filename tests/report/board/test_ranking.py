@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from strategies import row_of
 
 from benchmark.errors import InputError
-from benchmark.report.leaderboard.ranking import Leaderboard, arrange, common_workloads
-from benchmark.report.leaderboard.rows import Entry
+from benchmark.report.board.ranking import Leaderboard, arrange, common_workloads
+from benchmark.report.board.rows import Entry
 
 
 def entries(model: str, eas: dict[str, float | None], **columns: Any) -> list[Entry]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmark.errors import InputError
 from benchmark.messages import printable
 from benchmark.metrics.column_types import holds, is_list
-from benchmark.report.leaderboard.curves import encode_curve
+from benchmark.report.board.curves import encode_curve
 from benchmark.results.comparable import FAILED, GIVEN, LIMITED, not_a_full_run
 from benchmark.results.row import Row
 from benchmark.results.versions import Standing, inventory

@@ -8,8 +8,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.report.leaderboard.means import Mean
-from benchmark.report.leaderboard.rows import Entry
+from benchmark.report.board.means import Mean
+from benchmark.report.board.rows import Entry
 from benchmark.results.comparable import OLDER, asked_otherwise, newest
 from benchmark.results.row import Row
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import row_of
 
-from benchmark.report.leaderboard.means import Mean, arithmetic_mean, harmonic_mean, mean_with_interval, means
+from benchmark.report.board.means import Mean, arithmetic_mean, harmonic_mean, mean_with_interval, means
 
 numbers = st.tuples(st.floats(0, 1), st.floats(0, 0.3), st.floats(0, 0.3)).map(
     lambda drawn: (drawn[0], drawn[0] - drawn[1], drawn[0] + drawn[2])

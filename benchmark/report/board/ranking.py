@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.errors import InputError
-from benchmark.report.leaderboard.lines import KINDS, Line, lines
-from benchmark.report.leaderboard.means import arithmetic_mean, means
-from benchmark.report.leaderboard.rows import Entry
+from benchmark.report.board.lines import KINDS, Line, lines
+from benchmark.report.board.means import arithmetic_mean, means
+from benchmark.report.board.rows import Entry
 from benchmark.results.row import Row
 
 REFERENCE = "Llama-2-7b-hf"

@@ -1,0 +1,22 @@
+"""Tables as CSV, which spreadsheets open without running what is in them."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# What spreadsheets take for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_csv(records: Sequence[Mapping[str, Any]]) -> bytes:
+    """Records of the same columns, at least one. What is not known is empty; no text is a formula to a spreadsheet."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(records[0])
+    writer.writerows([_cell(value) for value in record.values()] for record in records)
+    return stream.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

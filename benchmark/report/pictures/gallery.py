@@ -1,0 +1,111 @@
+"""Every picture of a leaderboard, in the order of the page."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmark.report.board.lines import Line
+from benchmark.report.board.ranking import Leaderboard
+from benchmark.report.csv_text import as_csv
+from benchmark.report.findings.claims import SIZES, Findings, compared_models
+from benchmark.report.findings.comparable_rows import table_of
+from benchmark.report.findings.comparisons import GENERATIONS, SIZE
+from benchmark.report.pictures.chart import Chart, Picture, looks, records
+from benchmark.report.pictures.forest import forest
+from benchmark.report.pictures.ladder import ladder
+from benchmark.report.pictures.live import figure
+from benchmark.report.pictures.models import generations, heatmap, sizes
+from benchmark.report.pictures.palette import MARKS
+from benchmark.report.pictures.price import price
+from benchmark.report.pictures.profiles import LINES, layers, words
+from benchmark.report.pictures.studies import Filed, clock, decoding
+from benchmark.report.pictures.svg import svg
+from benchmark.results.comparable import not_a_full_run
+from benchmark.results.row import Row
+from benchmark.results.versions import examine
+
+_SETTING = ("model", "dtype", "quantization", "device", "revision", "source")
+_READ = 200
+"""Rows of a study at most that are read again for their lists."""
+
+
+def pictures(
+    board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path, found: Findings | str
+) -> list[Picture]:
+    """Return every picture, drawn; those for which nothing was measured say what would fill them.
+
+    Args:
+        board: the lines in their order.
+        rows: every row of the folder, of all studies, with its file.
+        folder: of results.
+        found: what the rows say of published claims, or why they say nothing.
+    """
+    return [drawn(chart) for chart in charts(board, rows, folder, found)]
+
+
+def charts(
+    board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path, found: Findings | str
+) -> Iterator[Chart]:
+    """Yield the same before it is drawn."""
+    first = first_line(board)
+    models = compared_models(table_of(rows)) if isinstance(found, str) else found.compared
+    labels = {line.newest.model: line.label for line in reversed(board.lines)}
+    families = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
+    measured = [(line, _with_lists(line, folder)) for line in _preferred(board)[:LINES]]
+    timed, decoded = _of_study("clock", board, rows, folder), _of_study("decoding", board, rows, folder)
+    yield ladder(first, [row for label, _, row in timed if first is not None and label == first.label])
+    yield price(first, measured[0][1] if measured else [])
+    yield heatmap(board.lines)
+    trend = change = None
+    if isinstance(found, Findings):
+        trend = next(finding.estimate for finding in found.findings if finding.estimate.name == GENERATIONS)
+        change = next(estimate for estimate in found.estimates[SIZES] if estimate.name == SIZE)
+    yield generations(models, trend, labels, families)
+    yield sizes(models, change, labels, families)
+    yield layers(measured, families)
+    yield decoding(decoded)
+    yield clock(timed, families)
+    yield words(measured, families)
+    yield forest(found)
+
+
+def drawn(chart: Chart) -> Picture:
+    """Return the picture of a chart."""
+    if chart.empty is not None:
+        return Picture(chart.name, chart.title, chart.caption, None, None, None, chart.empty)
+    return Picture(
+        chart.name, chart.title, chart.caption, svg(chart), figure(chart), as_csv(records(chart)), chart.empty
+    )
+
+
+def first_line(board: Leaderboard) -> Line | None:
+    """Return the line that pictures of one model are of: the first that has a rank, or else the first."""
+    return next(iter(_preferred(board)), None)
+
+
+def _preferred(board: Leaderboard) -> list[Line]:
+    return [line for line in board.lines if line.unranked is None] or board.lines
+
+
+def _of_study(study: str, board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path) -> list[Filed]:
+    """Return the full rows of another study, each with the label of the line that has its model and setting, or its
+    model's name; by line. Where there are few, they have their lists, which rows in memory are without."""
+    lines = {tuple(getattr(line.newest, name) for name in _SETTING): line.label for line in reversed(board.lines)}
+    some = [(path, row) for path, row in rows if not_a_full_run(row, study) is None]
+    if len(some) <= _READ:
+        some = [(path, _whole(path) or row) for path, row in some]
+    filed = [
+        (lines.get(tuple(getattr(row, name) for name in _SETTING), row.model), path.relative_to(folder).as_posix(), row)
+        for path, row in some
+    ]
+    order = {line.label: place for place, line in enumerate(board.lines)}
+    return sorted(filed, key=lambda one: (order.get(one[0], len(order)), one[1]))
+
+
+def _with_lists(line: Line, folder: Path) -> list[Row]:
+    """Return the rows of a line's means as their files have them; rows in memory are without their lists."""
+    return [_whole(folder / entry.file) or entry.row for entry in line.of_ranking]
+
+
+def _whole(path: Path) -> Row | None:
+    found = examine(path)
+    return None if found is None else found.row
