@@ -236,7 +236,7 @@ def pytest_terminal_summary(
     interrupted = cases if exitstatus == pytest.ExitCode.INTERRUPTED else []
     ended = [session.report(), *config.stash.get(_OF_WORKERS, [])]
     columns, names_wanted = config.stash[_DISPLAY].columns, terminalreporter.hasopt("s")
-    for title, lines in summary(session, ended, interrupted, columns, names_wanted):
+    for title, lines in summary(session, ended, interrupted, columns, names_wanted, not cases):
         terminalreporter.section(title)
         for line in lines:
             terminalreporter.line(config.stash[_DISPLAY].shown(line))

@@ -11,6 +11,8 @@ from benchmark.report.headline import headline_of_rows
 from benchmark.results.comparable import STUDY
 from benchmark.results.versions import remark
 
+_FEW = 8
+
 
 def summary(
     session: MeasuringSession,
@@ -18,6 +20,7 @@ def summary(
     interrupted: Sequence[Combination],
     columns: int,
     names_wanted: bool,
+    empty: bool,
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield sections of the summary: the title of each, and its lines.
 
@@ -27,6 +30,7 @@ def summary(
         interrupted: the cases that were asked for, if it was interrupted.
         columns: of the terminal.
         names_wanted: whether everything that cannot run here is named, with the reason.
+        empty: whether nothing could run; then it is named as well, unless that would be much.
     """
     rows = {names: path for one in ended for names, path in one.rows.items()}
     measured = {names for one in ended for names in one.measured}
@@ -34,6 +38,7 @@ def summary(
     in_store = {names: row for names, path in rows.items() if (row := session.store.read(Path(path))) is not None}
     earlier = sum(names not in measured for names in in_store)
     untold = {name: error for name, error in cannot_run.items() if name not in session.told}
+    names_wanted = names_wanted or (empty and len(cannot_run) <= _FEW)
     if untold or (cannot_run and names_wanted) or earlier:
         lines = []
         if cannot_run and names_wanted:

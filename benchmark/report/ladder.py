@@ -24,8 +24,8 @@ _RANKS = (5, 6, 0, 4, 3, 1, 2)
 """Of the steps, in a narrow terminal: the higher, the sooner it goes."""
 _LEGEND = (
     "Speeds against the full model, which is 1, from bytes of weights; none is measured.",
-    "A perfect rule: layers alone, then with the output head, then with what skipped layers owe their cache; settled is "
-    "the same where a token leaves only when no deeper layer disagrees.",
+    "A perfect rule: layers alone, then with the output head, then with what skipped layers owe their cache; settled "
+    "is the same where a token leaves only when no deeper layer disagrees.",
     "What can be built: the best gate that is to keep 95 % and 99 % of the tokens, looks paid; lossless is "
     "self-speculation, which changes no text.",
 )

@@ -46,10 +46,19 @@ class Letters:
         """Return a text as it will stand there, with its middle left out if it takes more columns than there are."""
         return shortened(self.shown(text), columns, self.shown("…"))
 
+    @property
+    def bar_ends(self) -> int:
+        """Columns that a bar takes beside its own."""
+        return 0 if self._has_blocks else 2
+
+    @property
+    def _has_blocks(self) -> bool:
+        return self.shown(_EIGHTHS) == _EIGHTHS
+
     def bar(self, share: float, columns: int) -> str:
         """Return a bar of some columns, of which a share is full."""
         full, rest = divmod(round(min(max(share, 0.0), 1.0) * columns * 8), 8)
-        if self.shown(_EIGHTHS) != _EIGHTHS:
+        if not self._has_blocks:
             return f"[{'#' * full}{'.' * (columns - full)}]"
         part = _EIGHTHS[rest - 1] if rest else ""
         return f"{'█' * full}{part}{'░' * (columns - full - len(part))}"

@@ -7,7 +7,8 @@ from benchmark.messages import width as width_of
 
 _GAP = "  "
 _LEAST_TITLE = 12
-_BAR = 4, 20
+_NARROW = 60
+_BAR = 6, 20
 """Letters of the bar, at least and at most."""
 
 
@@ -48,21 +49,24 @@ class Status:
         title = letters.shown(self.title)
         times = ", ".join(filter(None, (passed, left)))
         with_counts = f"{doing}, {self.counts}" if self.counts and self.share is not None else doing
-        ways = ((number, with_counts, times), (number, doing, times), (number, doing, left or passed), ("", doing, ""))
-        for needed in (width_of(title), min(width_of(title), _LEAST_TITLE)):
-            for way in ways[:2] if needed > _LEAST_TITLE else ways:
-                parts = [part for part in way if part]
-                spare = room - sum(map(width_of, parts)) - len(_GAP) * (len(parts) - (not title))
-                if spare >= needed:
-                    break
-            if spare >= needed:
-                break
-        before, middle, behind = way
-        title = letters.cut(title, max(spare, 0))
-        spare -= width_of(title) + len(_GAP)
-        bar = (
-            letters.bar(self.share, min(spare - 2, _BAR[1])) if self.share is not None and spare - 2 >= _BAR[0] else ""
+        # On a terminal that is not narrow there is always room for a short bar.
+        kept = _BAR[0] + len(_GAP) if self.share is not None and width >= _NARROW else 0
+        ways = (
+            (number, with_counts, times, width_of(title)),
+            (number, doing, times, width_of(title)),
+            (number, doing, times, _LEAST_TITLE),
+            (number, doing, left or passed, _LEAST_TITLE),
+            ("", doing, left or passed, _LEAST_TITLE),
+            ("", doing, "", 0),
         )
+        for before, middle, behind, needed in ways:
+            parts = [part for part in (before, middle, behind) if part]
+            spare = room - kept - sum(map(width_of, parts)) - len(_GAP) * (len(parts) - (not title))
+            if spare >= min(needed, width_of(title)):
+                break
+        title = letters.cut(title, max(spare, 0))
+        length = min(spare + kept - width_of(title) - len(_GAP) - letters.bar_ends, _BAR[1])
+        bar = letters.bar(self.share, length) if self.share is not None and length >= _BAR[0] else ""
         return letters.cut(_GAP.join(part for part in (before, title, middle, bar, behind) if part), room)
 
 
