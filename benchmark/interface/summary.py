@@ -38,7 +38,7 @@ def summary(
     in_store = {names: row for names, path in rows.items() if (row := session.store.read(Path(path))) is not None}
     earlier = sum(names not in measured for names in in_store)
     untold = {name: error for name, error in cannot_run.items() if name not in session.told}
-    names_wanted = names_wanted or (empty and len(cannot_run) <= _FEW)
+    names_wanted = names_wanted or (empty and not rows and len(cannot_run) <= _FEW)
     if untold or (cannot_run and names_wanted) or earlier:
         lines = []
         if cannot_run and names_wanted:
