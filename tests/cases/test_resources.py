@@ -55,7 +55,7 @@ class TestModels:
     def test_one_is_announced_and_loaded_once(self, resources, entries, announced):
         assert announced == []
         assert resources.model(entries[0], CPU) is resources.model(entries[0], CPU)
-        assert announced == ["Tiny: loading from path:tiny", "Tiny: proving what is read and decoded"]
+        assert announced == ["Tiny: loading from path:tiny"]
 
     def test_a_gguf_is_announced_before_it_is_converted_once(self, entries, announced, monkeypatch, tmp_path):
         monkeypatch.setenv("EXITBENCH_CACHE", str(tmp_path / "cache"))
