@@ -45,13 +45,15 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
         guides,
     )
     missing = next((row.gates_missing for row in rows if row.gates_missing), None)
+    if missing is None and not any(series.name.startswith("gate ") for series in curves):
+        missing = "not measured; measure with: pytest suites/ --signals all"
     return Chart(
         name,
         _title(curves, oracle),
         f"{shortened(line.label, 80)}, {_over(rows)}. A gate's points are shares of tokens to keep, from 80 to 100 %, "
         "its threshold chosen on one half of the prompts and judged on the other; a similarity's are thresholds of the "
         "τ-oracle, which knows the last layer. The star is the perfect rule. Lower and further right is better."
-        + (f" Gates of the vocabulary are left out: {missing}." if missing else ""),
+        + (f" Gates that are not shown: {missing}." if missing else ""),
         (panel,),
         height=420,
     )
