@@ -37,12 +37,14 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
         drawn.append(Series("oracle", "points", (star,), "ink", marker="star"))
     guides = () if chance is None else (Guide(chance, f"chance {written(chance, 'percent')}", vertical=True),)
     # A τ-oracle that changes every token skips all layers: what lies far beyond the perfect rule is not shown.
-    most = max([oracle or 0.0, *(mark.x for series in drawn if series.colour != "quiet" for mark in series.marks)])
+    shown = [mark.x for series in drawn if series.colour != "quiet" for mark in series.marks]
+    most = max([*shown, oracle or 0.0, (chance or 0.0) / 1.3])
     panel = Panel(
         Axis("layers skipped", "percent", ends=(-0.01, min(1.0, 1.4 * most or 1.0))),
         Axis("tokens changed", "percent", log=True, ticks=ticks, ends=(none * 0.8, 1.2)),
         tuple(drawn),
         guides,
+        f"{shortened(line.label)}, {_over(rows)}",
     )
     missing = next((row.gates_missing for row in rows if row.gates_missing), None)
     if missing is None and not any(series.name.startswith("gate ") for series in curves):

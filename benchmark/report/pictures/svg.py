@@ -72,7 +72,7 @@ def svg(chart: Chart) -> str:
         grid = figure.subplots(rows, chart.columns, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place < len(chart.panels):
-                _draw(axes, chart.panels[place])
+                _draw(axes, chart.panels[place], 34 if chart.columns > 1 else 70)
             else:
                 axes.set_axis_off()
         if handles := list(_legend(chart)):
@@ -85,13 +85,13 @@ def svg(chart: Chart) -> str:
     return _for_a_page(stream.getvalue(), chart)
 
 
-def _draw(axes: Any, panel: Panel) -> None:
+def _draw(axes: Any, panel: Panel, longest_title: int) -> None:
     for series in panel.series:
         _DRAWN[series.kind](axes, panel, series)
     for guide in panel.guides:
         line = axes.axvline if guide.vertical else axes.axhline
         line(guide.at, color=LIGHT["quiet"], linestyle=_DASHES["dash"], linewidth=1)
-        quiet = {"textcoords": "offset points", "color": LIGHT["quiet"], "fontsize": _LETTERS - 2}
+        quiet = {"textcoords": "offset points", "color": LIGHT["quiet"], "fontsize": _LETTERS - 2, "in_layout": False}
         if guide.vertical:
             along = axes.get_xaxis_transform()
             axes.annotate(
@@ -105,7 +105,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     _side(axes, panel.x, vertical=False)
     _side(axes, panel.y, vertical=True)
     if panel.title:
-        axes.set_title("\n".join(on_lines(panel.title, 34, 2)))
+        axes.set_title("\n".join(on_lines(panel.title, longest_title, 2)))
     if any(series.kind == "cells" for series in panel.series):
         axes.grid(False)
 
