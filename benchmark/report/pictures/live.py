@@ -106,7 +106,8 @@ def _trace(panel: Panel, series: Series) -> dict[str, Any]:
         trace["error_x" if series.across else "error_y"] = error | {"color": colour}
     if any(mark.text for mark in marks):
         trace |= {"mode": trace["mode"] + "+text", "text": [plain(shortened(mark.text)) for mark in marks]}
-        trace["textposition"] = "middle right"
+        # Beside a mark its interval would be written over.
+        trace["textposition"] = "top center" if error and series.across else "middle right"
     return trace
 
 
