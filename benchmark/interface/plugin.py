@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from benchmark.cases.case import Case
     from benchmark.inputs.model_entry import ModelEntry
     from benchmark.inputs.workload_entry import WorkloadEntry
-    from benchmark.interface.pytest_session import Ended, MeasuringSession
+    from benchmark.interface.pytest_session import MeasuringSession
+    from benchmark.interface.workers import Ended
     from benchmark.results.row import Row
     from benchmark.trace.record import Trace
 
@@ -235,11 +236,10 @@ def pytest_terminal_summary(
     cases = combinations(getattr(getattr(terminalreporter, "_session", None), "items", []))
     interrupted = cases if exitstatus == pytest.ExitCode.INTERRUPTED else []
     ended = [session.report(), *config.stash.get(_OF_WORKERS, [])]
-    columns, names_wanted = config.stash[_DISPLAY].columns, terminalreporter.hasopt("s")
-    for title, lines in summary(session, ended, interrupted, columns, names_wanted, not cases):
+    display, names_wanted = config.stash[_DISPLAY], terminalreporter.hasopt("s")
+    for title, lines in summary(session, ended, interrupted, display.columns, names_wanted, not cases):
         terminalreporter.section(title)
-        for line in lines:
-            terminalreporter.line(config.stash[_DISPLAY].shown(line))
+        terminalreporter.write("".join(f"{display.shown(line)}\n" for line in lines))
 
 
 def _begin(config: pytest.Config) -> "MeasuringSession | None":
