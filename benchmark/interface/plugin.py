@@ -139,7 +139,7 @@ def case(model: "ModelEntry", workload: "WorkloadEntry", request: pytest.Fixture
     experiment (`test_<name>`) that an earlier run has finished.
     """
     session = request.config.stash[_SESSION]
-    request.config.stash[_CASES][request.node.nodeid] = model.name, workload.name
+    request.config.stash.setdefault(_CASES, {})[request.node.nodeid] = model.name, workload.name
     experiment = request.function.__name__.removeprefix("test_")
 
     def timed(measure: "Callable[[], Row]") -> "Row":
@@ -254,12 +254,12 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
     legible(sys.__stdout__)
     screen = Screen(config, silent=rank() > 0)  # the first prints for all
     config.stash[_DISPLAY] = display = Display(screen, quiet=config.get_verbosity() < -1)
-    config.stash[_CASES] = {}
     if (benchmarks := getattr(config, "_benchmarksession", None)) is not None:
         benchmarks.quiet = not wants_benchmarks(config.invocation_params.args)
     try:
         # A mistyped name is told before torch and transformers are imported, which takes seconds.
-        models, workloads = asked_for(options)
+        with display.working("reading models and workloads", at_once=True):
+            models, workloads = asked_for(options)
         display.announce("exitbench: importing torch and transformers")
         with display.working("importing torch and transformers", at_once=True):
             from benchmark.interface.pytest_session import MeasuringSession
