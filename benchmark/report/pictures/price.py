@@ -37,21 +37,25 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
         drawn.append(Series("oracle", "points", (star,), "ink", marker="star"))
     guides = () if chance is None else (Guide(chance, f"chance {written(chance, 'percent')}", vertical=True),)
     # A τ-oracle that changes every token skips all layers: what lies far beyond the perfect rule is not shown.
-    most = max([oracle or 0.0, *(mark.x for series in drawn if series.colour != "quiet" for mark in series.marks)])
+    shown = [mark.x for series in drawn if series.colour != "quiet" for mark in series.marks]
+    most = max([*shown, oracle or 0.0, (chance or 0.0) / 1.3])
     panel = Panel(
         Axis("layers skipped", "percent", ends=(-0.01, min(1.0, 1.4 * most or 1.0))),
         Axis("tokens changed", "percent", log=True, ticks=ticks, ends=(none * 0.8, 1.2)),
         tuple(drawn),
         guides,
+        f"{shortened(line.label)}, {_over(rows)}",
     )
     missing = next((row.gates_missing for row in rows if row.gates_missing), None)
+    if missing is None and not any(series.name.startswith("gate ") for series in curves):
+        missing = "not measured; measure with: pytest suites/ --signals all"
     return Chart(
         name,
         _title(curves, oracle),
         f"{shortened(line.label, 80)}, {_over(rows)}. A gate's points are shares of tokens to keep, from 80 to 100 %, "
         "its threshold chosen on one half of the prompts and judged on the other; a similarity's are thresholds of the "
         "τ-oracle, which knows the last layer. The star is the perfect rule. Lower and further right is better."
-        + (f" Gates of the vocabulary are left out: {missing}." if missing else ""),
+        + (f" Gates that are not shown: {missing}." if missing else ""),
         (panel,),
         height=420,
     )
@@ -69,7 +73,10 @@ def _curves(line: Line, rows: Sequence[Row]) -> Iterator[Series]:
 def _points(rows: Sequence[Row], skipped: str, agreement: str) -> list[tuple[float, float]]:
     """Return mean skip ratio and mean share of changed tokens over the rows, by setting; none unless all have them."""
     lists = [(getattr(row, skipped), getattr(row, agreement)) for row in rows]
-    if any(one is None or other is None for one, other in lists) or len({len(one) for one, _ in lists}) != 1:
+    if (
+        any(one is None or other is None for one, other in lists)
+        or len({len(part) for pair in lists for part in pair}) != 1
+    ):
         return []
     count = len(lists)
     skips, kept = (zip(*(pair[place] for pair in lists), strict=True) for place in (0, 1))
