@@ -192,7 +192,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     unwritten = any(ended.table for ended in (measuring.ended, *config.stash.get(_OF_WORKERS, [])))
     if unwritten and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if session.exitstatus == pytest.ExitCode.OK and _is_empty(config):
+    if session.exitstatus == pytest.ExitCode.OK and not config.option.collectonly and _is_empty(config):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     if rank() > 0 and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
         # The first tells it. At another exit code torchrun would end the first before it has told anything.
