@@ -177,7 +177,8 @@ class MeasuringSession:
 
     def _is_to_do(self, entry: ModelEntry, workload: WorkloadEntry, variant: Variant) -> bool:
         try:
-            row = self.store.read(self.store.path(*located(self.job(entry, workload, variant), self._looking).place))
+            here = located(self.job(entry, workload, variant), self._looking)
+            row = self._folder.read(self._folder.path(*here.place))
         except ExitBenchError:
             return True
         if row is None:
