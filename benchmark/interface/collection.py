@@ -76,8 +76,10 @@ def note_experiments(session: "MeasuringSession", items: Iterable[pytest.Item]) 
 
 def _combination(item: pytest.Item) -> "Combination | None":
     """The case that a test is of. Of a study that has no workload here, pytest keeps a test with no parameters."""
+    from benchmark.inputs.workload_entry import WorkloadEntry  # which takes a second, and other sessions have no case
+
     params = item.callspec.params if measures(item) and hasattr(item, "callspec") else {}
-    if not hasattr(params.get("workload"), "name"):
+    if not isinstance(params.get("workload"), WorkloadEntry):
         return None
     return params["model"], params["workload"], variant_of(params)
 

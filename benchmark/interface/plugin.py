@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from benchmark.cases.case import Case
     from benchmark.inputs.model_entry import ModelEntry
     from benchmark.inputs.workload_entry import WorkloadEntry
-    from benchmark.interface.pytest_session import Ended, MeasuringSession
+    from benchmark.interface.pytest_session import MeasuringSession
+    from benchmark.interface.workers import Ended
     from benchmark.results.row import Row
     from benchmark.trace.record import Trace
 
@@ -138,7 +139,7 @@ def case(model: "ModelEntry", workload: "WorkloadEntry", request: pytest.Fixture
     experiment (`test_<name>`) that an earlier run has finished.
     """
     session = request.config.stash[_SESSION]
-    request.config.stash[_CASES][request.node.nodeid] = model.name, workload.name
+    request.config.stash.setdefault(_CASES, {})[request.node.nodeid] = model.name, workload.name
     experiment = request.function.__name__.removeprefix("test_")
 
     def timed(measure: "Callable[[], Row]") -> "Row":
@@ -191,7 +192,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     unwritten = any(ended.table for ended in (measuring.ended, *config.stash.get(_OF_WORKERS, [])))
     if unwritten and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if session.exitstatus == pytest.ExitCode.OK and _is_empty(config):
+    if session.exitstatus == pytest.ExitCode.OK and not config.option.collectonly and _is_empty(config):
         session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     if rank() > 0 and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
         # The first tells it. At another exit code torchrun would end the first before it has told anything.
@@ -235,11 +236,10 @@ def pytest_terminal_summary(
     cases = combinations(getattr(getattr(terminalreporter, "_session", None), "items", []))
     interrupted = cases if exitstatus == pytest.ExitCode.INTERRUPTED else []
     ended = [session.report(), *config.stash.get(_OF_WORKERS, [])]
-    columns, names_wanted = config.stash[_DISPLAY].columns, terminalreporter.hasopt("s")
-    for title, lines in summary(session, ended, interrupted, columns, names_wanted, not cases):
+    display, names_wanted = config.stash[_DISPLAY], terminalreporter.hasopt("s")
+    for title, lines in summary(session, ended, interrupted, display.columns, names_wanted, not cases):
         terminalreporter.section(title)
-        for line in lines:
-            terminalreporter.line(config.stash[_DISPLAY].shown(line))
+        terminalreporter.write("".join(f"{display.shown(line)}\n" for line in lines))
 
 
 def _begin(config: pytest.Config) -> "MeasuringSession | None":
@@ -254,12 +254,12 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
     legible(sys.__stdout__)
     screen = Screen(config, silent=rank() > 0)  # the first prints for all
     config.stash[_DISPLAY] = display = Display(screen, quiet=config.get_verbosity() < -1)
-    config.stash[_CASES] = {}
     if (benchmarks := getattr(config, "_benchmarksession", None)) is not None:
         benchmarks.quiet = not wants_benchmarks(config.invocation_params.args)
     try:
         # A mistyped name is told before torch and transformers are imported, which takes seconds.
-        models, workloads = asked_for(options)
+        with display.working("reading models and workloads", at_once=True):
+            models, workloads = asked_for(options)
         display.announce("exitbench: importing torch and transformers")
         with display.working("importing torch and transformers", at_once=True):
             from benchmark.interface.pytest_session import MeasuringSession

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.interface.option_table import DEFAULT_DECODED_WORKLOADS, DEFAULT_TIMED_WORKLOAD, capture_settings
 from benchmark.interface.options import Options
 from benchmark.interface.terminal.display import Display
+from benchmark.interface.workers import Ended, Names
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
@@ -28,30 +28,10 @@ from benchmark.models.hub import Hub
 from benchmark.results.row import Row
 from benchmark.results.store import Store
 
-Names = tuple[str, str, str]
-"""Of a model and a workload, and the title of the variant; empty in the study of the oracle."""
 Variant = GatedSettings | ClockSettings | None
 """How tokens leave early in the study of decoding, what is timed in that of the clock; None in that of the oracle."""
 Combination = tuple[ModelEntry, WorkloadEntry, Variant]
 """A case: a model, a workload, and which of the cases of its study it is."""
-
-
-@dataclass
-class Ended:
-    """What a session leaves: plain data, so that processes of one session can tell each other."""
-
-    rows: dict[Names, str] = field(default_factory=dict)
-    """Files of the rows that the session has, measured now or read."""
-    measured: set[Names] = field(default_factory=set)
-    """Cases that were measured now."""
-    cannot_run: dict[str, CannotRun] = field(default_factory=dict)
-    """Models and workloads that cannot run here, and why."""
-    table: str = ""
-    """Why the folder's table could not be written, if so."""
-
-    def has_rows(self) -> bool:
-        """Return whether any of its cases has a row."""
-        return any(Path(path).exists() for path in self.rows.values())
 
 
 def _studies(options: Options) -> tuple[str, ...]:
@@ -197,7 +177,8 @@ class MeasuringSession:
 
     def _is_to_do(self, entry: ModelEntry, workload: WorkloadEntry, variant: Variant) -> bool:
         try:
-            row = self.store.read(self.store.path(*located(self.job(entry, workload, variant), self._looking).place))
+            here = located(self.job(entry, workload, variant), self._looking)
+            row = self._folder.read(self._folder.path(*here.place))
         except ExitBenchError:
             return True
         if row is None:

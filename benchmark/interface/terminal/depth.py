@@ -22,7 +22,7 @@ def bars(layers: Iterable[tuple[int, float, float]], columns: int, letters: Lett
     length = max(min(columns - 26, _LONGEST_BAR), 4)
     head = f"layer  {'has the token':<{length + 5}}  exits"
     lines = [
-        f"{number:5d}  {letters.bar(agreement, length)} {100 * agreement:3.0f} %  {100 * exits:3.0f} %"
+        f"{number:5d}  {letters.bar(agreement, length, track=False)} {100 * agreement:3.0f} %  {100 * exits:3.0f} %"
         for number, agreement, exits in layers
     ]
     return [head, *lines]

@@ -55,10 +55,10 @@ class Letters:
     def _has_blocks(self) -> bool:
         return self.shown(_EIGHTHS) == _EIGHTHS
 
-    def bar(self, share: float, columns: int) -> str:
-        """Return a bar of some columns, of which a share is full."""
+    def bar(self, share: float, columns: int, track: bool = True) -> str:
+        """Return a bar of some columns, of which a share is full; `track` shows how far it may go."""
         full, rest = divmod(round(min(max(share, 0.0), 1.0) * columns * 8), 8)
         if not self._has_blocks:
-            return f"[{'#' * full}{'.' * (columns - full)}]"
+            return f"[{'#' * full}{('.' if track else ' ') * (columns - full)}]"
         part = _EIGHTHS[rest - 1] if rest else ""
-        return f"{'█' * full}{part}{'░' * (columns - full - len(part))}"
+        return f"{'█' * full}{part}{('░' if track else ' ') * (columns - full - len(part))}"

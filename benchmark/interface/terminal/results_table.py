@@ -65,7 +65,7 @@ def _titles(names: Iterable[str]) -> list[str]:
 def _table(rows: list[Row]) -> Table:
     """All columns that rows of one study have in the terminal."""
     names = _SHOWN.get(rows[0].suite, (*HEADLINE, *_WHERE_ROOM))
-    heads = [Head("workload"), *(Head(title, rank=rank) for title, rank in _beside(rows[0]))]
+    heads = [Head("workload"), *_beside(rows[0])]
     for name in names:
         heads.append(Head(DECLARED[name].title, DECLARED[name].digits, rank=_rank(name)))
         if name == "skip_ratio":
@@ -77,11 +77,13 @@ def _rank(name: str) -> int:
     return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
 
 
-def _beside(row: Row) -> list[tuple[str, int]]:
-    """Titles of the texts behind the workload."""
-    return {"decoding": [("gate", 0), ("policy", 0)], "clock": [("batch", 0), ("gate", 1)]}.get(
-        row.suite, [("tokens", _rank("tokens"))]
-    )
+def _beside(row: Row) -> list[Head]:
+    """Heads of what stands behind the workload, which tells cases of a study apart."""
+    if row.suite == "decoding":
+        return [Head("gate"), Head("policy")]
+    if row.suite == "clock":
+        return [Head("batch", digits=0), Head("gate", rank=1)]
+    return [Head("tokens", digits=0, rank=_rank("tokens"))]
 
 
 def _cells(row: Row, names: Iterable[str]) -> Iterable[Cell]:
@@ -91,9 +93,9 @@ def _cells(row: Row, names: Iterable[str]) -> Iterable[Cell]:
     if row.suite == "decoding":
         yield from (gate, str(row.policy))
     elif row.suite == "clock":
-        yield from (str(row.batch_size_asked), gate)
+        yield from (row.batch_size_asked, gate)
     else:
-        yield str(row.tokens)
+        yield row.tokens
     for name in names:
         yield getattr(row, name)
         if name == "skip_ratio":
