@@ -9,10 +9,12 @@ from benchmark.report.board.rows import FolderRows, read_entries
 from benchmark.report.csv_text import as_csv
 from benchmark.report.findings.claims import Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
+from benchmark.report.headline import headline
+from benchmark.report.leaderboard.lens import lenses
 from benchmark.report.leaderboard.markdown import MEANS, as_markdown, reference_sentence
-from benchmark.report.leaderboard.page import page, page_data
+from benchmark.report.leaderboard.page import Content, page
 from benchmark.report.leaderboard.tables import line_records, row_records
-from benchmark.report.leaderboard.texts import samples
+from benchmark.report.pictures.gallery import pictures
 
 PAGE = "index.html"
 
@@ -34,15 +36,18 @@ def files(folder: Path, output: Path, reference: str | None, limited: bool, with
     board = arrange(reading.entries, reference)
     lines, rows = line_records(board), row_records(board)
     found = _findings(reading, folder) if with_findings else "Not asked for; --findings adds them."
-    texts, unreadable = samples(folder, board.lines)
+    shown, unreadable = lenses(folder, board.lines)
     notes = [MEANS, reference_sentence(board, reference)]
     notes += [f"Texts that are not shown, because the tokens cannot be read: {unreadable}."] * bool(unreadable)
     results = Path(os.path.relpath(folder.resolve(), output.resolve()))
+    said = headline(board.lines)
+    drawn = pictures(board, reading.rows, folder, found)
+    content = Content(board, said, drawn, found, shown, reading.left_out, notes, results)
     return {
         "leaderboard.md": as_markdown(board, reading.left_out, found, reference),
         "models.csv": as_csv(lines),
         "rows.csv": as_csv(rows),
-        PAGE: page(page_data(board, lines, rows, reading.left_out, found, texts, notes, results)),
+        PAGE: page(content),
     }
 
 
