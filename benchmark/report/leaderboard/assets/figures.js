@@ -73,8 +73,10 @@ function draw(figure) {
     ...layout, dragmode: false, font: { ...layout.font, family: getComputedStyle(document.body).fontFamily },
     legend: { ...layout.legend, xref: "container", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" },
   };
+  if (narrow.matches) shown.height = 1.2 * layout.height;
   for (const key of Object.keys(shown).filter((each) => /^[xy]axis/.test(each))) {
-    shown[key] = { ...shown[key], tickangle: 0, ...(narrow.matches ? slim(shown[key]) : {}) };
+    const named = Boolean(shown[key].ticktext);
+    shown[key] = { ...shown[key], ...(narrow.matches ? slim(key, shown[key]) : named ? {} : { tickangle: 0 }) };
   }
   if (first) {
     Plotly.newPlot(box, traces, shown, CONFIG);
@@ -91,13 +93,15 @@ function draw(figure) {
   Plotly.react(box, filtered(traces), shown, CONFIG);
 }
 
-// An axis on a phone: few numbers, and long names in several lines.
-function slim({ ticktext }) {
+// An axis on a phone: few numbers, names upright below and in several lines beside.
+function slim(key, { ticktext }) {
+  if (!ticktext) return { nticks: 4, tickangle: 0 };
+  if (key.startsWith("x")) return { tickangle: 90, tickfont: { size: 10 } };
   const broken = (name) => name.split(" ").reduce((all, word) => {
     const last = all.slice(all.lastIndexOf("<br>") + 1);
     return last.length + word.length > 20 ? `${all}<br>${word}` : `${all} ${word}`;
   });
-  return { nticks: 4, ...(ticktext ? { ticktext: ticktext.map(broken), tickfont: { size: 10 } } : {}) };
+  return { ticktext: ticktext.map(broken), tickfont: { size: 10 } };
 }
 
 // Without the marks of lines that the filters leave out. A picture of one line alone is no choice of lines.

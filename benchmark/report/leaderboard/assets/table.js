@@ -2,7 +2,7 @@
 // A table that sorts, and shows more of its places as one scrolls, so that ten thousand rows are no more work than sixty.
 // Texts from anywhere go in as text, never as markup.
 
-const AT_A_TIME = 60;
+const AT_A_TIME = matchMedia("(max-width: 40rem)").matches ? 15 : 60;
 
 function element(name, text, attributes = {}) {
   const node = document.createElement(name);
