@@ -18,9 +18,9 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "leaderboard",
         help="write tables and a page from a folder of results",
-        description="Rank the models of a results folder, and write leaderboard.md, models.csv, rows.csv and "
-        "index.html, a page that needs nothing but plotly.min.js, which is written beside it. Failed cases, limited "
-        "runs and rows of another version are counted, not listed.",
+        description="Rank the models of a results folder, and write leaderboard.md, models.csv, rows.csv, "
+        "ladder.svg, a folder of pictures, and index.html, a page that needs nothing but plotly.min.js, which is "
+        "written beside it. Failed cases, limited runs and rows of another version are counted, not listed.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -48,28 +48,31 @@ def run(options: argparse.Namespace) -> int:
 
     # Only now, because pandas takes a second, and --help should not.
     from benchmark.atomic_files import atomic_file
-    from benchmark.report.leaderboard.build import PAGE, files
+    from benchmark.report.leaderboard.build import KEPT, files
+    from benchmark.report.leaderboard.figures import PICTURES
     from benchmark.report.leaderboard.page import LIBRARY, library
 
     new = files(options.folder, options.output, options.reference, options.limited, options.findings)
     if options.check:
-        # The page is made from the same rows wherever it is wanted, and is not a file to keep beside the rows.
-        kept = {name: content for name, content in new.items() if name != PAGE}
-        stale = [path for name, content in kept.items() if _content(path := options.output / name) != content]
+        stale = [path for name in KEPT if _content(path := options.output / name) != new[name]]
         for path in stale:
             print(f"{path} is not what the rows give; run: {_command(options)}", file=sys.stderr)
         if not stale:
             print(f"{options.output} is what the rows give")
         return 1 if stale else 0
+    written = {name: content for name, content in {**new, LIBRARY: library()}.items() if content}
     try:
         options.output.mkdir(parents=True, exist_ok=True)
-        for name, content in {**new, LIBRARY: library()}.items():
+        (options.output / PICTURES).mkdir(exist_ok=True)
+        for name, content in written.items():
             with atomic_file(options.output / name) as draft:
                 draft.write_bytes(content)
+        for name in new.keys() - written.keys():
+            (options.output / name).unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"--output: cannot write to {options.output}: {reason}; name another folder") from None
-    for name in (*new, LIBRARY):
+    for name in written:
         print(options.output / name)
     return 0
 

@@ -10,6 +10,7 @@ from benchmark.report.csv_text import as_csv
 from benchmark.report.findings.claims import Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.headline import headline
+from benchmark.report.leaderboard.figures import PICTURES
 from benchmark.report.leaderboard.lens import lenses
 from benchmark.report.leaderboard.markdown import MEANS, as_markdown, reference_sentence
 from benchmark.report.leaderboard.page import Content, page
@@ -17,10 +18,13 @@ from benchmark.report.leaderboard.tables import line_records, row_records
 from benchmark.report.pictures.gallery import pictures
 
 PAGE = "index.html"
+LADDER = "ladder.svg"
+KEPT = ("leaderboard.md", "models.csv", "rows.csv", LADDER)
+"""What is kept beside rows that are published; the rest is made from them wherever it is wanted."""
 
 
 def files(folder: Path, output: Path, reference: str | None, limited: bool, with_findings: bool) -> dict[str, bytes]:
-    """Content of every file by name.
+    """Content of every file by name; an empty one for a picture of which nothing was measured, so that none is left.
 
     Args:
         folder: of results.
@@ -39,15 +43,18 @@ def files(folder: Path, output: Path, reference: str | None, limited: bool, with
     shown, unreadable = lenses(folder, board.lines)
     notes = [MEANS, reference_sentence(board, reference)]
     notes += [f"Texts that are not shown, because the tokens cannot be read: {unreadable}."] * bool(unreadable)
-    results = Path(os.path.relpath(folder.resolve(), output.resolve()))
     said = headline(board.lines)
     drawn = pictures(board, reading.rows, folder, found)
-    content = Content(board, said, drawn, found, shown, reading.left_out, notes, results)
+    svgs = {f"{PICTURES}/{picture.name}.svg": (picture.svg or "").encode("utf-8", "replace") for picture in drawn}
+    results = Path(os.path.relpath(folder.resolve(), output.resolve()))
     return {
-        "leaderboard.md": as_markdown(board, reading.left_out, found, reference),
+        "leaderboard.md": as_markdown(board, reading.left_out, found, said, reference),
         "models.csv": as_csv(lines),
         "rows.csv": as_csv(rows),
-        PAGE: page(content),
+        PAGE: page(Content(board, said, drawn, found, shown, reading.left_out, notes, results)),
+        **svgs,
+        LADDER: svgs[f"{PICTURES}/{LADDER}"],
+        **{f"{PICTURES}/{picture.name}.csv": picture.csv or b"" for picture in drawn},
     }
 
 

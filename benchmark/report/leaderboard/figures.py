@@ -5,7 +5,7 @@ import re
 from benchmark.report.leaderboard.markup import Markup, element
 from benchmark.report.pictures.chart import Picture
 
-FOLDER = "pictures"
+PICTURES = "pictures"
 """Where the files of pictures lie beside the page."""
 
 
@@ -15,7 +15,7 @@ def figure(picture: Picture) -> Markup:
     if picture.svg is None:
         return element("figure", title, element("p", picture.empty, class_="empty"), caption, data_picture=picture.name)
     links = [
-        element("a", kind.upper(), href=f"{FOLDER}/{picture.name}.{kind}", download=True, data_export=kind)
+        element("a", kind.upper(), href=f"{PICTURES}/{picture.name}.{kind}", download=True, data_export=kind)
         for kind in ("svg", "csv")
     ]
     png = element("button", "PNG", type="button", data_export="png", hidden=True)

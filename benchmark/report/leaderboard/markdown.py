@@ -31,7 +31,7 @@ _TITLES = {
 
 
 def as_markdown(
-    board: Leaderboard, left_out: Sequence[LeftOut], found: Findings | str, reference: str | None = None
+    board: Leaderboard, left_out: Sequence[LeftOut], found: Findings | str, said: str, reference: str | None = None
 ) -> bytes:
     """The page.
 
@@ -39,9 +39,10 @@ def as_markdown(
         board: the lines in their order.
         left_out: rows that are not listed.
         found: what the rows say of published claims, or why they say nothing.
+        said: what the rows come to, in one sentence.
         reference: the model that was asked for as the reference.
     """
-    blocks = [*_head(board, left_out, reference)]
+    blocks = [*_head(board, left_out, said, reference)]
     for kind in KINDS:
         if lines := [line for line in board.lines if line.kind == kind]:
             blocks += [f"## {_TITLES[kind]}", *_of_kind(board, kind, lines)]
@@ -67,9 +68,11 @@ def escape(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def _head(board: Leaderboard, left_out: Sequence[LeftOut], reference: str | None) -> Iterator[str]:
+def _head(board: Leaderboard, left_out: Sequence[LeftOut], said: str, reference: str | None) -> Iterator[str]:
     rows = sum(len(line.rows) for line in board.lines)
     yield "# Leaderboard"
+    yield f"**{escape(said)}**"
+    yield "![The ladder of the first model: what follows from the sentence above, step by step](ladder.svg)"
     yield (
         f"How many layers could a perfect exit rule skip? Written by `exitbench leaderboard` from {rows} rows; each "
         "line is a model in one setting. What the numbers are: docs/definitions.md. All of them are in "

@@ -55,6 +55,8 @@ class Series:
     """Whether marks are drawn as outlines; bars are hatched then."""
     across: bool = False
     """Whether what is measured lies along the horizontal axis, and with it intervals and bars."""
+    bare: bool = False
+    """Whether a curve is drawn without its marks."""
     named: bool = True
     """Whether the legend names it."""
 

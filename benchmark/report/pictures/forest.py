@@ -6,7 +6,6 @@ from benchmark.report.findings.claims import Finding, Findings
 from benchmark.report.pictures.chart import Axis, Chart, Guide, Mark, Panel, Series
 
 _COLOURS = {"supported": "1", "contradicted": "2", "not enough data": "quiet"}
-_LONGEST = 60
 
 
 def forest(found: Findings | str) -> Chart:
@@ -25,13 +24,15 @@ def forest(found: Findings | str) -> Chart:
         )
         if some
     )
-    counts = {verdict: sum(finding.verdict == verdict for finding in found.findings) for verdict in _COLOURS}
-    told = ", ".join(f"{verdict} {count}" for verdict, count in counts.items() if count)
+    supported, contradicted, unknown = (
+        sum(finding.verdict == verdict for finding in found.findings) for verdict in _COLOURS
+    )
     return Chart(
         name,
-        f"Of {len(found.findings)} published claims: {told}",
-        f"Models {found.models}, rows {found.rows}. The number behind each claim with its 95 % interval over models; one "
-        "on the claimed side of zero supports it. Hollow: there is no interval, or it includes zero.",
+        f"Of {len(found.findings)} published claims the rows support {supported}, contradict {contradicted} and leave "
+        f"{unknown} open",
+        f"Models {found.models}, rows {found.rows}. The number behind each claim with its 95 % interval over models; "
+        "one on the claimed side of zero supports it. Hollow: there is no interval, or it includes zero.",
         panels,
         height=60 + 34 * max(len(skipped), len(others)),
     )

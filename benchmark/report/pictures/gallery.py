@@ -16,9 +16,16 @@ from benchmark.report.pictures.live import figure
 from benchmark.report.pictures.models import generations, heatmap, sizes
 from benchmark.report.pictures.palette import MARKS
 from benchmark.report.pictures.price import price
+from benchmark.report.pictures.profiles import LINES, layers, words
+from benchmark.report.pictures.studies import Filed, clock, decoding
 from benchmark.report.pictures.svg import svg
+from benchmark.results.comparable import not_a_full_run
 from benchmark.results.row import Row
 from benchmark.results.versions import examine
+
+_SETTING = ("model", "dtype", "quantization", "device", "revision", "source")
+_READ = 200
+"""Rows of a study at most that are read again for their lists."""
 
 
 def pictures(
@@ -43,8 +50,10 @@ def charts(
     models = compared_models(table_of(rows)) if isinstance(found, str) else found.compared
     labels = {line.newest.model: line.label for line in reversed(board.lines)}
     families = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
-    yield ladder(first, _of_study("clock", first, rows))
-    yield price(first, _with_lists(first, folder))
+    measured = [(line, _with_lists(line, folder)) for line in _preferred(board)[:LINES]]
+    timed, decoded = _of_study("clock", board, rows, folder), _of_study("decoding", board, rows, folder)
+    yield ladder(first, [row for label, _, row in timed if first is not None and label == first.label])
+    yield price(first, measured[0][1] if measured else [])
     yield heatmap(board.lines)
     trend = change = None
     if isinstance(found, Findings):
@@ -52,6 +61,10 @@ def charts(
         change = next(estimate for estimate in found.estimates[SIZES] if estimate.name == SIZE)
     yield generations(models, trend, labels, families)
     yield sizes(models, change, labels, families)
+    yield layers(measured, families)
+    yield decoding(decoded)
+    yield clock(timed, families)
+    yield words(measured, families)
     yield forest(found)
 
 
@@ -66,25 +79,33 @@ def drawn(chart: Chart) -> Picture:
 
 def first_line(board: Leaderboard) -> Line | None:
     """Return the line that pictures of one model are of: the first that has a rank, or else the first."""
-    return next((line for line in board.lines if line.unranked is None), board.lines[0] if board.lines else None)
+    return next(iter(_preferred(board)), None)
 
 
-def _of_study(study: str, line: Line | None, rows: Sequence[tuple[Path, Row]]) -> list[Row]:
-    """Return the full rows of another study that are of the same model in the same setting as a line."""
-    if line is None:
-        return []
-    same = ("model", "dtype", "device", "revision", "quantization")
-    return [
-        row
-        for _, row in rows
-        if row.suite == study
-        and row.status == "ok"
-        and row.limited == line.newest.limited
-        and all(getattr(row, name) == getattr(line.newest, name) for name in same)
+def _preferred(board: Leaderboard) -> list[Line]:
+    return [line for line in board.lines if line.unranked is None] or board.lines
+
+
+def _of_study(study: str, board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path) -> list[Filed]:
+    """Return the full rows of another study, each with the label of the line that has its model and setting, or its
+    model's name; by line. Where there are few, they have their lists, which rows in memory are without."""
+    lines = {tuple(getattr(line.newest, name) for name in _SETTING): line.label for line in reversed(board.lines)}
+    some = [(path, row) for path, row in rows if not_a_full_run(row, study) is None]
+    if len(some) <= _READ:
+        some = [(path, _whole(path) or row) for path, row in some]
+    filed = [
+        (lines.get(tuple(getattr(row, name) for name in _SETTING), row.model), path.relative_to(folder).as_posix(), row)
+        for path, row in some
     ]
+    order = {line.label: place for place, line in enumerate(board.lines)}
+    return sorted(filed, key=lambda one: (order.get(one[0], len(order)), one[1]))
 
 
-def _with_lists(line: Line | None, folder: Path) -> list[Row]:
+def _with_lists(line: Line, folder: Path) -> list[Row]:
     """Return the rows of a line's means as their files have them; rows in memory are without their lists."""
-    found = [examine(folder / entry.file) for entry in line.of_ranking] if line else []
-    return [file.row for file in found if file is not None and file.row is not None]
+    return [_whole(folder / entry.file) or entry.row for entry in line.of_ranking]
+
+
+def _whole(path: Path) -> Row | None:
+    found = examine(path)
+    return None if found is None else found.row

@@ -80,7 +80,7 @@ def _trace(panel: Panel, series: Series) -> dict[str, Any]:
     error = _interval(series)
     trace = common | {
         "type": "scatter",
-        "mode": "markers" if series.kind == "points" else "lines+markers",
+        "mode": "markers" if series.kind == "points" else "lines" if series.bare else "lines+markers",
         "marker": {
             "color": colour,
             "size": 13 if series.marker == "star" else 9 if series.kind == "points" else 5,

@@ -41,10 +41,13 @@ def heatmap(lines: Sequence[Line]) -> Chart:
         (Series("skip ratio above chance", "cells", cells, named=False),),
     )
     left_out = f" The first {_LINES} of {len(lines)} lines." if len(lines) > _LINES else ""
+    lowest, highest = _percent(least.level), _percent(most.level)
+    spread = f"{highest} of the layers"
+    if lowest != highest:
+        spread = f"{lowest} to {spread}: least on {workloads[int(least.x)]}, most on {workloads[int(most.x)]}"
     return Chart(
         name,
-        f"Above chance a perfect rule skips {_percent(least.level)} to {_percent(most.level)} of the layers: least on "
-        f"{workloads[int(least.x)]}, most on {workloads[int(most.x)]}",
+        f"Above chance a perfect rule skips {spread}",
         f"Skip ratio less what shuffled tokens would give; an empty cell was not measured.{left_out}",
         (panel,),
         height=90 + 26 * len(shown) + 40,
@@ -69,16 +72,21 @@ def generations(
             name, title, "", empty="No family has models of two release dates; measure another generation with: "
             "pytest suites/ --model NAME --download, whose entry in models.yaml has `family` and `released`.",
         )  # fmt: skip
+    fits = []
+    for line, some in dated.groupby("line"):
+        colour, marker, dash = families.get(str(some["family"].iloc[0]), NO_LOOK)
+        if ends := _fitted(some["years"], some["skip_ratio"], trend):
+            fits.append(Series(f"{line}, fitted", "curve", ends, colour, marker, dash, bare=True, named=False))
     panel = Panel(
         Axis("released", ticks=_years(dated["years"])),
         Axis("skip ratio", "percent", ends=_from_zero(dated["skip_ratio"])),
-        _by_family(dated, "years", "line", labels, families, joined=True),
+        _points(dated, "years", labels, families) + tuple(fits),
     )
     return Chart(
         name,
         title if trend is None else _change(trend, "A model released a year later"),
-        "Level of each model over workloads, those of a family and kind joined; families with one date are left out, "
-        f"as in the finding. {_ASK if trend is None else _said(trend)}",
+        "Level of each model over workloads; families with one date are left out, as in the finding. "
+        + (_ASK if trend is None else f"The lines have its slope, one for each family and kind. {_said(trend)}"),
         (panel,),
         height=380,
     )
@@ -105,10 +113,13 @@ def sizes(
     decades = range(math.floor(exponents.min()), math.ceil(exponents.max()) + 1)
     ends = 10.0 ** (decades[0] - 0.05), 10.0 ** (decades[-1] + 0.05)
     guides = (Guide(LARGE, "20 B", vertical=True),) if ends[0] < LARGE < ends[1] else ()
+    line = _fitted(exponents, sized["skip_ratio"], change)
+    marks = tuple(Mark(10.0**mark.x, mark.y) for mark in line)
+    fit = (Series("fitted", "curve", marks, "ink", dash="dash", bare=True),) if marks else ()
     panel = Panel(
         Axis("parameters", log=True, ticks={10.0**decade: _parameters(10.0**decade) for decade in decades}, ends=ends),
         Axis("skip ratio", "percent", ends=_from_zero(sized["skip_ratio"])),
-        _by_family(sized, "parameters", "family", labels, families, joined=False),
+        _points(sized, "parameters", labels, families) + fit,
         guides,
     )
     return Chart(
@@ -121,23 +132,31 @@ def sizes(
     )
 
 
-def _by_family(
-    models: pd.DataFrame,
-    x: str,
-    of: str,
-    labels: Mapping[str, str],
-    families: Mapping[str, Look],
-    joined: bool,
+def _points(
+    models: pd.DataFrame, x: str, labels: Mapping[str, str], families: Mapping[str, Look]
 ) -> tuple[Series, ...]:
-    series = []
-    for group, some in models.groupby(of, sort=True):
-        colour, marker, dash = families.get(str(some["family"].iloc[0]), NO_LOOK)
-        marks = tuple(
-            Mark(float(row[x]), float(row["skip_ratio"]), line=labels.get(str(model), str(model)))
-            for model, row in some.sort_values(x).iterrows()
-        )
-        series.append(Series(str(group), "curve" if joined else "points", marks, colour, marker, dash))
-    return tuple(series)
+    """Return a series for each family."""
+    return tuple(
+        Series(str(family), "points", _marks(some, x, labels), *families.get(str(family), NO_LOOK))
+        for family, some in models.groupby("family")
+    )
+
+
+def _marks(models: pd.DataFrame, x: str, labels: Mapping[str, str]) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(float(across), float(skipped), line=labels.get(str(model), str(model)))
+        for model, across, skipped in zip(models.index, models[x], models["skip_ratio"], strict=True)
+    )
+
+
+def _fitted(x: pd.Series, skipped: pd.Series, estimate: Estimate | None) -> tuple[Mark, ...]:
+    """Return both ends of the line of least squares with the estimated slope."""
+    if estimate is None or estimate.value is None or not len(x):
+        return ()
+    middle = float(skipped.mean())
+    return tuple(
+        Mark(end, middle + estimate.value * (end - float(x.mean()))) for end in (float(x.min()), float(x.max()))
+    )
 
 
 def _from_zero(shares: pd.Series) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from benchmark.metrics.experiments.gates import BUILDABLE
 from benchmark.report.board.lines import Line
 from benchmark.report.board.means import arithmetic_mean
 from benchmark.report.pictures.chart import DASHES, MARKERS, Axis, Chart, Guide, Mark, Panel, Series, shortened, written
-from benchmark.report.pictures.palette import MARKS
+from benchmark.report.pictures.studies import gate_look
 from benchmark.results.row import Row
 
 _SHOWN = {"logit": "similarity of logits", "hidden": "similarity of states", "topk": "overlap of the top K"}
@@ -58,10 +58,9 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
 
 
 def _curves(line: Line, rows: Sequence[Row]) -> Iterator[Series]:
-    for number, gate in enumerate(BUILDABLE):
+    for gate in BUILDABLE:
         if points := _points(rows, f"gate_{gate.name}_skip_ratio", f"gate_{gate.name}_agreement"):
-            colour, marker = MARKS[number % len(MARKS)], MARKERS[number // len(MARKS)]
-            yield Series(f"gate {gate.name}", "curve", _marks(points, line), colour, marker)
+            yield Series(f"gate {gate.name}", "curve", _marks(points, line), *gate_look(gate.name))
     for number, (similarity, title) in enumerate(_SHOWN.items()):
         if points := _points(rows, f"tau_skip_ratio_{similarity}", f"tau_agreement_{similarity}"):
             yield Series(title, "curve", _marks(points, line), "quiet", MARKERS[number], DASHES[number])

@@ -15,11 +15,13 @@ from xml.sax.saxutils import escape
 from benchmark.report.pictures.chart import Axis, Chart, Panel, Series, shortened, written
 from benchmark.report.pictures.palette import LIGHT, heat, variable
 
-WIDTH = 640
+WIDTH = 580
 """Of every picture, in pixels."""
 _LETTERS = 12
 _MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^", "cross": "X", "star": "*"}
 _DASHES: dict[str, Any] = {"solid": "-", "dash": (0, (5, 2)), "dot": (0, (1.2, 1.8))}
+_TICKS = 5
+"""Steps of an axis at most."""
 _NAMED = 18
 """Series that a legend names at most."""
 _HATCHED: dict[str, Any] = {"facecolor": LIGHT["paper"], "hatch": "////", "edgecolor": LIGHT["line"]}
@@ -75,7 +77,9 @@ def svg(chart: Chart) -> str:
             else:
                 axes.set_axis_off()
         if handles := list(_legend(chart)):
-            figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=_LETTERS - 1)
+            longest = max(len(handle.get_label()) for handle in handles)
+            beside = 3 if longest <= 24 else 2 if longest <= 36 else 1
+            figure.legend(handles=handles, loc="outside lower left", ncols=beside, fontsize=_LETTERS - 1)
         stream = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         FigureCanvasSVG(figure).print_svg(stream, metadata=nothing)
@@ -98,17 +102,19 @@ def _draw(axes: Any, panel: Panel) -> None:
     _side(axes, panel.x, vertical=False)
     _side(axes, panel.y, vertical=True)
     if panel.title:
-        axes.set_title(shortened(panel.title, 60))
+        axes.set_title(_on_lines(panel.title, 34))
     if any(series.kind == "cells" for series in panel.series):
         axes.grid(False)
 
 
 def _side(axes: Any, axis: Axis, vertical: bool) -> None:
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
     letter, side = ("y", axes.yaxis) if vertical else ("x", axes.xaxis)
     getattr(axes, f"set_{letter}label")(axis.title)
     if axis.log:
         getattr(axes, f"set_{letter}scale")("log")
-        side.set_minor_locator(_nothing())
+        side.set_minor_locator(NullLocator())
     if axis.names:
         side.set_ticks(range(len(axis.names)), [_on_lines(name, 34 if vertical else 22) for name in axis.names])
         ends = (-0.6, len(axis.names) - 0.4)
@@ -123,6 +129,7 @@ def _side(axes: Any, axis: Axis, vertical: bool) -> None:
     elif axis.ticks:
         side.set_ticks(list(axis.ticks), list(axis.ticks.values()))
     else:
+        side.set_major_locator(MaxNLocator(_TICKS, steps=[1, 2, 2.5, 5, 10]))
         side.set_major_formatter(lambda value, _: written(value, axis.form) if axis.form != "number" else f"{value:g}")
     if axis.ends:
         getattr(axes, f"set_{letter}lim")(axis.ends)
@@ -131,12 +138,6 @@ def _side(axes: Any, axis: Axis, vertical: bool) -> None:
 def _on_lines(name: str, longest: int) -> str:
     """Return a name on two lines at most."""
     return "\n".join(textwrap.wrap(shortened(name, 200), longest, max_lines=2, placeholder="…")) or " "
-
-
-def _nothing() -> Any:
-    from matplotlib.ticker import NullLocator
-
-    return NullLocator()
 
 
 def _bars(axes: Any, panel: Panel, series: Series) -> None:
@@ -159,7 +160,8 @@ def _points(axes: Any, panel: Panel, series: Series) -> None:
                 axes.hlines(mark.y, mark.low, mark.high, color=colour, linewidth=1.6)
             else:
                 axes.vlines(mark.x, mark.low, mark.high, color=colour, linewidth=1.6)
-        _text(axes, mark.x, mark.y, mark.text, right=True, beside=True)
+        end = mark.high if series.across and mark.high is not None else mark.x
+        _text(axes, end, mark.y, mark.text, right=True, beside=True)
     axes.plot(
         [mark.x for mark in series.marks], [mark.y for mark in series.marks], linestyle="none",
         marker=_MARKERS[series.marker], markersize=12 if series.marker == "star" else 7,
@@ -171,7 +173,7 @@ def _curve(axes: Any, panel: Panel, series: Series) -> None:
     axes.plot(
         [mark.x for mark in series.marks], [mark.y for mark in series.marks], color=LIGHT[series.colour],
         linestyle=_DASHES[series.dash], marker=_MARKERS[series.marker],
-        markersize=4 if len(series.marks) <= 30 else 0, markeredgewidth=0,
+        markersize=0 if series.bare else 5, markeredgewidth=0,
     )  # fmt: skip
     for mark in series.marks:
         _text(axes, mark.x, mark.y, mark.text, right=True, beside=True)
@@ -214,7 +216,8 @@ def _legend(chart: Chart) -> Iterator[Any]:
             yield Patch(label=shortened(series.name), **look)
         else:
             yield Line2D(
-                [], [], label=shortened(series.name), color=colour, marker=_MARKERS[series.marker], markersize=6,
+                [], [], label=shortened(series.name), color=colour, marker=_MARKERS[series.marker],
+                markersize=0 if series.bare else 6,
                 linestyle=_DASHES[series.dash] if series.kind == "curve" else "none",
                 markerfacecolor=LIGHT["paper"] if series.hollow else colour, markeredgecolor=colour,
             )  # fmt: skip

@@ -15,7 +15,8 @@ from benchmark.interface.cli import main
 from benchmark.interface.commands import leaderboard
 from benchmark.results.row.frame import SCHEMA_VERSION
 
-FILES = {"leaderboard.md", "models.csv", "rows.csv", "index.html"}
+FILES = {"leaderboard.md", "models.csv", "rows.csv", "ladder.svg", "index.html"}
+PICTURES = {f"pictures/{name}.{form}" for name in ("ladder", "price", "workloads", "sizes") for form in ("svg", "csv")}
 LIBRARY = "plotly.min.js"
 PAGE = "index.html"
 
@@ -33,6 +34,10 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     """Two models on two workloads, and one of them failed on a third."""
@@ -45,13 +50,26 @@ def rows(tmp_path: Path) -> Path:
 
 
 class TestWriting:
-    """Four files, from the rows alone, and the library that draws the pictures."""
+    """Five files, from the rows alone, pictures, and the library that draws the live ones."""
 
     def test_the_files_are_written(self, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         assert run(rows, "--output", tmp_path / "new" / "board") == 0
-        written = {path.name for path in (tmp_path / "new" / "board").iterdir()}
-        assert written == FILES | {LIBRARY}
-        assert {Path(line).name for line in capsys.readouterr().out.splitlines()} == written
+        written = content(tmp_path / "new" / "board").keys()
+        assert written == FILES | PICTURES | {LIBRARY}
+        printed = capsys.readouterr().out.splitlines()
+        assert {Path(line).relative_to(tmp_path / "new" / "board").as_posix() for line in printed} == written
+
+    def test_a_picture_of_which_nothing_is_left_goes(self, rows: Path, tmp_path: Path):
+        run(rows, "--output", tmp_path, "--findings")
+        assert (tmp_path / "pictures" / "findings.svg").exists()
+        run(rows, "--output", tmp_path)
+        assert not (tmp_path / "pictures" / "findings.svg").exists()
+
+    def test_the_tables_begin_with_what_the_rows_come_to(self, rows: Path, tmp_path: Path):
+        run(rows, "--output", tmp_path)
+        text = (tmp_path / "leaderboard.md").read_text(encoding="utf-8").splitlines()
+        assert text[2].startswith("**Over 2 models a perfect rule skips 10 % (late) to 50 % (early) of the layers")
+        assert "(ladder.svg)" in text[4]
 
     def test_the_library_is_that_of_its_package_with_its_licence(self, rows: Path, tmp_path: Path):
         run(rows, "--output", tmp_path)
@@ -61,10 +79,10 @@ class TestWriting:
 
     def test_the_same_rows_give_the_same_files(self, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         run(rows, "--output", tmp_path / "board")
-        before = {path.name: path.read_bytes() for path in (tmp_path / "board").iterdir()}
+        before = content(tmp_path / "board")
         monkeypatch.chdir(tmp_path)
         run("rows", "--output", "board")
-        assert {path.name: path.read_bytes() for path in (tmp_path / "board").iterdir()} == before
+        assert content(tmp_path / "board") == before
 
     def test_the_tables_hold_models_and_rows(self, rows: Path, tmp_path: Path):
         run(rows, "--output", tmp_path)
@@ -213,8 +231,9 @@ class TestNames:
         row = row_of(model=name, workload=name, family=name, architecture="dense", eas=0.3, skip_ratio=0.2)
         (folder / "oracle-0123abcd.json").write_text(row.model_dump_json(), encoding="utf-8")
         assert run(folder, "--output", output) == 0
-        found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+        found = {path for path in content(tmp_path) if "/pictures/" not in path}
         assert found == {"rows/oracle-0123abcd.json", *(f"deep/er/board/{file}" for file in (*FILES, LIBRARY))}
+        assert {f"pictures/{path.name}" for path in (output / "pictures").iterdir()} <= PICTURES
         (line,) = table(output / "models.csv")
         assert line["model"].replace("'", "") == name
 
@@ -246,7 +265,8 @@ class TestCheck:
         run(rows, "--output", tmp_path)
         write_case(rows, "new", "chat", 0.3)
         assert run(rows, "--output", tmp_path, "--check") == 1
-        assert {Path(line.split(" is not ")[0]).name for line in capsys.readouterr().err.splitlines()} == FILES - {PAGE}
+        named = {Path(line.split(" is not ")[0]).name for line in capsys.readouterr().err.splitlines()}
+        assert named >= {"leaderboard.md", "models.csv", "rows.csv"}
 
     def test_the_page_need_not_be_there(self, rows: Path, tmp_path: Path):
         run(rows, "--output", tmp_path)

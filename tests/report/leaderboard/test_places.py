@@ -9,10 +9,10 @@ from benchmark.report.board.ranking import arrange
 from benchmark.report.board.rows import Entry
 from benchmark.report.leaderboard.places import rank_ranges
 
+Interval = tuple[float, float | None, float | None]
 
-def ranges(
-    intervals: dict[str, tuple[float, float | None, float | None]], **columns: str
-) -> dict[str, tuple[int, int]]:
+
+def ranges(intervals: dict[str, Interval], **kinds: str) -> dict[str, tuple[int, int]]:
     rows = [
         row_of(
             model=name, architecture=kinds.get(name, "dense"), skip_ratio=middle, skip_ratio_ci_low=low,

@@ -88,7 +88,7 @@ class TestMarkdown:
 
     def test_a_line_has_its_numbers(self):
         row = entry(eas=0.4, eas_ci_low=0.3, eas_ci_high=0.5, skip_ratio=0.25, num_layers=32, parameters=6_738_415_616)
-        text = as_markdown(arrange([row]), [], "none").decode()
+        text = as_markdown(arrange([row]), [], "none", "It is so.").decode()
         (line,) = [line for line in text.splitlines() if line.startswith("| 1 |")]
         cells = [cell.strip() for cell in line.split("|")]
         assert [cells[place] for place in (2, 6, 7, 9, 10, 13)] == [
@@ -97,7 +97,7 @@ class TestMarkdown:
 
     def test_every_table_is_rectangular(self):
         rows = [entry(model="a|b", eas=0.1), entry(model="c", workload="x|y"), entry(model="d", architecture="encoder")]
-        text = as_markdown(arrange(rows), [], "none").decode()
+        text = as_markdown(arrange(rows), [], "none", "It is so.").decode()
         for block in text.split("\n\n"):
             if block.startswith("|"):
                 assert len({line.count("|") for line in block.splitlines()}) == 1
