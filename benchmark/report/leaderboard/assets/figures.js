@@ -73,16 +73,18 @@ function draw(figure) {
     ...layout, dragmode: false, font: { ...layout.font, family: getComputedStyle(document.body).fontFamily },
     legend: { ...layout.legend, xref: "container", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" },
   };
-  if (narrow.matches) shown.height = 1.2 * layout.height;
-  for (const key of Object.keys(shown).filter((each) => /^[xy]axis/.test(each))) {
-    const named = Boolean(shown[key].ticktext);
-    shown[key] = { ...shown[key], ...(narrow.matches ? slim(key, shown[key]) : named ? {} : { tickangle: 0 }) };
+  const bars = traces.some(({ type }) => type === "bar");
+  for (const key of axisKeys(layout)) {
+    const { title, ticktext } = layout[key];
+    shown[key] = { ...layout[key], title: { ...title, standoff: 4, font: { size: narrow.matches ? 11 : 13 } }, ...(ticktext ? {} : { tickangle: 0 }) };
+    if (narrow.matches) Object.assign(shown[key], slim(key, layout[key], bars));
   }
+  if (narrow.matches) stack(shown, layout);
   if (first) {
     Plotly.newPlot(box, traces, shown, CONFIG);
     // The axes stay where they are for all models, whatever the filters leave.
     axesOf.set(name, Object.fromEntries(
-      Object.entries(box._fullLayout).filter(([key]) => /^[xy]axis\d*$/.test(key)).map(([key, { range }]) => [key, [...range]]),
+      axisKeys(layout).map((key) => [key, [...box._fullLayout[key].range]]),
     ));
     box.on("plotly_click", ({ points: [point] }) => {
       const [line] = point?.customdata ?? [];
@@ -93,15 +95,34 @@ function draw(figure) {
   Plotly.react(box, filtered(traces), shown, CONFIG);
 }
 
-// An axis on a phone: few numbers, names upright below and in several lines beside.
-function slim(key, { ticktext }) {
-  if (!ticktext) return { nticks: 4, tickangle: 0 };
+function axisKeys(layout, sides = "xy") {
+  return Object.keys(layout).filter((key) => new RegExp(`^[${sides}]axis\\d*$`).test(key));
+}
+
+// An axis on a phone: few numbers, names upright below and in several lines beside, and room for what bars say.
+function slim(key, { ticktext, range, type }, bars) {
+  if (!ticktext) {
+    const room = bars && range && type !== "log" && key.startsWith("x") ? 0.12 * (range[1] - range[0]) : 0;
+    return { nticks: 4, ...(room ? { range: [range[0] - room, range[1] + room] } : {}) };
+  }
   if (key.startsWith("x")) return { tickangle: 90, tickfont: { size: 10 } };
   const broken = (name) => name.split(" ").reduce((all, word) => {
     const last = all.slice(all.lastIndexOf("<br>") + 1);
     return last.length + word.length > 20 ? `${all}<br>${word}` : `${all} ${word}`;
   });
   return { ticktext: ticktext.map(broken), tickfont: { size: 10 } };
+}
+
+// Panels one below the other, as a phone has them.
+function stack(shown, layout) {
+  const panels = axisKeys(layout, "y").length;
+  const rows = new Set(axisKeys(layout, "y").map((key) => `${layout[key].domain}`)).size;
+  shown.height = 1.2 * (layout.height / rows) * panels;
+  for (const key of axisKeys(layout, "x")) shown[key].domain = [0, 1];
+  axisKeys(layout, "y").forEach((key, number) => {
+    const [below, above] = [60 / shown.height, 12 / shown.height];
+    shown[key].domain = [1 - (number + 1) / panels + (panels > 1 ? below : 0), 1 - number / panels - (panels > 1 ? above : 0)];
+  });
 }
 
 // Without the marks of lines that the filters leave out. A picture of one line alone is no choice of lines.

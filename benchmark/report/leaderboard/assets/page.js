@@ -29,8 +29,9 @@ function showTables() {
   modelTable.show(shown);
   rowTable.show(rowsShown);
   const of = state.workload ? `on ${state.workload}` : "means over workloads";
+  const all = shown.length < lines.line.length ? "; sentences, fits and files of pictures are about all models" : "";
   document.getElementById("shown").textContent =
-    `models: ${shown.length} of ${lines.line.length} (${of}); rows: ${rowsShown.length} of ${rows.line.length}`;
+    `models: ${shown.length} of ${lines.line.length} (${of}); rows: ${rowsShown.length} of ${rows.line.length}${all}`;
 }
 
 function offerColumns() {
