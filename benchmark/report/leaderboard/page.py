@@ -40,6 +40,7 @@ from benchmark.results.versions import harness_version
 
 _ASSETS = files("benchmark.report.leaderboard") / "assets"
 _PROGRAM = ("state.js", "table.js", "lens.js", "cards.js", "figures.js", "page.js")
+_NO_LENS = "There is no record of tokens beside these rows; the suites write one: pytest suites/ --signals all."
 LIBRARY = "plotly.min.js"
 """What `library` is called beside the page."""
 
@@ -66,7 +67,8 @@ def page(content: Content) -> bytes:
     """Return the page."""
     board = replace(content.board, lines=sorted(content.board.lines, key=_rank))
     results = _href(content.results) + "/"
-    lines, rows = _lines(board), _rows(board, results)
+    lines = _lines(board)
+    rows = _rows(board, lines, results)
     tables = {"lines": (model_columns(), lines), "rows": (row_columns(), rows)}
     cards = list(zip(map(card, board.lines), commands(board.lines), strict=True))
     scale = static.scale_of([*lines, *rows])
@@ -92,7 +94,7 @@ def page(content: Content) -> bytes:
         "scale": f"{scale:.1f}",
         "models": static.table(*tables["lines"], scale),
         "rows": static.table(*tables["rows"], scale),
-        "lens": static.lens(content.lenses[0]) if content.lenses else Markup(),
+        "lens": static.lens(content.lenses[0]) if content.lenses else element("p", _NO_LENS, class_="empty"),
         "cards": join(*_cards(cards, lines, rows, results)),
         "findings": static.findings(content.findings),
         "words": static.words(*(columns for columns, _ in tables.values())),
@@ -122,10 +124,11 @@ def _lines(board: Leaderboard) -> list[dict[str, Any]]:
     return records
 
 
-def _rows(board: Leaderboard, results: str) -> list[dict[str, Any]]:
+def _rows(board: Leaderboard, lines: Sequence[Mapping[str, Any]], results: str) -> list[dict[str, Any]]:
+    of_line = {line["line"]: {name: line[name] for name in ("summary", "colour")} for line in lines}
     hrefs = [_href(entry.file) for line in board.lines for entry, _ in line.rows]
     return [
-        record | {"href": href, "address": results + href}
+        record | of_line[record["line"]] | {"href": href, "address": results + href}
         for href, record in zip(hrefs, row_records(board), strict=True)
     ]
 

@@ -76,14 +76,19 @@ def card(values: Sequence[str], label: str, command: str, rows: Sequence[Mapping
 
 
 def lens(shown: Lens) -> Markup:
-    """Return a lens as a table: tokens from left to right, layers from the last, on top, to the first."""
+    """Return a lens: the prompt, and a table of tokens from left to right and layers from the last, on top, down."""
+    row, question = shown.entry.row, shown.question
     heading = element("tr", element("th", "layer", scope="col"), *(_token(token) for token in shown.tokens))
     matches = shown.matches.tolist()
     body = []
     for layer in range(shown.num_layers, 0, -1):
         cells = [_says(shown, number, state_of(some, layer), layer) for number, some in enumerate(matches)]
         body.append(element("tr", element("th", layer, scope="row"), *cells))
-    return join(element("thead", heading), element("tbody", *body))
+    grid = element("table", element("thead", heading), element("tbody", *body))
+    box = element("div", grid, class_="scroll", tabindex=0, role="group", aria_label="layers by tokens")
+    caption = element("figcaption", f"{row.model} on {row.workload}, prompt {shown.prompt + 1}.")
+    asked = element("blockquote", question.text) if question.text is not None else element("p", question.missing)
+    return join(asked, element("figure", caption, box, class_="lens"))
 
 
 def findings(found: Findings | str) -> Markup:
