@@ -83,7 +83,7 @@ def _of_several(lines: Sequence[Line]) -> str:
     ]
     parts += [f"{what} {some}" for name, what in _HAD.items() if (some := _range(lines, name, _speed)) is not None]
     missing = [
-        what if count == len(lines) else f"{what} of {count} models"
+        what if count == len(lines) else f"{what} of {count} of {len(lines)} models"
         for name, what in _MISSING.items()
         if (count := sum(_value(line, name) is None for line in lines))
     ]

@@ -16,8 +16,9 @@ CURVES = ("agreement", "similarity_logit", "similarity_hidden", "exit_share", "s
 """Per-layer columns that the page draws."""
 LISTS = tuple(name for name, field in Row.model_fields.items() if is_list(field))
 """Columns that are lists; everything else is in `rows.csv`."""
-_FLOATS = tuple(name for name, field in Row.model_fields.items() if holds(field, float))
-_LARGEST = 1e30  # squares of squares of larger numbers are no numbers any more
+LARGEST = 1e30
+"""Squares of squares of larger numbers are no numbers any more."""
+_NUMBERS = tuple(name for name, field in Row.model_fields.items() if holds(field, float) or holds(field, int))
 _SHOWN = 4
 _LONGEST = 80
 _REASONS = {
@@ -87,7 +88,7 @@ def read_entries(folder: Path, limited: bool) -> FolderRows:
             left_out.setdefault(_REASONS[found.standing], []).append((str(file), found.reason))
             continue
         row = found.row.model_copy(update=dict.fromkeys(LISTS))
-        if any(abs(getattr(row, name) or 0) > _LARGEST for name in _FLOATS):
+        if any(abs(getattr(row, name) or 0) > LARGEST for name in _NUMBERS):
             left_out.setdefault("with a number beyond all bounds", []).append((str(file), ""))
             continue
         rows.append((found.path, row))

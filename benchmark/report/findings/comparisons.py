@@ -88,7 +88,7 @@ def of_generations(models: pd.DataFrame, measure: str) -> pd.DataFrame:
 
 def of_sizes(models: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Return the models that tell of size: those whose parameters are known."""
-    return models.dropna(subset=[measure, "parameters"])
+    return models[models[measure].notna() & (models["parameters"] > 0)]
 
 
 def _trend(models: pd.DataFrame, measure: str, name: str) -> Estimate:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from benchmark.report.board.lines import Line
 from benchmark.report.board.ranking import Leaderboard
+from benchmark.report.board.rows import LARGEST, LISTS
 from benchmark.report.csv_text import as_csv
 from benchmark.report.findings.claims import SIZES, Findings, compared_models
 from benchmark.report.findings.comparable_rows import table_of
@@ -46,11 +47,12 @@ def charts(
     board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path, found: Findings | str
 ) -> Iterator[Chart]:
     """Yield the same before it is drawn."""
-    first = first_line(board)
+    preferred = [line for line in board.lines if line.unranked is None] or board.lines
+    first = next(iter(preferred), None)
     models = compared_models(table_of(rows)) if isinstance(found, str) else found.compared
     labels = {line.newest.model: line.label for line in reversed(board.lines)}
     families = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
-    measured = [(line, _with_lists(line, folder)) for line in _preferred(board)[:LINES]]
+    measured = [(line, _with_lists(line, folder)) for line in preferred[:LINES]]
     timed, decoded = _of_study("clock", board, rows, folder), _of_study("decoding", board, rows, folder)
     yield ladder(first, [row for label, _, row in timed if first is not None and label == first.label])
     yield price(first, measured[0][1] if measured else [])
@@ -61,10 +63,10 @@ def charts(
         change = next(estimate for estimate in found.estimates[SIZES] if estimate.name == SIZE)
     yield generations(models, trend, labels, families)
     yield sizes(models, change, labels, families)
-    yield layers(measured, families)
+    yield layers(measured, len(preferred), families)
     yield decoding(decoded)
     yield clock(timed, families)
-    yield words(measured, families)
+    yield words(measured, len(preferred), families)
     yield forest(found)
 
 
@@ -75,15 +77,6 @@ def drawn(chart: Chart) -> Picture:
     return Picture(
         chart.name, chart.title, chart.caption, svg(chart), figure(chart), as_csv(records(chart)), chart.empty
     )
-
-
-def first_line(board: Leaderboard) -> Line | None:
-    """Return the line that pictures of one model are of: the first that has a rank, or else the first."""
-    return next(iter(_preferred(board)), None)
-
-
-def _preferred(board: Leaderboard) -> list[Line]:
-    return [line for line in board.lines if line.unranked is None] or board.lines
 
 
 def _of_study(study: str, board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path) -> list[Filed]:
@@ -107,5 +100,17 @@ def _with_lists(line: Line, folder: Path) -> list[Row]:
 
 
 def _whole(path: Path) -> Row | None:
+    """Return a row as its file has it; none where a number in it is beyond all bounds, so that nothing can be drawn."""
     found = examine(path)
-    return None if found is None else found.row
+    if found is None or found.row is None:
+        return None
+    numbers = (number for name in LISTS for number in _numbers(getattr(found.row, name)))
+    return found.row if all(abs(number) <= LARGEST for number in numbers) else None
+
+
+def _numbers(value: object) -> Iterator[float]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _numbers(part)
+    elif isinstance(value, int | float):
+        yield value

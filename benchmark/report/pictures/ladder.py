@@ -4,17 +4,18 @@ from collections.abc import Sequence
 
 from benchmark.report.board.lines import Line
 from benchmark.report.board.means import harmonic_mean
+from benchmark.report.ladder import STEPS as OF_CASE
 from benchmark.report.pictures.chart import Axis, Chart, Guide, Mark, Panel, Series, shortened, written
 from benchmark.results.row import Row
 
 STEPS = {
-    "a perfect rule, layers alone": "speedup_bound_layers",
-    "… with the output head": "speedup_bound_head",
-    "… with what the cache is owed": "speedup_bound_kv",
-    "… leaving only to stay": "speedup_bound_settled",
-    "best gate, to keep 95 % of tokens": "gate_speed_95",
-    "best gate, to keep 99 % of tokens": "gate_speed_99",
-    "lossless self-speculation": "speedup_speculation",
+    "a perfect rule, layers alone": OF_CASE["layers"],
+    "… with the output head": OF_CASE["+head"],
+    "… with what the cache is owed": OF_CASE["+cache"],
+    "… leaving only to stay": OF_CASE["settled"],
+    "best gate, to keep 95 % of tokens": OF_CASE["gate 95 %"],
+    "best gate, to keep 99 % of tokens": OF_CASE["gate 99 %"],
+    "lossless self-speculation": OF_CASE["lossless"],
 }
 """Each step that is a prediction in bytes, and the column that has its speed."""
 CLOCK_STEPS = {
@@ -38,7 +39,7 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
         line: None where there is none.
         clock: rows of the study clock that were measured of it.
     """
-    if line is None:
+    if line is None or not line.of_ranking:
         return Chart("ladder", "The ladder of a model", "", empty="Measure a model with: pytest suites/")
     speeds = {step: _mean(line, column) for step, column in STEPS.items()}
     speeds |= {step: harmonic_mean(clock, column) for step, column in CLOCK_STEPS.items()}

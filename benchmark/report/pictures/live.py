@@ -45,7 +45,7 @@ def figure(chart: Chart) -> dict[str, Any]:
         layout["shapes"] += _shapes(panel, suffix)
         for series in panel.series:
             trace = _trace(panel, series)
-            trace |= {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "legendgroup": series.name}
+            trace |= {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "legendgroup": plain(series.name)}
             trace["showlegend"] = series.named and series.name not in named
             named.add(series.name)
             data.append(trace)
@@ -72,7 +72,7 @@ def _trace(panel: Panel, series: Series) -> dict[str, Any]:
     if series.kind == "cells":
         return common | {
             "type": "heatmap", "z": [mark.level for mark in marks], "zmin": 0, "zmax": 1, "showscale": False,
-            "text": [mark.text for mark in marks], "texttemplate": "%{text}", "xgap": 2, "ygap": 2,
+            "text": [plain(mark.text) for mark in marks], "texttemplate": "%{text}", "xgap": 2, "ygap": 2,
             "colorscale": [[step / (STEPS - 1), variable(f"heat-{step}")] for step in range(STEPS)],
         }  # fmt: skip
     if series.kind == "bars":
@@ -179,7 +179,7 @@ def _annotations(panel: Panel, suffix: str) -> list[dict[str, Any]]:
         axis = panel.x if guide.vertical else panel.y
         # On a logarithmic axis a note stands at the logarithm, a line at the number itself.
         at = log10(guide.at) if axis.log else guide.at
-        found.append({"text": plain(guide.name), **quiet} | (
+        found.append({"text": plain(shortened(guide.name)), **quiet} | (
             {"x": at, "xref": f"x{suffix}", "xanchor": "left", "y": 1, "yref": f"y{suffix} domain", "yanchor": "top"}
             if guide.vertical
             else {"x": 1, "xref": f"x{suffix} domain", "xanchor": "right", "y": at, "yref": f"y{suffix}",

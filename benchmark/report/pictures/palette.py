@@ -17,7 +17,7 @@ LIGHT = {
     **{
         f"heat-{step}": colour
         for step, colour in enumerate(
-            ("#f2f6fa", "#dbe8f3", "#bfd7ea", "#9cc3e0", "#74abd3", "#4a90c2", "#2a75ac", "#135b90", "#084470")
+            ("#f2f6fa", "#dbe8f3", "#bfd7ea", "#9cc3e0", "#74abd3", "#2f78b0", "#1f659c", "#105089", "#073a63")
         )
     },
 }
@@ -36,7 +36,7 @@ DARK = {
     **{
         f"heat-{step}": colour
         for step, colour in enumerate(
-            ("#1b2229", "#1c2f40", "#1d3d57", "#1f4d70", "#275f8a", "#3a78a8", "#5595c6", "#7fb6e0", "#b5d9f5")
+            ("#1b2229", "#1c2f40", "#1d3d57", "#1f4d70", "#275f8a", "#4a8cbd", "#659fcf", "#89bbe4", "#b5d9f5")
         )
     },
 }

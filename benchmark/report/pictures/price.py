@@ -69,7 +69,10 @@ def _curves(line: Line, rows: Sequence[Row]) -> Iterator[Series]:
 def _points(rows: Sequence[Row], skipped: str, agreement: str) -> list[tuple[float, float]]:
     """Return mean skip ratio and mean share of changed tokens over the rows, by setting; none unless all have them."""
     lists = [(getattr(row, skipped), getattr(row, agreement)) for row in rows]
-    if any(one is None or other is None for one, other in lists) or len({len(one) for one, _ in lists}) != 1:
+    if (
+        any(one is None or other is None for one, other in lists)
+        or len({len(part) for pair in lists for part in pair}) != 1
+    ):
         return []
     count = len(lists)
     skips, kept = (zip(*(pair[place] for pair in lists), strict=True) for place in (0, 1))

@@ -26,8 +26,14 @@ LINES = 6
 _EMPTY = "Measure a model with: pytest suites/"
 
 
-def layers(measured: Sequence[Measured], families: dict[str, Look]) -> Chart:
-    """Return agreement, entropy, divergence, rank, margin and halves, layer by layer."""
+def layers(measured: Sequence[Measured], lines_of_board: int, families: dict[str, Look]) -> Chart:
+    """Return agreement, entropy, divergence, rank, margin and halves, layer by layer.
+
+    Args:
+        measured: the first lines, `LINES` at most.
+        lines_of_board: how many there are.
+        families: how marks of each are drawn.
+    """
     name, title = "layers", "Layer by layer"
     lines = [line for line, _ in measured]
     looks = line_looks(lines, families)
@@ -60,15 +66,21 @@ def layers(measured: Sequence[Measured], families: dict[str, Look]) -> Chart:
         name,
         _title_of_layers(measured),
         "Means over the workloads of the ranking. The agreement is of all tokens, the entropy of those whose signals "
-        f"were kept, the rest of the sample.{_first(measured)}",
+        f"were kept, the rest of the sample.{_first(lines_of_board)}",
         drawn,
         columns=2,
         height=215,
     )
 
 
-def words(measured: Sequence[Measured], families: dict[str, Look]) -> Chart:
-    """Return exits by the place in the word, by the place in the text, and by how often the token occurs."""
+def words(measured: Sequence[Measured], lines_of_board: int, families: dict[str, Look]) -> Chart:
+    """Return exits by the place in the word, by the place in the text, and by how often the token occurs.
+
+    Args:
+        measured: the first lines, `LINES` at most.
+        lines_of_board: how many there are.
+        families: how marks of each are drawn.
+    """
     name, title = "words", "Exits by place and frequency"
     looks = line_looks([line for line, _ in measured], families)
     depth = Axis("exit, share of the layers", "percent")
@@ -94,7 +106,7 @@ def words(measured: Sequence[Measured], families: dict[str, Look]) -> Chart:
         name,
         _title_of_words(measured),
         "Mean first-match exit over all tokens of the workloads of the ranking together; a place or a frequency stands "
-        f"for all up to the next.{_first(measured)}",
+        f"for all up to the next.{_first(lines_of_board)}",
         drawn,
         columns=2 if len(drawn) > 1 else 1,
         height=230,
@@ -152,8 +164,10 @@ def _groups(
             if counts is None or means is None or not row.num_layers:
                 continue
             groups = getattr(row, starts) if starts else range(len(counts))
+            if groups is None or not len(groups) == len(counts) == len(means):
+                continue
             for group, count, exit_layer in zip(groups, counts, means, strict=True):
-                if exit_layer is not None:
+                if exit_layer is not None and count:
                     before = sums.get(group, (0, 0.0))
                     sums[group] = before[0] + count, before[1] + count * exit_layer / row.num_layers
         marks = tuple(
@@ -176,10 +190,11 @@ def _title_of_layers(measured: Sequence[Measured]) -> str:
     if not known or len(known) != len(curves) or len({len(curve) for curve in known}) != 1:
         return "Layer by layer"
     agreement = [math.fsum(values) / len(values) for values in zip(*known, strict=True)]
-    half = next(number for number, share in enumerate(agreement, 1) if share >= 0.5)
-    return (
-        f"Layer {half} of {len(agreement)} is the first that gives half of the tokens, in {shortened(line.label, 80)}"
-    )
+    half = next((number for number, share in enumerate(agreement, 1) if share >= 0.5), None)
+    if half is None:
+        return "Layer by layer"
+    where = f"layer {half} of {len(agreement)} is the first that has half of the tokens"
+    return f"In {shortened(line.label, 80)}, {where}"
 
 
 def _title_of_words(measured: Sequence[Measured]) -> str:
@@ -194,5 +209,5 @@ def _title_of_words(measured: Sequence[Measured]) -> str:
     return f"In {shortened(line.label, 80)}, {what}"
 
 
-def _first(measured: Sequence[Measured]) -> str:
-    return f" The first {LINES} lines of the leaderboard." if len(measured) == LINES else ""
+def _first(lines_of_board: int) -> str:
+    return f" The first {LINES} of {lines_of_board} lines." if lines_of_board > LINES else ""

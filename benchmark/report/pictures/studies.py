@@ -177,10 +177,10 @@ def _damage(rows: Sequence[Filed]) -> Panel:
 def _by_position(rows: Sequence[Filed]) -> Panel:
     series: list[Series] = []
     for line, file, row in rows:
-        if row.fidelity_positions and row.same_until_by_position and len(series) < _POSITIONS:
+        starts, shares = row.fidelity_positions or [], row.same_until_by_position or []
+        if starts and len(starts) == len(shares) and len(series) < _POSITIONS:
             marks = tuple(
-                Mark(start + 1.0, share, line=line, file=file)
-                for start, share in zip(row.fidelity_positions, row.same_until_by_position, strict=True)
+                Mark(start + 1.0, share, line=line, file=file) for start, share in zip(starts, shares, strict=True)
             )
             colour = gate_look(row.gate or "")[0]
             dash = DASHES[list(_POLICIES).index(row.policy) if row.policy in _POLICIES else 0]

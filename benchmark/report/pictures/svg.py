@@ -95,10 +95,14 @@ def _draw(axes: Any, panel: Panel) -> None:
         quiet = {"textcoords": "offset points", "color": LIGHT["quiet"], "fontsize": _LETTERS - 2}
         if guide.vertical:
             along = axes.get_xaxis_transform()
-            axes.annotate(guide.name, (guide.at, 1), xycoords=along, xytext=(3, -2), ha="left", va="top", **quiet)
+            axes.annotate(
+                shortened(guide.name), (guide.at, 1), xycoords=along, xytext=(3, -2), ha="left", va="top", **quiet
+            )
         else:
             along = axes.get_yaxis_transform()
-            axes.annotate(guide.name, (1, guide.at), xycoords=along, xytext=(-2, 3), ha="right", va="bottom", **quiet)
+            axes.annotate(
+                shortened(guide.name), (1, guide.at), xycoords=along, xytext=(-2, 3), ha="right", va="bottom", **quiet
+            )
     _side(axes, panel.x, vertical=False)
     _side(axes, panel.y, vertical=True)
     if panel.title:
@@ -111,7 +115,7 @@ def _side(axes: Any, axis: Axis, vertical: bool) -> None:
     from matplotlib.ticker import MaxNLocator, NullLocator
 
     letter, side = ("y", axes.yaxis) if vertical else ("x", axes.xaxis)
-    getattr(axes, f"set_{letter}label")(axis.title)
+    getattr(axes, f"set_{letter}label")(shortened(axis.title, 60))
     if axis.log:
         getattr(axes, f"set_{letter}scale")("log")
         side.set_minor_locator(NullLocator())
@@ -186,7 +190,8 @@ def _cells(axes: Any, panel: Panel, series: Series) -> None:
         shade, letters = heat(mark.level or 0.0)
         axes.add_patch(Rectangle((mark.x - 0.48, mark.y - 0.46), 0.96, 0.92, facecolor=LIGHT[shade], edgecolor="none"))
         axes.text(
-            mark.x, mark.y, mark.text, color=LIGHT[letters], ha="center", va="center", fontsize=_LETTERS - 2,
+            mark.x, mark.y, shortened(mark.text), color=LIGHT[letters], ha="center", va="center", fontsize=_LETTERS - 2,
+            in_layout=False,  # a cell is where it is, and measuring what is written in hundreds takes its time
         )  # fmt: skip
 
 
@@ -227,6 +232,7 @@ def _legend(chart: Chart) -> Iterator[Any]:
 
 def _for_a_page(text: str, chart: Chart) -> str:
     """Return the file with variables for colours, names of its own for its parts, and what it says for who hears it."""
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # which would be the page's, were it left
     text = re.sub(r"<[^>]+>", lambda tag: _tag(tag[0], chart.name), text[text.index("<svg") :])
     said = (
         f'<title id="{chart.name}-title">{escape(shortened(chart.title, 400))}</title>'
@@ -237,7 +243,8 @@ def _for_a_page(text: str, chart: Chart) -> str:
     _, _, width, height = re.search(r'viewBox="([^"]*)"', head)[1].split()  # type: ignore[index]
     head += (
         f' width="{float(width):.0f}" height="{float(height):.0f}" role="img"'
-        f' aria-labelledby="{chart.name}-title {chart.name}-desc" style="max-width: 100%; height: auto"'
+        f' aria-labelledby="{chart.name}-title {chart.name}-desc"'
+        ' style="max-width: 100%; height: auto; stroke-linejoin: round"'
     )
     return f"{head}>{said}{body.strip()}\n"
 
