@@ -70,13 +70,15 @@ function draw(figure) {
   box.setAttribute("role", "img");
   box.setAttribute("aria-label", figure.querySelector("h3").textContent);
   const shown = {
-    ...layout, dragmode: false, font: { ...layout.font, family: getComputedStyle(document.body).fontFamily },
+    ...layout, dragmode: false, margin: { ...layout.margin, r: 28 }, font: { ...layout.font, family: getComputedStyle(document.body).fontFamily },
     legend: { ...layout.legend, xref: "container", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" },
   };
   const bars = traces.some(({ type }) => type === "bar");
   for (const key of axisKeys(layout)) {
     const { title, ticktext } = layout[key];
-    shown[key] = { ...layout[key], title: { ...title, standoff: 4, font: { size: narrow.matches ? 11 : 13 } }, ...(ticktext ? {} : { tickangle: 0 }) };
+    // Margins grow by what stands beside an axis, never by its outermost numbers: these come and go with the margin.
+    const automargin = key.startsWith("x") ? "height" : "width";
+    shown[key] = { ...layout[key], automargin, title: { ...title, standoff: 4, font: { size: narrow.matches ? 11 : 13 } }, ...(ticktext ? {} : { tickangle: 0 }) };
     if (narrow.matches) Object.assign(shown[key], slim(key, layout[key], bars));
   }
   if (narrow.matches) stack(shown, layout);
