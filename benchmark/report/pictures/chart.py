@@ -1,5 +1,6 @@
 """What a picture is before anybody draws it: panels of series of marks, each mark with the rows that it is of."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -70,6 +71,8 @@ class Axis:
     log: bool = False
     names: tuple[str, ...] = ()
     """Of an axis of categories: those at 0, 1, 2, …; a vertical axis begins at the top."""
+    lines: int = 2
+    """On how many lines a name may stand."""
     ticks: dict[float, str] = field(default_factory=dict)
     """Of an axis whose ticks are not the usual ones, each with what it says."""
     ends: tuple[float, float] | None = None
@@ -135,6 +138,13 @@ def shortened(name: str, longest: int = _LONGEST) -> str:
     """Return a name from anywhere in a length and in letters that can be drawn."""
     text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def on_lines(name: str, longest: int, lines: int) -> list[str]:
+    """Return a name from anywhere on so many lines at most; at least one, which may be blank."""
+    if lines == 1:
+        return [shortened(name, longest)]
+    return textwrap.wrap(shortened(name, 200), longest, max_lines=lines, placeholder="…") or [" "]
 
 
 def written(value: float, form: Form) -> str:

@@ -47,7 +47,7 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
     known = [speed for speed in speeds.values() if speed is not None]
     low, high = min([*known, 1.0]), max([*known, 1.0])
     room = max(high - low, 0.02)
-    ends = (low - 0.2 * room, high + 0.2 * room)  # room for the numbers beside the bars
+    ends = (low - 0.3 * room, high + 0.2 * room)  # room for the numbers beside the bars
     file = line.of_ranking[0].file.as_posix() if len(line.of_ranking) == 1 else ""
     series = []
     for kind, some in _KINDS.items():
@@ -68,6 +68,7 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
         Axis("", names=steps),
         tuple(series),
         (Guide(1.0, "", vertical=True),),
+        f"{shortened(line.label)}, {_over(line)}",
     )
     remedies = dict.fromkeys(
         _REMEDIES[column]

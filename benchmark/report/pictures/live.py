@@ -8,24 +8,35 @@ Names are escaped, because plotly.js reads markup in texts.
 from math import log10
 from typing import Any
 
-from benchmark.report.pictures.chart import Axis, Chart, Mark, Panel, Series, shortened, written
+from benchmark.report.pictures.chart import Axis, Chart, Mark, Panel, Series, on_lines, shortened, written
 from benchmark.report.pictures.palette import STEPS, variable
 
-_GAP = 0.16
+_BETWEEN = 78
+"""Pixels between panels below each other, for the title of an axis and that of the next panel."""
+_BESIDE, _NAMES_BESIDE = 0.16, 0.32
+"""Share of the width between panels beside each other, and where names of categories stand there."""
+_ABOVE, _BELOW = 24, 50
+"""Pixels above and below all panels, without the legend."""
+_OF_LEGEND = 22
+"""Pixels of a line of the legend."""
 _MARKERS = {"triangle": "triangle-up", "cross": "x"}
 
 
 def figure(chart: Chart) -> dict[str, Any]:
     """Return the figure of a chart that has panels."""
     rows = -(-len(chart.panels) // chart.columns)
+    legend = _OF_LEGEND * -(-len({one.name for panel in chart.panels for one in panel.series if one.named}) // 3)
+    height = rows * chart.height + legend
+    below = _BETWEEN / (height - _ABOVE - _BELOW - legend)
+    beside = _NAMES_BESIDE if any(panel.y.names for panel in chart.panels[1:]) else _BESIDE
     layout: dict[str, Any] = {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": variable("ink"), "size": 12},
-        "height": rows * chart.height,
-        "margin": {"l": 8, "r": 16, "t": 24, "b": 8},
+        "height": height,
+        "margin": {"l": 8, "r": 16, "t": _ABOVE, "b": _BELOW + legend},
         "hovermode": "closest",
-        "legend": {"orientation": "h", "yanchor": "top", "y": -0.2 / rows},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         "annotations": [],
         "shapes": [],
         "barmode": "overlay",
@@ -36,10 +47,10 @@ def figure(chart: Chart) -> dict[str, Any]:
         suffix = "" if number == 0 else str(number + 1)
         column, row = number % chart.columns, number // chart.columns
         layout[f"xaxis{suffix}"] = {
-            **_axis(panel.x, vertical=False), "domain": _domain(column, chart.columns), "anchor": f"y{suffix}"
+            **_axis(panel.x, vertical=False), "domain": _domain(column, chart.columns, beside), "anchor": f"y{suffix}"
         }  # fmt: skip
         layout[f"yaxis{suffix}"] = {
-            **_axis(panel.y, vertical=True), "domain": _domain(rows - 1 - row, rows), "anchor": f"x{suffix}"
+            **_axis(panel.y, vertical=True), "domain": _domain(rows - 1 - row, rows, below), "anchor": f"x{suffix}"
         }  # fmt: skip
         layout["annotations"] += _annotations(panel, suffix)
         layout["shapes"] += _shapes(panel, suffix)
@@ -151,7 +162,7 @@ def _axis(axis: Axis, vertical: bool) -> dict[str, Any]:
     }
     if axis.names:
         ends = [-0.6, len(axis.names) - 0.4]
-        names = [plain(shortened(name)) for name in axis.names]
+        names = ["<br>".join(map(plain, on_lines(name, 34 if vertical else 22, axis.lines))) for name in axis.names]
         return found | {
             "tickvals": list(range(len(names))), "ticktext": names, "range": ends[::-1] if vertical else ends,
             "showgrid": False,
@@ -167,9 +178,9 @@ def _axis(axis: Axis, vertical: bool) -> dict[str, Any]:
     return found
 
 
-def _domain(place: int, places: int) -> list[float]:
-    width = (1 - _GAP * (places - 1)) / places
-    return [round(place * (width + _GAP), 4), round(place * (width + _GAP) + width, 4)]
+def _domain(place: int, places: int, gap: float) -> list[float]:
+    width = (1 - gap * (places - 1)) / places
+    return [round(place * (width + gap), 4), round(place * (width + gap) + width, 4)]
 
 
 def _annotations(panel: Panel, suffix: str) -> list[dict[str, Any]]:

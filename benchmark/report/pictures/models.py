@@ -37,7 +37,7 @@ def heatmap(lines: Sequence[Line]) -> Chart:
     )
     panel = Panel(
         Axis("", names=tuple(workloads)),
-        Axis("", names=tuple(line.label for line in shown)),
+        Axis("", names=tuple(line.label for line in shown), lines=1),
         (Series("skip ratio above chance", "cells", cells, named=False),),
     )
     left_out = f" The first {_LINES} of {len(lines)} lines." if len(lines) > _LINES else ""

@@ -37,21 +37,25 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
         drawn.append(Series("oracle", "points", (star,), "ink", marker="star"))
     guides = () if chance is None else (Guide(chance, f"chance {written(chance, 'percent')}", vertical=True),)
     # A τ-oracle that changes every token skips all layers: what lies far beyond the perfect rule is not shown.
-    most = max([oracle or 0.0, *(mark.x for series in drawn if series.colour != "quiet" for mark in series.marks)])
+    shown = [mark.x for series in drawn if series.colour != "quiet" for mark in series.marks]
+    most = max([*shown, oracle or 0.0, (chance or 0.0) / 1.3])
     panel = Panel(
         Axis("layers skipped", "percent", ends=(-0.01, min(1.0, 1.4 * most or 1.0))),
         Axis("tokens changed", "percent", log=True, ticks=ticks, ends=(none * 0.8, 1.2)),
         tuple(drawn),
         guides,
+        f"{shortened(line.label)}, {_over(rows)}",
     )
     missing = next((row.gates_missing for row in rows if row.gates_missing), None)
+    if missing is None and not any(series.name.startswith("gate ") for series in curves):
+        missing = "not measured; measure with: pytest suites/ --signals all"
     return Chart(
         name,
         _title(curves, oracle),
         f"{shortened(line.label, 80)}, {_over(rows)}. A gate's points are shares of tokens to keep, from 80 to 100 %, "
         "its threshold chosen on one half of the prompts and judged on the other; a similarity's are thresholds of the "
         "τ-oracle, which knows the last layer. The star is the perfect rule. Lower and further right is better."
-        + (f" Gates of the vocabulary are left out: {missing}." if missing else ""),
+        + (f" Gates that are not shown: {missing}." if missing else ""),
         (panel,),
         height=420,
     )

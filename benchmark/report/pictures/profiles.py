@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from benchmark.report.board.lines import Line
 from benchmark.report.pictures.chart import (
@@ -146,11 +147,11 @@ def _curves(
                 marks.append(Mark((number + shift) / count, math.fsum(there) / len(there), line=line.label))
         if marks:
             colour, marker, _ = looks[line.label]
-            yield Series(line.label, "curve", tuple(marks), colour, marker, bare=True)
+            yield Series(line.label, "curve", tuple(marks), colour, marker, bare=len(measured) == 1)
 
 
 def _dashed(series: Series) -> Series:
-    return Series(series.name, "curve", series.marks, series.colour, series.marker, "dash", bare=True, named=False)
+    return replace(series, dash="dash", named=False)
 
 
 def _groups(

@@ -6,13 +6,12 @@ file alone is readable on white. Names are written as text, never as mathematics
 
 import io
 import re
-import textwrap
 import warnings
 from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape
 
-from benchmark.report.pictures.chart import Axis, Chart, Panel, Series, shortened, written
+from benchmark.report.pictures.chart import Axis, Chart, Panel, Series, on_lines, shortened, written
 from benchmark.report.pictures.palette import LIGHT, heat, variable
 
 WIDTH = 580
@@ -73,7 +72,7 @@ def svg(chart: Chart) -> str:
         grid = figure.subplots(rows, chart.columns, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place < len(chart.panels):
-                _draw(axes, chart.panels[place])
+                _draw(axes, chart.panels[place], 34 if chart.columns > 1 else 70)
             else:
                 axes.set_axis_off()
         if handles := list(_legend(chart)):
@@ -86,13 +85,13 @@ def svg(chart: Chart) -> str:
     return _for_a_page(stream.getvalue(), chart)
 
 
-def _draw(axes: Any, panel: Panel) -> None:
+def _draw(axes: Any, panel: Panel, longest_title: int) -> None:
     for series in panel.series:
         _DRAWN[series.kind](axes, panel, series)
     for guide in panel.guides:
         line = axes.axvline if guide.vertical else axes.axhline
         line(guide.at, color=LIGHT["quiet"], linestyle=_DASHES["dash"], linewidth=1)
-        quiet = {"textcoords": "offset points", "color": LIGHT["quiet"], "fontsize": _LETTERS - 2}
+        quiet = {"textcoords": "offset points", "color": LIGHT["quiet"], "fontsize": _LETTERS - 2, "in_layout": False}
         if guide.vertical:
             along = axes.get_xaxis_transform()
             axes.annotate(
@@ -106,7 +105,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     _side(axes, panel.x, vertical=False)
     _side(axes, panel.y, vertical=True)
     if panel.title:
-        axes.set_title(_on_lines(panel.title, 34))
+        axes.set_title("\n".join(on_lines(panel.title, longest_title, 2)))
     if any(series.kind == "cells" for series in panel.series):
         axes.grid(False)
 
@@ -120,7 +119,10 @@ def _side(axes: Any, axis: Axis, vertical: bool) -> None:
         getattr(axes, f"set_{letter}scale")("log")
         side.set_minor_locator(NullLocator())
     if axis.names:
-        side.set_ticks(range(len(axis.names)), [_on_lines(name, 34 if vertical else 22) for name in axis.names])
+        side.set_ticks(
+            range(len(axis.names)),
+            ["\n".join(on_lines(name, 34 if vertical else 22, axis.lines)) for name in axis.names],
+        )
         ends = (-0.6, len(axis.names) - 0.4)
         getattr(axes, f"set_{letter}lim")(ends[::-1] if vertical else ends)
         axes.tick_params(axis=letter, length=0)
@@ -137,11 +139,6 @@ def _side(axes: Any, axis: Axis, vertical: bool) -> None:
         side.set_major_formatter(lambda value, _: written(value, axis.form) if axis.form != "number" else f"{value:g}")
     if axis.ends:
         getattr(axes, f"set_{letter}lim")(axis.ends)
-
-
-def _on_lines(name: str, longest: int) -> str:
-    """Return a name on two lines at most."""
-    return "\n".join(textwrap.wrap(shortened(name, 200), longest, max_lines=2, placeholder="…")) or " "
 
 
 def _bars(axes: Any, panel: Panel, series: Series) -> None:
@@ -200,7 +197,7 @@ _DRAWN = {"bars": _bars, "points": _points, "curve": _curve, "cells": _cells}
 
 def _text(axes: Any, x: float, y: float, text: str, right: bool, beside: bool) -> None:
     if text:
-        offset = ((6 if right else -6), 0) if beside else (0, 5)
+        offset = ((9 if right else -6), 0) if beside else (0, 5)
         side = {"ha": "left" if right else "right", "va": "center"} if beside else {"ha": "center", "va": "bottom"}
         axes.annotate(
             shortened(text), (x, y), xytext=offset, textcoords="offset points", fontsize=_LETTERS - 1, **side,
