@@ -500,7 +500,6 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 exit_layer_settled_mean=25.0,
                 speedup_bound_layers=1.6,
             ),
-            {},
         )
         for number in range(MODELS)
         for workload in WORKLOADS

@@ -20,7 +20,7 @@ def ranges(intervals: dict[str, Interval], **kinds: str) -> dict[str, tuple[int,
         )
         for name, (middle, low, high) in intervals.items()
     ]  # fmt: skip
-    return rank_ranges(arrange([Entry(Path(row.model), row, {}) for row in rows]).lines)
+    return rank_ranges(arrange([Entry(Path(row.model), row) for row in rows]).lines)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ USUAL: dict[str, Any] = {
 
 
 def asked(*rows: Row) -> list[str]:
-    (found,) = commands(arrange([Entry(Path(str(n)), row, {}) for n, row in enumerate(rows)]).lines)
+    (found,) = commands(arrange([Entry(Path(str(n)), row) for n, row in enumerate(rows)]).lines)
     return found.splitlines()
 
 

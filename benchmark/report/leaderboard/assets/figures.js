@@ -73,13 +73,13 @@ function draw(figure) {
     ...layout, dragmode: false, margin: { ...layout.margin, r: 28 }, font: { ...layout.font, family: getComputedStyle(document.body).fontFamily },
     legend: { ...layout.legend, xref: "container", x: 0, xanchor: "left", yref: "container", y: 0, yanchor: "bottom" },
   };
-  const bars = traces.some(({ type }) => type === "bar");
+  const room = roomFor(traces, layout);
   for (const key of axisKeys(layout)) {
     const { title, ticktext } = layout[key];
     // Margins grow by what stands beside an axis, never by its outermost numbers: these come and go with the margin.
     const automargin = key.startsWith("x") ? "height" : "width";
     shown[key] = { ...layout[key], automargin, title: { ...title, standoff: 4, font: { size: narrow.matches ? 11 : 13 } }, ...(ticktext ? {} : { tickangle: 0 }) };
-    if (narrow.matches) Object.assign(shown[key], slim(key, layout[key], bars));
+    if (narrow.matches) Object.assign(shown[key], slim(key, layout[key], room));
   }
   if (narrow.matches) stack(shown, layout);
   if (first) {
@@ -101,25 +101,41 @@ function axisKeys(layout, sides = "xy") {
   return Object.keys(layout).filter((key) => new RegExp(`^[${sides}]axis\\d*$`).test(key));
 }
 
-// An axis on a phone: few numbers, names upright below and in several lines beside, and room for what bars say.
-function slim(key, { ticktext, range, type }, bars) {
+// Shares of an axis, left and right, that words beside marks need on a phone where names stand beside the panel.
+function roomFor(traces, layout) {
+  const named = axisKeys(layout, "y").some((key) => layout[key].ticktext);
+  if (traces.some(({ type }) => type === "bar")) return [0.12, 0.12];
+  return named && traces.some(({ type, text }) => type === "scatter" && text) ? [0, 0.6] : [0, 0];
+}
+
+// An axis on a phone: few numbers, long names upright below and in several lines beside, and room for words.
+function slim(key, { ticktext, range, type }, [before, behind]) {
+  const across = key.startsWith("x");
   if (!ticktext) {
-    const room = bars && range && type !== "log" && key.startsWith("x") ? 0.12 * (range[1] - range[0]) : 0;
-    return { nticks: 4, ...(room ? { range: [range[0] - room, range[1] + room] } : {}) };
+    if (!across || !range || type === "log") return { nticks: 4 };
+    const width = range[1] - range[0];
+    return { nticks: 4, range: [range[0] - before * width, range[1] + behind * width] };
   }
-  if (key.startsWith("x")) return { tickangle: 90, tickfont: { size: 10 } };
-  const broken = (name) => name.split(" ").reduce((all, word) => {
-    const last = all.slice(all.lastIndexOf("<br>") + 1);
-    return last.length + word.length > 20 ? `${all}<br>${word}` : `${all} ${word}`;
-  });
+  if (across) return { tickangle: ticktext.some((name) => name.length > 6) ? 90 : 0, tickfont: { size: 10 } };
   return { ticktext: ticktext.map(broken), tickfont: { size: 10 } };
+}
+
+function broken(name) {
+  return name.replaceAll("<br>", " ").split(" ").reduce((all, word) => {
+    const last = all.slice(all.lastIndexOf("<br>") + 1);
+    return last.length + word.length > 22 ? `${all}<br>${word}` : `${all} ${word}`;
+  });
 }
 
 // Panels one below the other, as a phone has them.
 function stack(shown, layout) {
   const panels = axisKeys(layout, "y").length;
   const rows = new Set(axisKeys(layout, "y").map((key) => `${layout[key].domain}`)).size;
-  shown.height = 1.2 * (layout.height / rows) * panels;
+  const heights = axisKeys(layout, "y").map((key) => {
+    const lines = (shown[key].ticktext ?? []).reduce((sum, name) => sum + name.split("<br>").length, 0);
+    return Math.max((1.2 * layout.height) / rows, 14 * lines + 110);
+  });
+  shown.height = panels * Math.max(...heights);
   for (const key of axisKeys(layout, "x")) shown[key].domain = [0, 1];
   axisKeys(layout, "y").forEach((key, number) => {
     const [below, above] = [60 / shown.height, 12 / shown.height];
