@@ -51,7 +51,7 @@ def files(folder: Path, output: Path, reference: str | None, limited: bool, with
         "leaderboard.md": as_markdown(board, reading.left_out, found, said, reference),
         "models.csv": as_csv(lines),
         "rows.csv": as_csv(rows),
-        PAGE: page(Content(board, said, drawn, found, shown, reading.left_out, notes, results)),
+        PAGE: page(Content(board, lines, rows, said, drawn, found, shown, reading.left_out, notes, results)),
         **svgs,
         LADDER: svgs[f"{PICTURES}/{LADDER}"],
         **{f"{PICTURES}/{picture.name}.csv": picture.csv or b"" for picture in drawn},

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePath
 from typing import Any
@@ -33,7 +33,6 @@ from benchmark.report.leaderboard.lens import Lens
 from benchmark.report.leaderboard.markup import Markup, element, join
 from benchmark.report.leaderboard.places import rank_ranges
 from benchmark.report.leaderboard.reproduce import commands
-from benchmark.report.leaderboard.tables import line_records, row_records
 from benchmark.report.pictures.chart import Picture, looks
 from benchmark.report.pictures.palette import MARKS, css
 from benchmark.results.versions import harness_version
@@ -50,6 +49,10 @@ class Content:
     """What the page is about."""
 
     board: Leaderboard
+    lines: Sequence[Mapping[str, Any]]
+    """The record of each line (`tables.line_records`)."""
+    rows: Sequence[Mapping[str, Any]]
+    """The records of their rows (`tables.row_records`)."""
     sentence: str
     """What the rows say, first."""
     pictures: Sequence[Picture]
@@ -65,12 +68,12 @@ class Content:
 
 def page(content: Content) -> bytes:
     """Return the page."""
-    board = replace(content.board, lines=sorted(content.board.lines, key=_rank))
     results = _href(content.results) + "/"
-    lines = _lines(board)
-    rows = _rows(board, lines, results)
+    lines = _lines(content)
+    rows = _rows(content, lines, results)
     tables = {"lines": (model_columns(), lines), "rows": (row_columns(), rows)}
-    cards = list(zip(map(card, board.lines), commands(board.lines), strict=True))
+    ranked = sorted(content.board.lines, key=_rank)
+    cards = list(zip(map(card, ranked), commands(ranked), strict=True))
     scale = static.scale_of([*lines, *rows])
     data = page_data(tables, cards, content.lenses, content.pictures, scale, results)
     program = "\n".join(_asset(name) for name in _PROGRAM)
@@ -89,7 +92,7 @@ def page(content: Content) -> bytes:
         "program": program,
         "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
         "sentence": join(content.sentence),
-        "facts": _facts(board),
+        "facts": _facts(content.board),
         "notes": static.notes(content.notes, content.left_out),
         "scale": f"{scale:.1f}",
         "models": static.table(*tables["lines"], scale),
@@ -113,24 +116,35 @@ def _rank(line: Line) -> tuple[int, float, str]:
     return KINDS.index(line.kind), line.ranks.get("skip_ratio", float("inf")), line.label
 
 
-def _lines(board: Leaderboard) -> list[dict[str, Any]]:
+def _lines(content: Content) -> list[dict[str, Any]]:
+    """Return the records of the lines, with what the page says of them besides."""
+    board = content.board
     places = rank_ranges(board.lines)
     colours = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
-    records = line_records(board)
-    for line, record in zip(board.lines, records, strict=True):
+    records = []
+    for line, record in sorted(zip(board.lines, content.lines, strict=True), key=lambda pair: _rank(pair[0])):
         best, worst = places.get(line.label, (None, None))
-        record |= {"rank_skip_ratio_best": best, "rank_skip_ratio_worst": worst, "summary": summary(line)}
-        record["colour"] = colours[line.newest.family][0] if line.newest.family else None
+        colour = colours[line.newest.family][0] if line.newest.family else None
+        more = {
+            "rank_skip_ratio_best": best,
+            "rank_skip_ratio_worst": worst,
+            "summary": summary(line),
+            "colour": colour,
+        }
+        ends = {"rank_skip_ratio_best": best, "rank_skip_ratio_worst": worst}
+        records.append({**record, **ends, **more})
     return records
 
 
-def _rows(board: Leaderboard, lines: Sequence[Mapping[str, Any]], results: str) -> list[dict[str, Any]]:
+def _rows(content: Content, lines: Sequence[Mapping[str, Any]], results: str) -> list[dict[str, Any]]:
+    """Return the records of the rows, in the order of the lines."""
     of_line = {line["line"]: {name: line[name] for name in ("summary", "colour")} for line in lines}
-    hrefs = [_href(entry.file) for line in board.lines for entry, _ in line.rows]
-    return [
-        record | of_line[record["line"]] | {"href": href, "address": results + href}
-        for href, record in zip(hrefs, row_records(board), strict=True)
-    ]
+    place = {label: number for number, label in enumerate(of_line)}
+    records = []
+    for record in sorted(content.rows, key=lambda record: place[record["line"]]):
+        href = _href(PurePath(record["file"]))
+        records.append({**record, **of_line[record["line"]], "href": href, "address": results + href})
+    return records
 
 
 def _facts(board: Leaderboard) -> Markup:

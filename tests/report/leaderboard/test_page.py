@@ -23,6 +23,7 @@ from benchmark.report.board.ranking import arrange
 from benchmark.report.board.rows import Entry
 from benchmark.report.leaderboard.build import files
 from benchmark.report.leaderboard.page import LIBRARY, Content, library, page
+from benchmark.report.leaderboard.tables import line_records, row_records
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 
@@ -505,7 +506,9 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for workload in WORKLOADS
     ]
     path = tmp_path_factory.mktemp("large") / "index.html"
-    path.write_bytes(page(Content(arrange(entries), "Many.", [], "none", [], [], [], Path())))
+    board = arrange(entries)
+    content = Content(board, line_records(board), row_records(board), "Many.", [], "none", [], [], [], Path())
+    path.write_bytes(page(content))
     path.with_name(LIBRARY).write_bytes(library())
     return path
 
