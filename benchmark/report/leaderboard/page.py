@@ -125,14 +125,8 @@ def _lines(content: Content) -> list[dict[str, Any]]:
     for line, record in sorted(zip(board.lines, content.lines, strict=True), key=lambda pair: _rank(pair[0])):
         best, worst = places.get(line.label, (None, None))
         colour = colours[line.newest.family][0] if line.newest.family else None
-        more = {
-            "rank_skip_ratio_best": best,
-            "rank_skip_ratio_worst": worst,
-            "summary": summary(line),
-            "colour": colour,
-        }
         ends = {"rank_skip_ratio_best": best, "rank_skip_ratio_worst": worst}
-        records.append({**record, **ends, **more})
+        records.append({**record, **ends, "summary": summary(line), "colour": colour})
     return records
 
 
