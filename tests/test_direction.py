@@ -46,6 +46,11 @@ def test_the_contracts_hold(copy: Path):
         ("readout/reader.py", "benchmark.metrics.exits", "Only cases joins the wings"),
         ("metrics/eas.py", "torch", "The wing of rows, and what is asked, need no model and no torch"),
         ("inputs/fields.py", "transformers", "The wing of rows, and what is asked, need no model and no torch"),
+        (
+            "report/board/lines.py",
+            "benchmark.report.pictures.chart",
+            "Within report: files stand on pictures, and these on the board and the findings",
+        ),
         ("cases/job.py", "pytest", "Only interface knows pytest and argparse"),
         ("cases/job.py", "benchmark.tools.tiny_models", "The tools are a shed: nothing is built on them"),
         ("interface/api.py", "benchmark.suites.test_exits", "Suites are used by nobody"),

@@ -77,10 +77,10 @@ def _of_several(lines: Sequence[Line]) -> str:
     lowest, highest = skipped[least.label], skipped[most.label]
     chance = "" if (some := _range(lines, _CHANCE, _percent)) is None else f" (chance {some})"
     worth = "" if (some := _range(lines, _BOUND, _speed)) is None else f", {_WORTH.format(some)}"
-    parts = [
-        f"Over {len(lines)} models a perfect rule skips {_percent(lowest)} ({_name(least)}) to {_percent(highest)} "
-        f"({_name(most)}) of the layers{chance}{worth}"
-    ]
+    skips = _percent(highest)
+    if _percent(lowest) != skips:
+        skips = f"{_percent(lowest)} ({_name(least)}) to {skips} ({_name(most)})"
+    parts = [f"Over {len(lines)} models a perfect rule skips {skips} of the layers{chance}{worth}"]
     parts += [f"{what} {some}" for name, what in _HAD.items() if (some := _range(lines, name, _speed)) is not None]
     missing = [
         what if count == len(lines) else f"{what} of {count} of {len(lines)} models"

@@ -31,7 +31,9 @@ TUNED = ("instruct", "distilled")
 
 def table_of_models(rows: pd.DataFrame) -> pd.DataFrame:
     """One row a model: its facts, `years` of its release, and its level (`comparable.levels`) of every number."""
-    facts = ["source", "family", "released", "architecture", "stage", "parameters", "lineage"]
+    facts = [
+        *("source", "revision", "dtype", "family", "released", "architecture", "stage", "parameters", "lineage"),
+    ]
     models = rows.sort_values("started", kind="stable").groupby("model")[facts].last()
     rows = rows.assign(above_chance=rows["skip_ratio"] - rows["skip_ratio_chance"], found=rows["gate_found_99"] - 0.5)
     for column in (*MEASURES, *BOUNDS, *HAD, "above_chance", "found"):

@@ -19,7 +19,7 @@ def forest(found: Findings | str) -> Chart:
     panels = tuple(
         _panel(some, axis)
         for some, axis in (
-            (skipped, "change of the skip ratio"),
+            (skipped, "skip ratio, or its difference or change a year"),
             (others, "correlation, or share less its counterpart"),
         )
         if some

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from benchmark.report.board.lines import Line
 from benchmark.report.board.ranking import Leaderboard
 from benchmark.report.board.rows import LARGEST, LISTS
@@ -50,7 +52,7 @@ def charts(
     preferred = [line for line in board.lines if line.unranked is None] or board.lines
     first = next(iter(preferred), None)
     models = compared_models(table_of(rows)) if isinstance(found, str) else found.compared
-    labels = {line.newest.model: line.label for line in reversed(board.lines)}
+    models = _labelled(models, board)
     families = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
     measured = [(line, _with_lists(line, folder)) for line in preferred[:LINES]]
     timed, decoded = _of_study("clock", board, rows, folder), _of_study("decoding", board, rows, folder)
@@ -61,8 +63,8 @@ def charts(
     if isinstance(found, Findings):
         trend = next(finding.estimate for finding in found.findings if finding.estimate.name == GENERATIONS)
         change = next(estimate for estimate in found.estimates[SIZES] if estimate.name == SIZE)
-    yield generations(models, trend, labels, families)
-    yield sizes(models, change, labels, families)
+    yield generations(models, trend, families)
+    yield sizes(models, change, families)
     yield layers(measured, len(preferred), families)
     yield decoding(decoded)
     yield clock(timed, families)
@@ -77,6 +79,19 @@ def drawn(chart: Chart) -> Picture:
     return Picture(
         chart.name, chart.title, chart.caption, svg(chart), figure(chart), as_csv(records(chart)), chart.empty
     )
+
+
+def _labelled(models: pd.DataFrame, board: Leaderboard) -> pd.DataFrame:
+    """Return models with the label of the line that each is, as `label`."""
+    of_line = {
+        (line.newest.model, line.newest.revision or "", line.newest.dtype or ""): line.label
+        for line in reversed(board.lines)
+        if not line.newest.limited and line.newest.quantization is None
+    }
+    if models.empty:
+        return models
+    settings = zip(models.index, models["revision"], models["dtype"], strict=True)
+    return models.assign(label=[of_line.get(setting, str(setting[0])) for setting in settings])
 
 
 def _of_study(study: str, board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path) -> list[Filed]:

@@ -54,15 +54,12 @@ def heatmap(lines: Sequence[Line]) -> Chart:
     )
 
 
-def generations(
-    models: pd.DataFrame, trend: Estimate | None, labels: Mapping[str, str], families: Mapping[str, Look]
-) -> Chart:
+def generations(models: pd.DataFrame, trend: Estimate | None, families: Mapping[str, Look]) -> Chart:
     """Return the skip ratio over the release date, of the models that the finding is about.
 
     Args:
-        models: `Findings.compared`.
+        models: `Findings.compared`, each with the `label` of its line.
         trend: the number of the finding; None where findings were not asked for.
-        labels: of each model, the label of its line.
         families: how marks of each are drawn.
     """
     name, title = "generations", "Skip ratio by release date"
@@ -80,7 +77,7 @@ def generations(
     panel = Panel(
         Axis("released", ticks=_years(dated["years"])),
         Axis("skip ratio", "percent", ends=_from_zero(dated["skip_ratio"])),
-        _points(dated, "years", labels, families) + tuple(fits),
+        _points(dated, "years", families) + tuple(fits),
     )
     return Chart(
         name,
@@ -92,15 +89,12 @@ def generations(
     )
 
 
-def sizes(
-    models: pd.DataFrame, change: Estimate | None, labels: Mapping[str, str], families: Mapping[str, Look]
-) -> Chart:
+def sizes(models: pd.DataFrame, change: Estimate | None, families: Mapping[str, Look]) -> Chart:
     """Return the skip ratio over the number of parameters, of the models that the finding is about.
 
     Args:
-        models: `Findings.compared`.
+        models: `Findings.compared`, each with the `label` of its line.
         change: for ten times the parameters; None where findings were not asked for.
-        labels: of each model, the label of its line.
         families: how marks of each are drawn.
     """
     name, title = "sizes", "Skip ratio by number of parameters"
@@ -119,7 +113,7 @@ def sizes(
     panel = Panel(
         Axis("parameters", log=True, ticks={10.0**decade: _parameters(10.0**decade) for decade in decades}, ends=ends),
         Axis("skip ratio", "percent", ends=_from_zero(sized["skip_ratio"])),
-        _points(sized, "parameters", labels, families) + fit,
+        _points(sized, "parameters", families) + fit,
         guides,
     )
     return Chart(
@@ -132,20 +126,18 @@ def sizes(
     )
 
 
-def _points(
-    models: pd.DataFrame, x: str, labels: Mapping[str, str], families: Mapping[str, Look]
-) -> tuple[Series, ...]:
+def _points(models: pd.DataFrame, x: str, families: Mapping[str, Look]) -> tuple[Series, ...]:
     """Return a series for each family."""
     return tuple(
-        Series(str(family), "points", _marks(some, x, labels), *families.get(str(family), NO_LOOK))
+        Series(str(family), "points", _marks(some, x), *families.get(str(family), NO_LOOK))
         for family, some in models.groupby("family")
     )
 
 
-def _marks(models: pd.DataFrame, x: str, labels: Mapping[str, str]) -> tuple[Mark, ...]:
+def _marks(models: pd.DataFrame, x: str) -> tuple[Mark, ...]:
     return tuple(
-        Mark(float(across), float(skipped), line=labels.get(str(model), str(model)))
-        for model, across, skipped in zip(models.index, models[x], models["skip_ratio"], strict=True)
+        Mark(float(across), float(skipped), line=label)
+        for label, across, skipped in zip(models["label"], models[x], models["skip_ratio"], strict=True)
     )
 
 

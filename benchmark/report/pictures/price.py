@@ -103,6 +103,8 @@ def _title(curves: Sequence[Series], oracle: float | None) -> str:
     if not within or oracle is None:
         return "The price of a rule"
     most, name = max(within)
+    if most < 0.0005:
+        return f"Of {written(oracle, 'percent')} that a perfect rule skips, no rule that changes at most 5 % gets any"
     return (
         f"Of {written(oracle, 'percent')} that a perfect rule skips, the best rule that changes at most 5 % of the "
         f"tokens gets {written(most, 'percent')} ({name.removeprefix('gate ')})"

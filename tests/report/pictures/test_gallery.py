@@ -222,6 +222,13 @@ class TestFindings:
             assert both[0] == both[1]
         assert "--findings" in others["generations"].caption
 
+    def test_marks_have_the_label_of_the_line_that_is_compared(self, tmp_path: Path):
+        for dtype in ("bfloat16", "float32"):
+            for workload in ("chat", "math")[: 2 if dtype == "float32" else 1]:
+                write_case(tmp_path, "tiny", workload, 0.2, dtype=dtype, configuration=f"000000{dtype[-2:]}")
+        (mark,) = marks(of_folder(tmp_path)[0]["sizes"])
+        assert mark.line == "tiny (float32)"
+
     def test_the_forest_has_every_finding_with_its_interval(self, world: Any):
         pictured, _, found = world
         shown = {(mark.x, mark.low, mark.high) for mark in marks(pictured["findings"])}
