@@ -9,6 +9,7 @@ it, and forbids every connection.
 
 import base64
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,10 +70,11 @@ class Content:
 def page(content: Content) -> bytes:
     """Return the page."""
     results = _href(content.results) + "/"
-    lines = _lines(content)
-    rows = _rows(content, lines, results)
+    order = sorted(range(len(content.board.lines)), key=lambda number: _rank(content.board.lines[number]))
+    lines = _lines(content, order)
+    rows = _rows(content, order, lines, results)
     tables = {"lines": (model_columns(), lines), "rows": (row_columns(), rows)}
-    ranked = sorted(content.board.lines, key=_rank)
+    ranked = [content.board.lines[number] for number in order]
     cards = list(zip(map(card, ranked), commands(ranked), strict=True))
     scale = static.scale_of([*lines, *rows])
     data = page_data(tables, cards, content.lenses, content.pictures, scale, results)
@@ -116,28 +118,32 @@ def _rank(line: Line) -> tuple[int, float, str]:
     return KINDS.index(line.kind), line.ranks.get("skip_ratio", float("inf")), line.label
 
 
-def _lines(content: Content) -> list[dict[str, Any]]:
-    """Return the records of the lines, with what the page says of them besides."""
-    board = content.board
-    places = rank_ranges(board.lines)
-    colours = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
+def _lines(content: Content, order: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the records of the lines in an order, with what the page says of them besides."""
+    lines = content.board.lines
+    places = rank_ranges(lines)
+    colours = looks([line.newest.family for line in lines if line.newest.family], MARKS)
     records = []
-    for line, record in sorted(zip(board.lines, content.lines, strict=True), key=lambda pair: _rank(pair[0])):
-        best, worst = places.get(line.label, (None, None))
-        colour = colours[line.newest.family][0] if line.newest.family else None
+    for number in order:
+        family = lines[number].newest.family
+        best, worst = places.get(number, (None, None))
         ends = {"rank_skip_ratio_best": best, "rank_skip_ratio_worst": worst}
-        records.append({**record, **ends, "summary": summary(line), "colour": colour})
+        more = {"summary": summary(lines[number]), "colour": colours[family][0] if family else None}
+        records.append({**content.lines[number], **ends, **more})
     return records
 
 
-def _rows(content: Content, lines: Sequence[Mapping[str, Any]], results: str) -> list[dict[str, Any]]:
-    """Return the records of the rows, in the order of the lines."""
-    of_line = {line["line"]: {name: line[name] for name in ("summary", "colour")} for line in lines}
-    place = {label: number for number, label in enumerate(of_line)}
+def _rows(
+    content: Content, order: Sequence[int], lines: Sequence[Mapping[str, Any]], results: str
+) -> list[dict[str, Any]]:
+    """Return the records of the rows, in the order of the lines, each with the place of its line there."""
+    place = {number: at for at, number in enumerate(order)}
+    places = [place[number] for number, line in enumerate(content.board.lines) for _ in line.rows]
     records = []
-    for record in sorted(content.rows, key=lambda record: place[record["line"]]):
+    for at, record in sorted(zip(places, content.rows, strict=True), key=lambda pair: pair[0]):
         href = _href(PurePath(record["file"]))
-        records.append({**record, **of_line[record["line"]], "href": href, "address": results + href})
+        own = {name: lines[at][name] for name in ("summary", "colour")}
+        records.append({**record, **own, "of": at, "href": href, "address": results + href})
     return records
 
 
@@ -162,12 +168,10 @@ def _cards(
     rows: Sequence[Mapping[str, Any]],
     results: str,
 ) -> Iterator[Markup]:
-    of_line: dict[str, list[Mapping[str, Any]]] = {line["line"]: [] for line in lines[: static.LINES]}
-    for row in rows:
-        if row["line"] in of_line:
-            of_line[row["line"]].append(row)
-    for (label, own), (values, command) in zip(of_line.items(), cards, strict=False):
-        yield static.card(values, label, command, own, results)
+    some = [row for row in rows if row["of"] < static.LINES]
+    of_line = {at: list(own) for at, own in itertools.groupby(some, key=lambda row: int(row["of"]))}
+    for at, (values, command) in enumerate(cards[: static.LINES]):
+        yield static.card(values, lines[at]["line"], command, of_line.get(at, []), results)
 
 
 def _href(path: PurePath) -> str:

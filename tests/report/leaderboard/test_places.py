@@ -20,7 +20,8 @@ def ranges(intervals: dict[str, Interval], **kinds: str) -> dict[str, tuple[int,
         )
         for name, (middle, low, high) in intervals.items()
     ]  # fmt: skip
-    return rank_ranges(arrange([Entry(Path(row.model), row) for row in rows]).lines)
+    lines = arrange([Entry(Path(row.model), row) for row in rows]).lines
+    return {lines[place].label: found for place, found in rank_ranges(lines).items()}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ const CHOICES = [
 ];
 const state = Object.fromEntries(CHOICES.map((name) => [name, ""]));
 
-const numberOf = new Map(lines.line.map((label, line) => [label, line]));
+const numberOf = new Map(lines.line.map((label, line) => [label, line]).reverse());
 const rowsOf = lines.line.map(() => []);
 rows.line.forEach((line, row) => rowsOf[line].push(row));
 // The row that stands for a line on a workload.
