@@ -17,6 +17,8 @@ _BESIDE, _NAMES_BESIDE = 0.16, 0.32
 """Share of the width between panels beside each other, and where names of categories stand there."""
 _ABOVE, _BELOW = 24, 50
 """Pixels above and below all panels, without the legend."""
+_NAMES_BELOW = 60
+"""Pixels for names of categories below the last panels, which stand aslant."""
 _OF_LEGEND = 22
 """Pixels of a line of the legend."""
 _MARKERS = {"triangle": "triangle-up", "cross": "x"}
@@ -26,15 +28,16 @@ def figure(chart: Chart) -> dict[str, Any]:
     """Return the figure of a chart that has panels."""
     rows = -(-len(chart.panels) // chart.columns)
     legend = _OF_LEGEND * -(-len({one.name for panel in chart.panels for one in panel.series if one.named}) // 3)
-    height = rows * chart.height + legend
-    below = _BETWEEN / (height - _ABOVE - _BELOW - legend)
+    under = legend + _BELOW + (_NAMES_BELOW if chart.panels[-1].x.names else 0)
+    height = rows * chart.height + under - _BELOW
+    below = _BETWEEN / (height - _ABOVE - under)
     beside = _NAMES_BESIDE if any(panel.y.names for panel in chart.panels[1:]) else _BESIDE
     layout: dict[str, Any] = {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": variable("ink"), "size": 12},
         "height": height,
-        "margin": {"l": 8, "r": 16, "t": _ABOVE, "b": _BELOW + legend},
+        "margin": {"l": 8, "r": 16, "t": _ABOVE, "b": under},
         "hovermode": "closest",
         "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         "annotations": [],
@@ -103,7 +106,8 @@ def _trace(panel: Panel, series: Series) -> dict[str, Any]:
         trace["error_x" if series.across else "error_y"] = error | {"color": colour}
     if any(mark.text for mark in marks):
         trace |= {"mode": trace["mode"] + "+text", "text": [plain(shortened(mark.text)) for mark in marks]}
-        trace["textposition"] = "middle right"
+        # Beside a mark its interval would be written over.
+        trace["textposition"] = "top center" if error and series.across else "middle right"
     return trace
 
 

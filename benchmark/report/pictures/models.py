@@ -169,7 +169,7 @@ def _change(estimate: Estimate, subject: str) -> str:
 def _said(estimate: Estimate) -> str:
     value = "not determined" if estimate.value is None else f"{estimate.value:+.3f}"
     interval = "" if estimate.low is None else f" [{estimate.low:+.3f}, {estimate.high:+.3f}]"
-    return f"{estimate.unit}, {estimate.name}: {value}{interval}, models: {estimate.models}" + (
+    return f"In numbers, {estimate.unit}, {estimate.name}: {value}{interval}, models: {estimate.models}" + (
         f"; {estimate.missing}." if estimate.missing else "."
     )
 
