@@ -44,7 +44,7 @@ def headline(lines: Sequence[Line]) -> str:
 def headline_of_rows(rows: Sequence[Row]) -> str:
     """Return the same of rows, such as those of one session; rows of other studies and failed ones are not in it."""
     entries = [
-        Entry(Path(str(number)), row.model_copy(update=dict.fromkeys(LISTS)), {})
+        Entry(Path(str(number)), row.model_copy(update=dict.fromkeys(LISTS)))
         for number, row in enumerate(rows)
         if not_a_full_run(row) in (None, LIMITED)
     ]

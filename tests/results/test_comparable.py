@@ -126,6 +126,6 @@ def test_the_leaderboard_and_findings_compare_the_same_rows_of_decoders(columns:
     # An entry is of one architecture, and findings are about decoders.
     named = [each | {"model": f"{each['model']} {each['architecture']}"} for each in columns]
     rows = [(Path(f"{number:02}.json"), full_run(**each)) for number, each in enumerate(named)]
-    board = lines([Entry(path, row, {}) for path, row in rows])
+    board = lines([Entry(path, row) for path, row in rows])
     listed = {entry.file for line in board if line.kind == "decoder" for entry in line.counted.values()}
     assert set(comparable(table_of(rows)).rows["path"]) == listed

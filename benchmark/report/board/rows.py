@@ -1,19 +1,15 @@
 """From a folder of results to the rows that can be listed, and the names of those that cannot."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import InputError
 from benchmark.messages import printable
 from benchmark.metrics.column_types import holds, is_list
-from benchmark.report.board.curves import encode_curve
 from benchmark.results.comparable import FAILED, GIVEN, LIMITED, not_a_full_run
 from benchmark.results.row import Row
 from benchmark.results.versions import Standing, inventory
 
-CURVES = ("agreement", "similarity_logit", "similarity_hidden", "exit_share", "settled_share")
-"""Per-layer columns that the page draws."""
 LISTS = tuple(name for name, field in Row.model_fields.items() if is_list(field))
 """Columns that are lists; everything else is in `rows.csv`."""
 LARGEST = 1e30
@@ -37,8 +33,6 @@ class Entry:
     """Relative to the results folder."""
     row: Row
     """Without its lists, which would fill the memory."""
-    curves: Mapping[str, str]
-    """`CURVES` as text, by `curves.encode`; without those that were not measured."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +88,7 @@ def read_entries(folder: Path, limited: bool) -> FolderRows:
         rows.append((found.path, row))
         reason = not_a_full_run(row)
         if reason is None or (reason == LIMITED and limited):
-            entries.append(Entry(file, row, _curves(found.row)))
+            entries.append(Entry(file, row))
         else:
             left_out.setdefault(reason, []).append(_told(file, row, reason))
     reasons_left_out = [LeftOut(reason, some) for reason, some in left_out.items()]
@@ -113,10 +107,6 @@ def _told(file: Path, row: Row, reason: str) -> tuple[str, str]:
     if reason in (FAILED, GIVEN):
         return case, row.error or ""
     return (case, f"{row.prompts} prompts") if reason == LIMITED else (str(file), row.suite)
-
-
-def _curves(row: Row) -> dict[str, str]:
-    return encode_curve({name: values for name in CURVES if (values := getattr(row, name)) is not None})
 
 
 def _short(name: str) -> str:

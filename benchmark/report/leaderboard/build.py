@@ -10,16 +10,15 @@ from benchmark.report.csv_text import as_csv
 from benchmark.report.findings.claims import Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.headline import headline
+from benchmark.report.leaderboard.figures import PICTURES
+from benchmark.report.leaderboard.lens import lenses
 from benchmark.report.leaderboard.markdown import MEANS, as_markdown, reference_sentence
-from benchmark.report.leaderboard.page import page, page_data
+from benchmark.report.leaderboard.page import Content, page
 from benchmark.report.leaderboard.tables import line_records, row_records
-from benchmark.report.leaderboard.texts import samples
 from benchmark.report.pictures.gallery import pictures
 
 PAGE = "index.html"
 LADDER = "ladder.svg"
-PICTURES = "pictures"
-"""The folder of all pictures."""
 KEPT = ("leaderboard.md", "models.csv", "rows.csv", LADDER)
 """What is kept beside rows that are published; the rest is made from them wherever it is wanted."""
 
@@ -41,21 +40,21 @@ def files(folder: Path, output: Path, reference: str | None, limited: bool, with
     board = arrange(reading.entries, reference)
     lines, rows = line_records(board), row_records(board)
     found = _findings(reading, folder) if with_findings else "Not asked for; --findings adds them."
-    texts, unreadable = samples(folder, board.lines)
+    shown, unreadable = lenses(folder, board.lines)
     notes = [MEANS, reference_sentence(board, reference)]
     notes += [f"Texts that are not shown, because the tokens cannot be read: {unreadable}."] * bool(unreadable)
     said = headline(board.lines)
-    shown = pictures(board, reading.rows, folder, found)
-    svgs = {f"{PICTURES}/{picture.name}.svg": (picture.svg or "").encode("utf-8", "replace") for picture in shown}
+    drawn = pictures(board, reading.rows, folder, found)
+    svgs = {f"{PICTURES}/{picture.name}.svg": (picture.svg or "").encode("utf-8", "replace") for picture in drawn}
     results = Path(os.path.relpath(folder.resolve(), output.resolve()))
     return {
         "leaderboard.md": as_markdown(board, reading.left_out, found, said, reference),
         "models.csv": as_csv(lines),
         "rows.csv": as_csv(rows),
-        PAGE: page(page_data(board, lines, rows, reading.left_out, found, texts, notes, results)),
+        PAGE: page(Content(board, lines, rows, said, drawn, found, shown, reading.left_out, notes, results)),
         **svgs,
         LADDER: svgs[f"{PICTURES}/{LADDER}"],
-        **{f"{PICTURES}/{picture.name}.csv": picture.csv or b"" for picture in shown},
+        **{f"{PICTURES}/{picture.name}.csv": picture.csv or b"" for picture in drawn},
     }
 
 

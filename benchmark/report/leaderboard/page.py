@@ -1,16 +1,19 @@
-"""The page: one HTML file with its data, style and program, and beside it the library that draws its pictures.
+"""The page: one HTML file with its data, style and program, and beside it the library that makes its pictures live.
 
-Names, texts and errors in it come from whoever measured. They are data, never markup: they travel as JSON, in which
-`<` is written as an escape, and the program shows them with `textContent` only. The policy in the head lets nothing
-run but what was written here, by its hash, and what lies beside it, and forbids every connection.
+All that it says is in its HTML, tables, findings and pictures as SVG, so that it can be printed and read without its
+program; the program sorts, filters, and lets one point at things. Names, texts and errors come from whoever measured.
+They are data, never markup: escaped in HTML, and in JSON, in which `<` is written as an escape, shown with
+`textContent` only. The policy in the head lets nothing run but what was written here, by its hash, and what lies beside
+it, and forbids every connection.
 """
 
 import base64
 import hashlib
+import itertools
 import json
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import PurePath
 from typing import Any
@@ -18,92 +21,63 @@ from urllib.parse import quote
 
 from plotly.offline import get_plotlyjs
 
-from benchmark.metrics.column_types import Column
-from benchmark.report.board.means import WITH_INTERVAL
+from benchmark.report.board.lines import KINDS, Line
 from benchmark.report.board.ranking import Leaderboard
-from benchmark.report.board.rows import CURVES, LeftOut
+from benchmark.report.board.rows import LeftOut
 from benchmark.report.findings.claims import Findings
-from benchmark.report.findings.comparisons import years
-from benchmark.report.findings.text import as_data
-from benchmark.report.leaderboard.texts import Sample
-from benchmark.results.row import DECLARED, Row
+from benchmark.report.leaderboard import static
+from benchmark.report.leaderboard.cards import card, summary
+from benchmark.report.leaderboard.columns import model_columns, row_columns
+from benchmark.report.leaderboard.data import page_data
+from benchmark.report.leaderboard.figures import figure
+from benchmark.report.leaderboard.lens import Lens
+from benchmark.report.leaderboard.markup import Markup, element, join
+from benchmark.report.leaderboard.places import rank_ranges
+from benchmark.report.leaderboard.reproduce import commands
+from benchmark.report.pictures.chart import Picture, looks
+from benchmark.report.pictures.palette import MARKS, css
+from benchmark.results.versions import harness_version
 
 _ASSETS = files("benchmark.report.leaderboard") / "assets"
-_PROGRAM = ("state.js", "table.js", "columns.js", "plot.js", "charts.js", "pictures.js", "sections.js", "page.js")
-_AVERAGED = {name: column for name, column in DECLARED.items() if column.mean is not None}
-_TITLED = {name: column for name, column in _AVERAGED.items() if column.title}
-_OF_ROW = (
-    *("not_counted", "workload", "prompts", "tokens", "max_new_tokens", "batch_size", "chat_template", "alpha"),
-    *_TITLED,
-    *(f"{name}_ci_{end}" for name in WITH_INTERVAL if name in _TITLED for end in ("low", "high")),
-)
+_PROGRAM = ("state.js", "table.js", "lens.js", "cards.js", "figures.js", "page.js")
+_NO_LENS = "There is no record of tokens beside these rows; the suites write one: pytest suites/ --signals all."
 LIBRARY = "plotly.min.js"
 """What `library` is called beside the page."""
-_UNTITLED = _AVERAGED.keys() - _TITLED.keys()
-_NOT_OF_LINE = {
-    *("model", "source", "base_model", "vocab_size"),
-    *_UNTITLED,
-    *(f"{name}_ci_{end}" for name in _UNTITLED for end in ("low", "high")),
-}
-_DIGITS = 6
-"""More than the page shows, so that what it rounds was not rounded into the middle before."""
-_MOST_NAMES = 200
 
 
-def page_data(
-    board: Leaderboard,
-    lines: Sequence[Mapping[str, Any]],
-    rows: Sequence[Mapping[str, Any]],
-    left_out: Sequence[LeftOut],
-    found: Findings | str,
-    texts: Sequence[Sample],
-    notes: Sequence[str],
-    results: PurePath,
-) -> dict[str, Any]:
-    """Everything that the page shows, in plain types.
+@dataclass(frozen=True)
+class Content:
+    """What the page is about."""
 
-    Args:
-        board: the lines in their order.
-        lines: the record of each (`tables.line_records`).
-        rows: the records of their rows (`tables.row_records`).
-        left_out: rows that are not listed.
-        found: what the rows say of published claims, or why they say nothing.
-        texts: to colour by exits.
-        notes: sentences about the tables.
-        results: the results folder, relative to where the page is written.
-    """
-    entries = [entry for line in board.lines for entry, _ in line.rows]
-    row_of = {entry.file: number for number, entry in enumerate(entries)}
-    return {
-        "lines": {
-            **{name: _column([line[name] for line in lines]) for name in lines[0] if name not in _NOT_OF_LINE},
-            "years": _column([None if math.isnan(year := years(line["released"] or "")) else year for line in lines]),
-        },
-        "rows": {
-            "line": [number for number, line in enumerate(board.lines) for _ in line.rows],
-            **{name: _column([row[name] for row in rows]) for name in _OF_ROW},
-            "href": [_href(entry.file) for entry in entries],
-        },
-        "columns": {name: _shown(name, column) for name, column in _TITLED.items()},
-        "results": _href(results) + "/",
-        "curves": {name: [entry.curves.get(name, "") for entry in entries] for name in CURVES},
-        "texts": [
-            {
-                "row": row_of[text.entry.file],
-                "layers": text.num_layers,
-                "tokens": text.tokens,
-                "shortened": text.shortened,
-            }
-            for text in texts
-        ],
-        "findings": {"missing": found} if isinstance(found, str) else _findings(found),
-        "left_out": [{"summary": str(some), "rows": some.rows[:_MOST_NAMES]} for some in left_out],
-        "notes": notes,
-    }
+    board: Leaderboard
+    lines: Sequence[Mapping[str, Any]]
+    """The record of each line (`tables.line_records`)."""
+    rows: Sequence[Mapping[str, Any]]
+    """The records of their rows (`tables.row_records`)."""
+    sentence: str
+    """What the rows say, first."""
+    pictures: Sequence[Picture]
+    findings: Findings | str
+    """Or why there are none."""
+    lenses: Sequence[Lens]
+    left_out: Sequence[LeftOut]
+    notes: Sequence[str]
+    """Sentences about the tables."""
+    results: PurePath
+    """The results folder, relative to where the page is written."""
 
 
-def page(data: Mapping[str, Any]) -> bytes:
-    """The page of such data."""
+def page(content: Content) -> bytes:
+    """Return the page."""
+    results = _href(content.results) + "/"
+    order = sorted(range(len(content.board.lines)), key=lambda number: _rank(content.board.lines[number]))
+    lines = _lines(content, order)
+    rows = _rows(content, order, lines, results)
+    tables = {"lines": (model_columns(), lines), "rows": (row_columns(), rows)}
+    ranked = [content.board.lines[number] for number in order]
+    cards = list(zip(map(card, ranked), commands(ranked), strict=True))
+    scale = static.scale_of([*lines, *rows])
+    data = page_data(tables, cards, content.lenses, content.pictures, scale, results)
     program = "\n".join(_asset(name) for name in _PROGRAM)
     parts = {
         "policy": "; ".join(
@@ -116,23 +90,88 @@ def page(data: Mapping[str, Any]) -> bytes:
                 "form-action 'none'",
             ]
         ),
-        "style": _asset("page.css"),
+        "style": css() + _asset("page.css"),
         "program": program,
         "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        "sentence": join(content.sentence),
+        "facts": _facts(content.board),
+        "notes": static.notes(content.notes, content.left_out),
+        "scale": f"{scale:.1f}",
+        "models": static.table(*tables["lines"], scale),
+        "rows": static.table(*tables["rows"], scale),
+        "lens": static.lens(content.lenses[0]) if content.lenses else element("p", _NO_LENS, class_="empty"),
+        "cards": join(*_cards(cards, lines, rows, results)),
+        "findings": static.findings(content.findings),
+        "words": static.words(*(columns for columns, _ in tables.values())),
+        **{f"picture {some.name}": figure(some) for some in content.pictures},
     }
     # In one pass, so that nothing is put into what was put in.
-    return re.sub(r"\{\{ (\w+) \}\}", lambda found: parts[found[1]], _asset("page.html")).encode()
+    return re.sub(r"\{\{ ([\w -]+) \}\}", lambda found: parts.get(found[1], ""), _asset("page.html")).encode()
 
 
 def library() -> bytes:
-    """plotly.js, which draws the pictures, as the package `plotly` ships it."""
+    """Return plotly.js, which makes pictures live, as the package `plotly` ships it."""
     return get_plotlyjs().encode()
 
 
-def _shown(name: str, column: Column) -> dict[str, Any]:
-    """What the page needs to show a column."""
-    help_text = " ".join((Row.model_fields[name].description or "").split())
-    return {"title": column.title, "digits": column.digits, "interval": name in WITH_INTERVAL, "help": help_text}
+def _rank(line: Line) -> tuple[int, float, str]:
+    return KINDS.index(line.kind), line.ranks.get("skip_ratio", float("inf")), line.label
+
+
+def _lines(content: Content, order: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the records of the lines in an order, with what the page says of them besides."""
+    lines = content.board.lines
+    places = rank_ranges(lines)
+    colours = looks([line.newest.family for line in lines if line.newest.family], MARKS)
+    records = []
+    for number in order:
+        family = lines[number].newest.family
+        best, worst = places.get(number, (None, None))
+        ends = {"rank_skip_ratio_best": best, "rank_skip_ratio_worst": worst}
+        more = {"summary": summary(lines[number]), "colour": colours[family][0] if family else None}
+        records.append({**content.lines[number], **ends, **more})
+    return records
+
+
+def _rows(
+    content: Content, order: Sequence[int], lines: Sequence[Mapping[str, Any]], results: str
+) -> list[dict[str, Any]]:
+    """Return the records of the rows, in the order of the lines, each with the place of its line there."""
+    place = {number: at for at, number in enumerate(order)}
+    places = [place[number] for number, line in enumerate(content.board.lines) for _ in line.rows]
+    records = []
+    for at, record in sorted(zip(places, content.rows, strict=True), key=lambda pair: pair[0]):
+        href = _href(PurePath(record["file"]))
+        own = {name: lines[at][name] for name in ("summary", "colour")}
+        records.append({**record, **own, "of": at, "href": href, "address": results + href})
+    return records
+
+
+def _facts(board: Leaderboard) -> Markup:
+    """Return what the board is made of, in numbers."""
+    rows = [entry.row for line in board.lines for entry, _ in line.rows]
+    measured = max(row.started for row in rows)[:10]
+    facts = {
+        "models": len({line.newest.model for line in board.lines}),
+        "workloads": len({row.workload for row in rows}),
+        "rows": len(rows),
+        "tokens": f"{sum(row.tokens or 0 for row in rows):,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
+        "ExitBench": harness_version(),
+        "last measured": measured,
+    }
+    return join(*(element("div", element("dt", name), element("dd", value)) for name, value in facts.items()))
+
+
+def _cards(
+    cards: Sequence[tuple[Sequence[str], str]],
+    lines: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    results: str,
+) -> Iterator[Markup]:
+    some = [row for row in rows if row["of"] < static.LINES]
+    of_line = {at: list(own) for at, own in itertools.groupby(some, key=lambda row: int(row["of"]))}
+    for at, (values, command) in enumerate(cards[: static.LINES]):
+        yield static.card(values, lines[at]["line"], command, of_line.get(at, []), results)
 
 
 def _href(path: PurePath) -> str:
@@ -146,26 +185,3 @@ def _asset(name: str) -> str:
 
 def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _column(values: Sequence[Any]) -> Any:
-    """A column of the page's data: numbers shortened; of texts a list of words, and for each place which, or −1."""
-    if any(isinstance(value, str) for value in values):
-        words = sorted({value for value in values if value is not None})
-        number = {word: place for place, word in enumerate(words)}
-        return {"words": words, "at": [-1 if value is None else number[value] for value in values]}
-    return [round(value, _DIGITS) if isinstance(value, float) else value for value in values]
-
-
-def _findings(found: Findings) -> dict[str, Any]:
-    data = as_data(found)
-    # The folder may be written in several ways, and the page is the same.
-    return _rounded({name: value for name, value in data.items() if name != "folder"})
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(part) for part in value]
-    return round(value, _DIGITS) if isinstance(value, float) else value

@@ -12,7 +12,7 @@ from benchmark.results.comparable import OLDER, OTHER_ALPHA, OTHER_PROMPTS
 
 
 def entry(name: str = "row.json", **columns: Any) -> Entry:
-    return Entry(Path(name), row_of(**({"architecture": "dense", "prompts_sha256": "usual"} | columns)), {})
+    return Entry(Path(name), row_of(**({"architecture": "dense", "prompts_sha256": "usual"} | columns)))
 
 
 def labels(found: list[Line]) -> list[str]:

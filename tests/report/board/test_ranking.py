@@ -17,7 +17,7 @@ def entries(model: str, eas: dict[str, float | None], **columns: Any) -> list[En
     """A row for each workload, with this EAS."""
     plain = {"architecture": "dense", "prompts_sha256": "usual"} | columns
     return [
-        Entry(Path(model, f"{workload}.json"), row_of(model=model, workload=workload, eas=value, **plain), {})
+        Entry(Path(model, f"{workload}.json"), row_of(model=model, workload=workload, eas=value, **plain))
         for workload, value in eas.items()
     ]
 

@@ -7,13 +7,11 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import row_of
 
-from benchmark.report.board.curves import encode_curve
 from benchmark.report.board.ranking import arrange
 from benchmark.report.board.rows import Entry
 from benchmark.report.csv_text import as_csv
@@ -21,11 +19,9 @@ from benchmark.report.leaderboard.markdown import as_markdown, escape
 from benchmark.report.leaderboard.tables import batch_sizes, line_records, row_records
 from benchmark.results.row import DECLARED
 
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
 
 def entry(**columns: Any) -> Entry:
-    return Entry(Path("a", "b.json"), row_of(**({"architecture": "dense"} | columns)), {})
+    return Entry(Path("a", "b.json"), row_of(**({"architecture": "dense"} | columns)))
 
 
 class TestCsv:
@@ -101,17 +97,3 @@ class TestMarkdown:
         for block in text.split("\n\n"):
             if block.startswith("|"):
                 assert len({line.count("|") for line in block.splitlines()}) == 1
-
-
-class TestCurves:
-    """Two characters a layer."""
-
-    @given(st.dictionaries(st.sampled_from("abc"), st.lists(st.floats(-1, 1), min_size=1, max_size=9)))
-    def test_they_read_back_to_half_a_step(self, curves: dict[str, list[float]]):
-        for name, code in encode_curve(curves).items():
-            digits = [ALPHABET.index(letter) for letter in code]
-            steps = 64 * np.array(digits[::2]) + np.array(digits[1::2])
-            assert steps / 4095 * 2 - 1 == pytest.approx(np.array(curves[name]), abs=1 / 4095 + 1e-9)
-
-    def test_without_curves_there_are_none(self):
-        assert encode_curve({}) == {}

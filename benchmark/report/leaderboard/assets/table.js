@@ -2,7 +2,7 @@
 // A table that sorts, and shows more of its places as one scrolls, so that ten thousand rows are no more work than sixty.
 // Texts from anywhere go in as text, never as markup.
 
-const AT_A_TIME = 60;
+const AT_A_TIME = matchMedia("(max-width: 40rem)").matches ? 15 : 60;
 
 function element(name, text, attributes = {}) {
   const node = document.createElement(name);
@@ -12,69 +12,62 @@ function element(name, text, attributes = {}) {
 }
 
 class LazyTable {
-  // columns: {name, label, help, text?, value(place), cell?(place)}; the first one marked `head` names the line.
-  constructor(section, columns, caption) {
+  // columns: as the data have them; value(name, place): of a place; onSort: called after a click on a heading.
+  constructor(section, columns, value, onSort) {
     this.columns = columns;
+    this.value = value;
+    this.onSort = onSort;
+    this.further = new Set();
     this.places = [];
     this.shown = 0;
-    this.by = null;
-    this.descending = false;
-    this.onSort = () => {};
-    const table = section.querySelector("table");
-    table.append(element("caption", caption, { class: "quiet" }), document.createElement("thead"));
-    this.body = table.appendChild(document.createElement("tbody"));
+    this.order = "";
+    this.table = section.querySelector("table");
+    this.caption = element("caption");
+    this.head = document.createElement("thead");
+    this.body = document.createElement("tbody");
+    this.table.replaceChildren(this.head, this.body);
     this.more = section.querySelector(".more");
     this.scroller = section.querySelector(".scroll");
     this.scroller.addEventListener("scroll", () => {
       const below = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight;
       if (below < this.scroller.clientHeight && this.shown < this.places.length) this.renderMore();
     });
-    const heading = table.tHead.insertRow();
-    for (const column of columns) {
-      const th = element("th", null, { scope: "col", title: column.help });
-      th.classList.toggle("number", !column.text);
-      th.classList.toggle("name", Boolean(column.head));
-      if (column.value) {
-        th.setAttribute("aria-sort", "none");
-        const button = th.appendChild(element("button", column.label, { type: "button" }));
-        button.addEventListener("click", () => this.sortBy(column));
-      } else {
-        th.textContent = column.label;
-      }
-      column.th = th;
-      heading.append(th);
-    }
+  }
+
+  get visible() {
+    return this.columns.filter(({ key, name }) => key || this.further.has(name));
   }
 
   // Numbers begin with the largest, texts and ranks with the first; a second time turns the order round.
-  sortBy(column) {
-    this.descending = this.by === column ? !this.descending : !column.text && !column.smallestFirst;
-    this.by = column;
-    this.sort();
-    this.render();
-    this.onSort();
+  turn({ name, kind }) {
+    const first = kind === "number" || kind === "size" || kind === "dot" ? `-${name}` : name;
+    this.order = this.order === first ? (first === name ? `-${name}` : name) : first;
+    this.show(this.places);
+    this.onSort(this.order);
+    // The heading is a new one.
+    this.head.querySelector(`[data-name="${CSS.escape(name)}"] button`)?.focus();
   }
 
   show(places) {
-    this.places = places;
-    this.sort();
-    this.render();
+    this.places = this.sorted(places);
+    this.renderHead();
+    this.body.replaceChildren();
+    this.scroller.scrollTop = 0;
+    this.shown = 0;
+    this.renderMore();
   }
 
   // Places without a value come last in either order; equal ones stay in the order of the leaderboard.
-  sort() {
-    for (const column of this.columns) {
-      if (column.value) column.th.setAttribute("aria-sort", "none");
-    }
-    if (!this.by) return;
-    this.by.th.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
-    const sign = this.descending ? -1 : 1;
+  sorted(places) {
+    const name = this.order.replace(/^-/, "");
+    if (!this.columns.some((column) => column.name === name)) return [...places].sort((a, b) => a - b);
+    const sign = this.order.startsWith("-") ? -1 : 1;
     const keys = [];
-    for (const place of this.places) {
-      const value = this.by.value(place) ?? null;
+    for (const place of places) {
+      const value = this.value(name, place);
       keys[place] = typeof value === "string" ? value.toLowerCase() : value;
     }
-    this.places = [...this.places].sort((a, b) => {
+    return [...places].sort((a, b) => {
       const left = keys[a];
       const right = keys[b];
       if (left === null || right === null) return (left === null) - (right === null) || a - b;
@@ -83,16 +76,24 @@ class LazyTable {
     });
   }
 
-  render() {
-    this.body.replaceChildren();
-    this.scroller.scrollTop = 0;
-    this.shown = 0;
-    this.renderMore();
+  renderHead() {
+    const heading = document.createElement("tr");
+    for (const column of this.visible) {
+      const sorted = { [column.name]: "ascending", [`-${column.name}`]: "descending" }[this.order] ?? "none";
+      const th = element("th", null, {
+        scope: "col", title: column.help, class: sideOf(column), "aria-sort": sorted, "data-name": column.name,
+      });
+      const button = th.appendChild(element("button", column.title, { type: "button" }));
+      button.addEventListener("click", () => this.turn(column));
+      heading.append(th);
+    }
+    this.head.replaceChildren(heading);
   }
 
   renderMore() {
     const part = document.createDocumentFragment();
-    for (const place of this.places.slice(this.shown, this.shown + AT_A_TIME)) part.append(this.row(place));
+    const visible = this.visible;
+    for (const place of this.places.slice(this.shown, this.shown + AT_A_TIME)) part.append(this.row(visible, place));
     this.body.append(part);
     this.shown = Math.min(this.shown + AT_A_TIME, this.places.length);
     this.more.replaceChildren(`${this.shown} of ${this.places.length} `);
@@ -110,43 +111,77 @@ class LazyTable {
     }
   }
 
-  row(place) {
+  row(visible, place) {
     const tr = document.createElement("tr");
-    for (const column of this.columns) {
-      const td = document.createElement(column.head ? "th" : "td");
-      if (column.head) td.scope = "row";
-      if (!column.text) td.className = "number";
-      const content = column.cell ? column.cell(place) : column.value(place);
-      if (content instanceof Node) td.append(content);
-      else if (content !== null && content !== undefined) td.textContent = content;
-      if (column.head) td.title = td.textContent;
+    for (const column of visible) {
+      if (column.kind === "model") {
+        tr.append(modelCell(this.value, place));
+        continue;
+      }
+      const td = element("td", null, { class: sideOf(column), "data-title": column.title });
+      td.append(...contentOf(column, this.value, place));
       tr.append(td);
     }
     return tr;
   }
 }
 
-// Columns
+function sideOf({ kind }) {
+  return kind === "text" || kind === "model" || kind === "file" ? "words" : kind;
+}
+
+function modelCell(value, place) {
+  const th = element("th", null, { scope: "row" });
+  const colour = value("colour", place);
+  if (colour) {
+    const mark = th.appendChild(element("i", null, { class: "family" }));
+    mark.style.setProperty("--family", `var(--c-${colour})`);
+  }
+  const label = value("line", place);
+  th.append(element("a", label, { href: `#model=${encodeURIComponent(label)}` }));
+  th.append(element("small", value("summary", place)));
+  return th;
+}
+
+function contentOf(column, value, place) {
+  const { name, kind, digits } = column;
+  const own = value(name, place);
+  if (own === null || own === undefined) return [];
+  if (kind === "file") return [element("a", "JSON", { href: data.results + own })];
+  if (kind === "size") return [billions(own)];
+  if (kind === "rank") {
+    const [best, worst] = [value(`${name}_best`, place) ?? own, value(`${name}_worst`, place) ?? own];
+    return [best === worst ? `${best}` : `${best}–${worst}`];
+  }
+  if (kind === "text") return [`${own}`];
+  const low = column.interval ? value(`${name}_ci_low`, place) : null;
+  const high = column.interval ? value(`${name}_ci_high`, place) : null;
+  const interval = low === null || high === null ? [] : [" ", element("small", `[${fixed(low, digits)}, ${fixed(high, digits)}]`)];
+  const dot = kind === "dot" ? [dotPlot(own, low, high, value("skip_ratio_chance", place))] : [];
+  return [...dot, fixed(own, digits), ...interval];
+}
 
 function fixed(value, digits) {
-  return value === null || value === undefined ? "" : value.toFixed(digits);
+  return value.toFixed(digits);
 }
 
-function number(name, label, digits, help, value, more = {}) {
-  return { name, label, help, value, cell: (place) => fixed(value(place), digits), ...more };
+function billions(parameters) {
+  return `${Number((parameters / 1e9).toPrecision(3))} B`;
 }
 
-function withInterval(name, label, digits, help, value) {
-  const cell = (place) => {
-    const [middle, low, high] = [value(name, place), value(`${name}_ci_low`, place), value(`${name}_ci_high`, place)];
-    const part = document.createDocumentFragment();
-    part.append(fixed(middle, digits));
-    if (low !== null && low !== undefined) part.append(" ", element("small", `[${fixed(low, digits)}, ${fixed(high, digits)}]`));
-    return part;
-  };
-  return { name, label, help, value: (place) => value(name, place), cell };
+// The skip ratio on its interval, with chance as a tick; percentages, so that it has any width.
+function dotPlot(value, low, high, chance) {
+  const svg = drawn("svg", { class: "dot", "aria-hidden": "true" });
+  const at = (number) => `${((100 * number) / data.scale).toFixed(2)}%`;
+  svg.append(drawn("line", { class: "track", x1: 0, x2: "100%", y1: 8, y2: 8 }));
+  if (chance !== null) svg.append(drawn("line", { class: "chance", x1: at(chance), x2: at(chance), y1: 3, y2: 13 }));
+  if (low !== null && high !== null) svg.append(drawn("line", { x1: at(low), x2: at(high), y1: 8, y2: 8 }));
+  svg.append(drawn("circle", { cx: at(value), cy: 8, r: 4 }));
+  return svg;
 }
 
-function text(name, label, help, value, more = {}) {
-  return { name, label, help, value, text: true, ...more };
+function drawn(name, attributes) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
 }
