@@ -65,7 +65,7 @@ class TestEightyColumns:
         assert not high.gone
 
     def test_it_says_what_it_does_before_it_imports(self, wide):
-        assert wide.drawn[0].startswith("importing torch and transformers")
+        assert wide.drawn[0].startswith("reading models and workloads")
         assert wide.text.index("importing torch") < wide.text.index("test session starts")
 
     def test_the_bar_of_a_case_moves_on_and_never_back(self, wide):
