@@ -176,7 +176,7 @@ function dotPlot(value, low, high, chance) {
   svg.append(drawn("line", { class: "track", x1: 0, x2: "100%", y1: 8, y2: 8 }));
   if (chance !== null) svg.append(drawn("line", { class: "chance", x1: at(chance), x2: at(chance), y1: 3, y2: 13 }));
   if (low !== null && high !== null) svg.append(drawn("line", { x1: at(low), x2: at(high), y1: 8, y2: 8 }));
-  svg.append(drawn("circle", { cx: at(value), cy: 8, r: 4 }));
+  svg.append(drawn("circle", { cx: at(value), cy: 8, r: 3.5 }));
   return svg;
 }
 
