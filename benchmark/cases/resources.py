@@ -15,7 +15,7 @@ from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.prompts import read_prompts
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.models.footprint import footprint
-from benchmark.models.gguf_convert import cache_folder
+from benchmark.models.gguf.convert import cache_folder
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate
 from benchmark.models.source import Machine, Source

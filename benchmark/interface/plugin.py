@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
-from benchmark.interface.collection import combinations, left_away, measures, note_experiments, parametrize, variant_of
 from benchmark.interface.options import Options, add_options, wants_benchmarks
+from benchmark.interface.session.collection import (
+    combinations,
+    left_away,
+    measures,
+    note_experiments,
+    parametrize,
+    variant_of,
+)
 from benchmark.interface.terminal.letters import folded
 from benchmark.interface.terminal.streams import legible
 from benchmark.ranks import rank
@@ -25,8 +32,8 @@ if TYPE_CHECKING:
     from benchmark.cases.case import Case
     from benchmark.inputs.model_entry import ModelEntry
     from benchmark.inputs.workload_entry import WorkloadEntry
-    from benchmark.interface.pytest_session import MeasuringSession
-    from benchmark.interface.workers import Ended
+    from benchmark.interface.session.pytest_session import MeasuringSession
+    from benchmark.interface.session.workers import Ended
     from benchmark.results.row import Row
     from benchmark.trace.record import Trace
 
@@ -198,7 +205,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         # The first tells it. At another exit code torchrun would end the first before it has told anything.
         session.exitstatus = pytest.ExitCode.OK
     if (output := getattr(config, "workeroutput", None)) is not None:
-        from benchmark.interface.workers import packed
+        from benchmark.interface.session.workers import packed
 
         output["exitbench"] = packed(measuring.report())
 
@@ -207,7 +214,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """Take what a worker process of pytest-xdist has done."""
     if (output := getattr(node, "workeroutput", {}).get("exitbench")) is not None:
-        from benchmark.interface.workers import unpacked
+        from benchmark.interface.session.workers import unpacked
 
         node.config.stash.setdefault(_OF_WORKERS, []).append(unpacked(output))
 
@@ -217,7 +224,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep the cases of a model in one process, which loads it once; in other sessions pytest-xdist schedules."""
     if (session := config.stash.get(_SESSION, None)) is None:
         return None
-    from benchmark.interface.workers import scheduler
+    from benchmark.interface.session.workers import scheduler
 
     return scheduler(config, log, [model.name for model in session.models])
 
@@ -246,7 +253,7 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
     """The session, begun when first asked for; None if what is asked for is wrong."""
     if _SESSION in config.stash or _ERROR in config.stash:
         return config.stash.get(_SESSION, None)
-    from benchmark.interface.opening import asked_for
+    from benchmark.interface.session.opening import asked_for
     from benchmark.interface.terminal.display import Display
     from benchmark.interface.terminal.screen import Screen
 
@@ -262,7 +269,7 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
             models, workloads = asked_for(options)
         display.announce("exitbench: importing torch and transformers")
         with display.working("importing torch and transformers", at_once=True):
-            from benchmark.interface.pytest_session import MeasuringSession
+            from benchmark.interface.session.pytest_session import MeasuringSession
 
             config.stash[_SESSION] = MeasuringSession(options, models, workloads, display)
     except InputError as error:

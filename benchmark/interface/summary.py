@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark.interface.pytest_session import Combination, MeasuringSession
+from benchmark.interface.session.pytest_session import Combination, MeasuringSession
+from benchmark.interface.session.workers import Ended
 from benchmark.interface.terminal.cannot_run import cannot_run_line, cannot_run_lines
 from benchmark.interface.terminal.letters import folded
 from benchmark.interface.terminal.results_table import results_table
-from benchmark.interface.workers import Ended
 from benchmark.report.headline import headline_of_rows
 from benchmark.results.comparable import STUDY
 from benchmark.results.versions import remark

@@ -17,8 +17,9 @@ import torch
 
 from benchmark.errors import CannotRun
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.models import gguf_convert, hardware
-from benchmark.models.gguf_header import num_weights
+from benchmark.models import hardware
+from benchmark.models.gguf import convert
+from benchmark.models.gguf.header import num_weights
 from benchmark.models.hub import weight_files
 from benchmark.models.packed import Packing, packing, quantization_of
 from benchmark.models.source import Machine, Source
@@ -42,7 +43,7 @@ _LONGEST_HEADER = 100_000_000
 def footprint(entry: ModelEntry, machine: Machine, source: Source) -> tuple[float, float]:
     """Return the memory that a model takes once it is loaded, and the disk to convert it, in bytes."""
     if source.is_gguf:
-        converted = gguf_convert.is_converted(source.sha256 or "")
+        converted = convert.is_converted(source.sha256 or "")
         memory, disk = gguf_bytes(entry, machine, num_weights(source.path))
         return memory * MEMORY_MARGIN, 0 if converted else disk
     config = json.loads((source.path / "config.json").read_bytes())

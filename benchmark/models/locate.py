@@ -25,9 +25,9 @@ from benchmark.messages import cut, printable
 from benchmark.models import hardware
 from benchmark.models.checkpoint import refuse_no_language_model, refuse_no_model
 from benchmark.models.footprint import gguf_bytes, loaded_bytes, refuse_large, refuse_unfit_weights
-from benchmark.models.gguf_convert import file_sha256, is_converted
-from benchmark.models.gguf_header import num_weights
-from benchmark.models.gguf_package import packaged_file, put_together
+from benchmark.models.gguf.convert import file_sha256, is_converted
+from benchmark.models.gguf.header import num_weights
+from benchmark.models.gguf.package import packaged_file, put_together
 from benchmark.models.hub import Hub, weight_files
 from benchmark.models.packed import quantization_of
 from benchmark.models.source import Machine, Source

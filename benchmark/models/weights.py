@@ -12,9 +12,10 @@ from transformers.distributed import DistributedConfig
 from benchmark import ranks
 from benchmark.errors import CannotRun, ExitBenchError, InputError
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.models import gguf_convert, hardware
+from benchmark.models import hardware
 from benchmark.models.checkpoint import read_shapes, refuse_another_model, refuse_packed, stored_type
-from benchmark.models.gguf_header import stored_as
+from benchmark.models.gguf import convert
+from benchmark.models.gguf.header import stored_as
 from benchmark.models.hub import weight_files
 from benchmark.models.source import Machine, Source
 from benchmark.models.tasks import AUTO_CLASS, runs_as, task_of
@@ -45,7 +46,7 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     field = "file" if spec.file else "id" if spec.id else "path"
     folder = source.path
     if source.is_gguf:
-        folder = gguf_convert.converted(source.path, source.sha256 or "", spec.where(field))
+        folder = convert.converted(source.path, source.sha256 or "", spec.where(field))
     custom_code = spec.trust_remote_code and machine.trust_remote_code
     # Straight to the device: weights that pass through main memory need as much of it, and packed ones are not moved.
     options: dict[str, object] = {"device_map": spec.device_map or {"": machine.device}}

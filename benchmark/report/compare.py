@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import InputError
-from benchmark.metrics.over_tokens import over_tokens
 from benchmark.metrics.statistics.bootstrap import OverTokens, PairedDifference, paired_difference
+from benchmark.metrics.tables.over_tokens import over_tokens
 from benchmark.report.tables import Cell, Head, Table
 from benchmark.results.comparable import STUDY, newest
 from benchmark.results.row import DECLARED, Row

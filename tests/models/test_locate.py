@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import load_models
 from benchmark.models import hardware
-from benchmark.models.gguf_convert import conversion, file_sha256
+from benchmark.models.gguf.convert import conversion, file_sha256
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate
 from benchmark.models.source import Machine, Source

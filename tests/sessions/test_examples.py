@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.models.gguf_convert import cache_folder
+from benchmark.models.gguf.convert import cache_folder
 from benchmark.trace.record import Trace
 
 ROOT = Path(__file__).parents[2]

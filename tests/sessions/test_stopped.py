@@ -15,7 +15,7 @@ WORKLOADS = ("chat", "humaneval", "translation")
 _SESSIONS = """
 import hashlib, json, os, random, signal, sys, time
 import pytest
-import benchmark.interface.pytest_session, benchmark.interface.summary, benchmark.results.table  # what takes long
+import benchmark.interface.session.pytest_session, benchmark.interface.summary, benchmark.results.table  # slow
 from pathlib import Path
 arguments, rounds = json.loads(sys.argv[1]), int(sys.argv[2])
 random.seed(7)

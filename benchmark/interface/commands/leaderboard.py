@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     # Only now, because pandas takes a second, and --help should not.
     from benchmark.atomic_files import atomic_file
     from benchmark.report.leaderboard.build import KEPT, files
-    from benchmark.report.leaderboard.figures import PICTURES
+    from benchmark.report.leaderboard.html.figures import PICTURES
     from benchmark.report.leaderboard.page import LIBRARY, library
 
     new = files(options.folder, options.output, options.reference, options.limited, options.findings)

@@ -10,7 +10,7 @@ from benchmark.report.csv_text import as_csv
 from benchmark.report.findings.claims import Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.headline import headline
-from benchmark.report.leaderboard.figures import PICTURES
+from benchmark.report.leaderboard.html.figures import PICTURES
 from benchmark.report.leaderboard.lens import lenses
 from benchmark.report.leaderboard.markdown import MEANS, as_markdown, reference_sentence
 from benchmark.report.leaderboard.page import Content, page

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.report.board.means import WITH_INTERVAL
-from benchmark.report.leaderboard.cards import TITLES
 from benchmark.report.leaderboard.columns import Shown, as_data
+from benchmark.report.leaderboard.html.cards import TITLES
 from benchmark.report.leaderboard.lens import Lens, lens_data
 from benchmark.report.pictures.chart import Picture
 

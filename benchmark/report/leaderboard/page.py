@@ -25,13 +25,13 @@ from benchmark.report.board.lines import KINDS, Line
 from benchmark.report.board.ranking import Leaderboard
 from benchmark.report.board.rows import LeftOut
 from benchmark.report.findings.claims import Findings
-from benchmark.report.leaderboard import static
-from benchmark.report.leaderboard.cards import card, summary
 from benchmark.report.leaderboard.columns import model_columns, row_columns
 from benchmark.report.leaderboard.data import page_data
-from benchmark.report.leaderboard.figures import figure
+from benchmark.report.leaderboard.html import static
+from benchmark.report.leaderboard.html.cards import card, summary
+from benchmark.report.leaderboard.html.figures import figure
+from benchmark.report.leaderboard.html.markup import Markup, element, join
 from benchmark.report.leaderboard.lens import Lens
-from benchmark.report.leaderboard.markup import Markup, element, join
 from benchmark.report.leaderboard.places import rank_ranges
 from benchmark.report.leaderboard.reproduce import commands
 from benchmark.report.pictures.chart import Picture, looks

@@ -29,7 +29,7 @@ from transformers import (
 
 from benchmark.decoding.text.words import read_masked, read_pieces
 from benchmark.inputs.model_entry import load_models
-from benchmark.models.gguf_convert import converted
+from benchmark.models.gguf.convert import converted
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate
 from benchmark.models.source import Machine

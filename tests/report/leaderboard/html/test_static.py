@@ -6,7 +6,7 @@ import pytest
 
 from benchmark.report.board.rows import LeftOut
 from benchmark.report.leaderboard.columns import Shown
-from benchmark.report.leaderboard.static import LINES, notes, scale_of, table, visible
+from benchmark.report.leaderboard.html.static import LINES, notes, scale_of, table, visible
 
 COLUMNS = [
     Shown("line", "model", "", "model", key=True),

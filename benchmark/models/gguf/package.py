@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.atomic_files import atomic_file, locked
 from benchmark.errors import CannotRun, InputError
-from benchmark.models.gguf_convert import cache_folder
+from benchmark.models.gguf.convert import cache_folder
 
 
 def packaged_file(package: str, file: str, where: str, needed: Sequence[str] = ()) -> tuple[Path, str]:

@@ -1,6 +1,6 @@
 """A picture on the page: a drawing with its title, caption and files, or what would fill it."""
 
-from benchmark.report.leaderboard.figures import figure
+from benchmark.report.leaderboard.html.figures import figure
 from benchmark.report.pictures.chart import Picture
 
 HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE svg PUBLIC "x" "y">\n'

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.report.leaderboard.markup import Markup, element, join
+from benchmark.report.leaderboard.html.markup import Markup, element, join
 
 
 class Reader(HTMLParser):

@@ -10,7 +10,7 @@ import yaml
 
 from benchmark.errors import CannotRun, InputError
 from benchmark.inputs.model_entry import load_models
-from benchmark.models.gguf_package import put_together
+from benchmark.models.gguf.package import put_together
 from benchmark.models.hub import Hub
 from benchmark.models.locate import locate
 from benchmark.models.source import Machine, Source

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from benchmark.interface.pytest_session import Combination, MeasuringSession, Variant
+    from benchmark.interface.session.pytest_session import Combination, MeasuringSession, Variant
 
 
 def measures(item: pytest.Item) -> bool:

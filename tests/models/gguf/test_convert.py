@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 
 from benchmark.atomic_files import lock_of
 from benchmark.errors import InputError
-from benchmark.models.gguf_convert import cache_folder, converted, file_sha256
+from benchmark.models.gguf.convert import cache_folder, converted, file_sha256
 
 TEXT = "How many layers could wé skip? ☃"
 
@@ -158,7 +158,7 @@ def test_what_a_killed_conversion_left_is_removed(gguf_file, cache):
 _CONVERT = """
 import sys, time
 from pathlib import Path
-from benchmark.models.gguf_convert import converted, file_sha256
+from benchmark.models.gguf.convert import converted, file_sha256
 file, go = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 while not go.exists():

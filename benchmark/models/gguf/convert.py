@@ -17,7 +17,7 @@ import transformers
 
 from benchmark.atomic_files import lock_of, locked, sync
 from benchmark.errors import InputError
-from benchmark.models.gguf_fidelity import refuse_another_model
+from benchmark.models.gguf.fidelity import refuse_another_model
 
 _MANIFEST = "manifest.json"
 _DRAFT = ".draft"

@@ -2,7 +2,7 @@
 
 import re
 
-from benchmark.report.leaderboard.markup import Markup, element
+from benchmark.report.leaderboard.html.markup import Markup, element
 from benchmark.report.pictures.chart import Picture
 
 PICTURES = "pictures"

@@ -10,7 +10,7 @@ from gguf_files import write_gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmark.errors import InputError
-from benchmark.models.gguf_convert import converted, file_sha256
+from benchmark.models.gguf.convert import converted, file_sha256
 from benchmark.tools.tiny_models import tiny_model
 
 HEAD = 16

@@ -19,8 +19,8 @@ from benchmark.inputs.settings import ClockSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.interface.option_table import DEFAULT_DECODED_WORKLOADS, DEFAULT_TIMED_WORKLOAD, capture_settings
 from benchmark.interface.options import Options
+from benchmark.interface.session.workers import Ended, Names
 from benchmark.interface.terminal.display import Display
-from benchmark.interface.workers import Ended, Names
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware

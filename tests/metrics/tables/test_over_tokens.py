@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.metrics.over_tokens import over_tokens
 from benchmark.metrics.statistics.bootstrap import OverTokens
+from benchmark.metrics.tables.over_tokens import over_tokens
 from benchmark.results.row import Row
 from benchmark.results.store import read_trace
 from benchmark.results.versions import inventory

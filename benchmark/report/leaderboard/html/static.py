@@ -8,10 +8,10 @@ from urllib.parse import quote
 from benchmark.report.board.rows import LeftOut
 from benchmark.report.findings.claims import Findings
 from benchmark.report.findings.estimates import Estimate
-from benchmark.report.leaderboard.cards import TITLES
 from benchmark.report.leaderboard.columns import Shown, interval, written
+from benchmark.report.leaderboard.html.cards import TITLES
+from benchmark.report.leaderboard.html.markup import Markup, element, join
 from benchmark.report.leaderboard.lens import Lens, state_of
-from benchmark.report.leaderboard.markup import Markup, element, join
 
 LINES = 100
 """Lines of a table, and cards, that are there without the program."""

@@ -6,7 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
-from benchmark.models.gguf_header import num_weights, stored_as
+from benchmark.models.gguf.header import num_weights, stored_as
 
 WEIGHTS = 7 * 5 + 32 * 3 + 11
 
