@@ -207,7 +207,8 @@ class MeasuringSession:
         """Bring the folder's table up to date, if the session has rows; remembers why that cannot be."""
         try:
             if self.ended.rows:
-                self.store.write_table()
+                with self._display.working("writing the table"):
+                    self.store.write_table()
         except InputError as error:
             self.ended.table = told(error)
 
