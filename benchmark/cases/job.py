@@ -158,6 +158,7 @@ def _measured(job: Job, case: Located, store: RowStore, path: Path, progress: Pr
     model = resources.model(job.entry, machine_of(job.capture))
     started = datetime.now(UTC).isoformat(timespec="seconds")
     outcome = case.study.run(model, case.asked, progress, resources)
+    resources.phase("scoring")
     columns = {
         **case.columns,
         **outcome.columns,

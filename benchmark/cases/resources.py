@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmark.decoding.buffer import Phase
 from benchmark.decoding.prepare import free_memory, load
 from benchmark.errors import CannotRun, ExitBenchError
 from benchmark.inputs.data.lm_eval_tasks import GeneratingTask, read_task
@@ -29,15 +30,22 @@ class Resources:
     One model is in memory at a time: the last that was asked for.
     """
 
-    def __init__(self, hub: Hub | None = None, announce: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self,
+        hub: Hub | None = None,
+        announce: Callable[[str], None] = lambda text: None,
+        phase: Phase = lambda what: None,
+    ) -> None:
         """Touch nothing yet.
 
         Args:
             hub: where files come from; by default one that fetches nothing.
             announce: told before a step that takes long.
+            phase: told what is done next.
         """
         self._hub = hub or Hub(download=False)
         self._announce = announce
+        self.phase = phase
         self._values: dict[Hashable, Any] = {}
         self._errors: dict[Hashable, ExitBenchError] = {}
         self._model: tuple[Hashable, LoadedModel] | None = None
@@ -93,11 +101,12 @@ class Resources:
             try:
                 with self._remembered(key):
                     _, disk = footprint(entry, machine, source)
+                    self.phase("loading")
                     if disk:
                         cache = f"{disk / 1e9:.2g} GB in {cache_folder()}"
                         self._announce(f"{entry.name}: converting {source.path.name} once ({cache})")
                     self._announce(f"{entry.name}: loading from {source.label}")
-                    self._model = key, load(entry, source, machine, self._announce)
+                    self._model = key, load(entry, source, machine, self.phase)
             except ExitBenchError:
                 free_memory()  # of a model that failed on its way
                 raise

@@ -25,6 +25,8 @@ from benchmark.trace.sample import Sampling
 
 Progress = Callable[[int, int], None]
 """Told, after every step, how many tokens and how many prompts were finished by it."""
+Phase = Callable[[str], None]
+"""Told what is done next, in a few words, such as `decoding`."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def capture(
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     progress: Progress = lambda tokens, prompts: None,
     given: Sequence[Sequence[int]] | None = None,
+    phase: Phase = lambda what: None,
 ) -> Capture:
     """Run an engine over prompts and record every exit of every token.
 
@@ -61,16 +64,19 @@ def capture(
         sampling: which tokens are looked at with all their logits.
         progress: told after every step.
         given: token ids of the texts behind the prompts that the engine runs; None where the model writes them.
+        phase: told when the model runs, and when its exits are read.
 
     Raises:
         MeasurementError: the logits of some layer are NaN, K is larger than the vocabulary, the readout of the last
             layer is not the model's own, no token was generated, or the engine cannot run the model.
     """
     start = hardware.now(model.device)
-    buffer = ReadingBuffer(model, sampling, progress)
+    masked = model.task == "masked"
+    running = "filling masks" if masked else "decoding" if given is None else "running texts"
+    buffer = ReadingBuffer(model, sampling, progress, phase, running)
+    phase(running)
     engine.decode(model, prompts, limits, buffer)
     buffer.read()
-    masked = model.task == "masked"
     # A decoder behind an encoder begins a text of its own.
     texts = [[] for _ in prompts] if model.task == "encoder-decoder" else prompts
     trace = assemble(model.tokenizer, texts, buffer.places, buffer.readings, masked, given)
@@ -82,8 +88,22 @@ def capture(
 class ReadingBuffer:
     """Tokens that were decoded and not read out yet, and the readings of the others."""
 
-    def __init__(self, model: LoadedModel, sampling: Sampling, progress: Progress) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        sampling: Sampling,
+        progress: Progress,
+        phase: Phase = lambda what: None,
+        running: str = "",
+    ) -> None:
         """Hold nothing yet.
+
+        Args:
+            model: whose tokens are read.
+            sampling: which tokens are looked at with all their logits.
+            progress: told after every step.
+            phase: told when tokens are read, and when the model runs again.
+            running: what the model does then.
 
         Raises:
             MeasurementError: K is larger than the vocabulary.
@@ -96,6 +116,7 @@ class ReadingBuffer:
         self.batch_size = 0
         """The most prompts of one step."""
         self.progress = progress
+        self._phase, self._running = phase, running
         self._model = model
         self._sampling = sampling
         self._sampled: NDArray[np.bool_]
@@ -118,6 +139,7 @@ class ReadingBuffer:
         self._tokens += len(step.prompts)
         if self._tokens >= self._capacity:
             self.read()
+            self._phase(self._running)
 
     def _of_sample(self, states: Sequence[Tensor | None], sampled: NDArray[np.bool_]) -> list[Tensor | None]:
         """Return copies of some of the tokens of each state; None where there are none."""
@@ -130,6 +152,7 @@ class ReadingBuffer:
 
     def read(self) -> None:
         """Read out all that wait."""
+        self._phase("reading exits")
         start = hardware.now(self._model.device)
         steps, self._steps, self._tokens = self._steps, [], 0
         if steps:

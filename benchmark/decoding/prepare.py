@@ -2,7 +2,6 @@
 
 import gc
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -15,6 +14,7 @@ from benchmark.anatomy.midlayer import find_halves
 from benchmark.anatomy.token_costs import read_costs
 from benchmark.anatomy.unchanged import rewritten_tensors, unchanged
 from benchmark.decoding.batching import length_thresholds
+from benchmark.decoding.buffer import Phase
 from benchmark.decoding.proof import prove_decoding, prove_masking
 from benchmark.decoding.text.tokenize import leaving_open, refuse_unusable
 from benchmark.errors import MeasurementError
@@ -30,16 +30,14 @@ PROOF_TEXT = "The lighthouse keeper counted the ships: one, two, three, and then
 PROOF_TOKENS = 16
 
 
-def load(
-    entry: ModelEntry, source: Source, machine: Machine, announce: Callable[[str], None] = lambda text: None
-) -> LoadedModel:
+def load(entry: ModelEntry, source: Source, machine: Machine, phase: Phase = lambda what: None) -> LoadedModel:
     """Load a model, find its anatomy and prove its readout.
 
     Args:
         entry: of the model.
         source: where its files are.
         machine: what it runs on.
-        announce: told before a step that takes long.
+        phase: told what is done next.
 
     Raises:
         CannotRun: a library it needs is missing, or memory ran out.
@@ -47,9 +45,8 @@ def load(
         MeasurementError: the readout could not be proven.
     """
     weights = load_weights(entry, source, machine)
-    announce(f"{entry.name}: proving what is read and decoded")
     try:
-        loaded = prepare(weights.model, weights.tokenizer, weights.task, stack=entry.layer_stack, seam=entry.seam)
+        loaded = prepare(weights.model, weights.tokenizer, weights.task, entry.layer_stack, entry.seam, phase)
     except torch.OutOfMemoryError:
         raise out_of_memory(machine.device) from None
     return replace(loaded, stored_as=weights.stored_as)
@@ -61,6 +58,7 @@ def prepare(
     task: Task,
     stack: str | None = None,
     seam: str | None = None,
+    phase: Phase = lambda what: None,
 ) -> LoadedModel:
     """Make a model in memory ready to be measured: plain greedy decoding, anatomy found, readout proven.
 
@@ -70,12 +68,14 @@ def prepare(
         task: how the model is run.
         stack: module path of the layer stack, where it is not to be found by watching.
         seam: module path of the seam, likewise.
+        phase: told what is proven next.
 
     Raises:
         InputError: the tokenizer knows no words, or loses text.
         MeasurementError: the layers were not found, or the readout does not reproduce the model.
     """
     refuse_unusable(tokenizer, PROOF_TEXT)
+    phase("proving 1 of 4: layers and readout")
     model.eval().requires_grad_(False)
     # Parts of a sum are not to be rounded to 16 bit on the way; the bounds of `benchmark.readout.screen` count on it.
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
@@ -103,7 +103,9 @@ def prepare(
     rewritten = rewritten_tensors(model, task, probe)
     with unchanged(model, rewritten):
         anatomy, readout, _ = dissect(model, task, probe, stack, seam)
+        phase("proving 2 of 4: what a token costs")
         costs = _costs(model, anatomy, task)
+        phase("proving 3 of 4: halves of layers")
         loaded = LoadedModel(
             model=model,
             tokenizer=tokenizer,
@@ -119,6 +121,7 @@ def prepare(
             thresholds=length_thresholds(model.config.to_dict()),
             rewritten=rewritten,
         )
+        phase("proving 4 of 4: decoding")
         return prove_masking(loaded, probe) if task == "masked" else prove_decoding(loaded, probe)
 
 

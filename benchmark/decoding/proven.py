@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.decoding.batching import batches, passes
-from benchmark.decoding.buffer import Capture, Progress, capture
+from benchmark.decoding.buffer import Capture, Phase, Progress, capture
 from benchmark.decoding.engine import Engine, Limits
 from benchmark.decoding.engines.fill_masks import FillMasks, Masked
 from benchmark.decoding.engines.generate import Generate, Greedy
@@ -26,6 +26,7 @@ from benchmark.trace.sample import Sampling
 
 BEGINNING = 32
 """Tokens of a given text that are read again."""
+_AGAIN = "reading some again"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def capture_proven(
     progress: Progress = lambda tokens, prompts: None,
     given: Sequence[Sequence[int]] | None = None,
     in_two_phases: bool = False,
+    phase: Phase = lambda what: None,
 ) -> Proven:
     """Run a model over prompts in the fastest way that holds: in batches, alone, without a cache.
 
@@ -76,12 +78,14 @@ def capture_proven(
         given: token ids of texts that continue the prompts, at least one each; None for what the model writes itself.
         in_two_phases: whether to write the texts first and read them after, where that holds; not of an encoder, nor of
             given texts.
+        phase: told what is done next.
 
     Raises:
         MeasurementError: as `capture` does, or no way holds.
     """
     if in_two_phases and loaded.with_cache:
-        phases = capture_in_two_phases(loaded, prompts, limits, sampling, progress)
+        phases = capture_in_two_phases(loaded, prompts, limits, sampling, progress, phase)
+        phase(_AGAIN)
         again = _begin_again(phases.read, loaded, prompts, phases.capture.trace, len(prompts))
         if again.same_model and _wrote_what_it_says(loaded, phases.capture.trace):
             return Proven(phases.capture, loaded, again, in_two_phases=True)
@@ -92,7 +96,8 @@ def capture_proven(
             engine = GivenText(given, each_token=not model.with_cache)
         elif model.task == "masked":
             engine = FillMasks(sampling.seed)
-        captured = capture(engine, model, prompts, limits, sampling, progress, given)
+        captured = capture(engine, model, prompts, limits, sampling, progress, given, phase)
+        phase(_AGAIN)
         if isinstance(engine, GivenText):
             again = _begin_again(engine, model, prompts, captured.trace, limits.batch_size)
         else:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from benchmark.decoding.batching import batches
-from benchmark.decoding.buffer import Capture, Progress, capture
+from benchmark.decoding.buffer import Capture, Phase, Progress, capture
 from benchmark.decoding.engine import Limits
 from benchmark.decoding.engines.given_text import GivenText
 from benchmark.decoding.engines.write import write
@@ -30,7 +30,12 @@ class TwoPhases:
 
 
 def capture_in_two_phases(
-    model: LoadedModel, prompts: Sequence[Sequence[int]], limits: Limits, sampling: Sampling, progress: Progress
+    model: LoadedModel,
+    prompts: Sequence[Sequence[int]],
+    limits: Limits,
+    sampling: Sampling,
+    progress: Progress,
+    phase: Phase = lambda what: None,
 ) -> TwoPhases:
     """Let a model write behind prompts, and record every exit of every token that it has written.
 
@@ -40,14 +45,18 @@ def capture_in_two_phases(
         limits: how much to write; the texts are read in batches as large as memory allows.
         sampling: which tokens are looked at with all their logits: those that decoding step by step would look at.
         progress: told after every step of writing.
+        phase: told what is done next.
 
     Raises:
         MeasurementError: as `capture` does.
     """
+    phase("decoding")
     start = hardware.now(model.device)
     read = GivenText(write(model, prompts, limits, progress), most=limits.max_new_tokens)
     seconds = hardware.now(model.device) - start
-    captured = capture(read, model, prompts, Limits(limits.max_new_tokens, len(prompts)), sampling, given=read.texts)
+    captured = capture(
+        read, model, prompts, Limits(limits.max_new_tokens, len(prompts)), sampling, given=read.texts, phase=phase
+    )
     together = batches(model, prompts, limits.batch_size, limits.max_new_tokens)
     whole = replace(
         captured,

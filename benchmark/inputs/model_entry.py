@@ -29,11 +29,23 @@ from benchmark.messages import printable, suggest
 _TITLES = ("name", "id", "path", "file")  # what an error calls an entry by
 
 
+_Package = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Piece(Strict):
+    """A piece of a GGUF file that one Python distribution was too small for."""
+
+    package: _Package
+    """Installed Python distribution. It is read as data and never imported."""
+    file: InnerPath
+    """The piece inside it."""
+
+
 class ModelEntry(Strict):
     """One entry of `models.yaml`: where the weights are, what only people know, and how to load them."""
 
     id: HubId | None = None
-    """Hub id, `organization/name`. Give exactly one of `id`, `path`, or `package` with `file`."""
+    """Hub id, `organization/name`. Give exactly one of `id`, `path`, `pieces`, or `package` with `file`."""
     revision: Revision | None = None
     """Branch, tag or commit of the hub repository; `main` when left out."""
     revisions: Revisions = None
@@ -41,10 +53,12 @@ class ModelEntry(Strict):
     `path`. A name such as `step1000`, or `{revision: name, step: 1000}` where the name does not tell the step."""
     path: HomePath | None = None
     """Local folder in the transformers layout, or a GGUF file; relative to the YAML file."""
-    package: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    package: _Package | None = None
     """Installed Python distribution that carries a GGUF file. It is read as data and never imported."""
     file: InnerPath | None = None
     """The GGUF file inside `package`, or inside the hub repository `id`, of which nothing else is fetched then."""
+    pieces: Annotated[list[Piece], Field(min_length=2)] | None = None
+    """A GGUF file that was cut into pieces, each in a package of its own, in their order."""
 
     name: Name = ""
     """Unique name of the entry; by default the last part of `id` (with `@revision`), or the name of the file. Each of
@@ -103,14 +117,16 @@ class ModelEntry(Strict):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = [field for field in ("id", "path", "package") if getattr(self, field) is not None]
+        sources = [field for field in ("id", "path", "package", "pieces") if getattr(self, field) is not None]
         if len(sources) != 1:
             given = " and ".join(f"'{field}'" for field in sources) or "none of them"
-            raise ValueError(f"give exactly one of 'id', 'path' or 'package' as the source, not {given}")
+            raise ValueError(f"give exactly one of 'id', 'path', 'package' or 'pieces' as the source, not {given}")
         if self.package is not None and self.file is None:
             raise ValueError("'package' and 'file' belong together")
         if self.file is not None and self.path is not None:
             raise ValueError("'file' needs 'package' or 'id'; 'path' names the file itself")
+        if self.file is not None and self.pieces is not None:
+            raise ValueError("'file' needs 'package' or 'id'; 'pieces' name files of their own")
         if self.file is not None and self.id is not None and not self.file.lower().endswith(".gguf"):
             raise ValueError("'file' names a GGUF file of the repository; leave it out for a model of transformers")
         if self.revision is not None and self.id is None:
@@ -131,7 +147,7 @@ class ModelEntry(Strict):
             return self
         if self.revision is not None:
             raise ValueError("'revision' and 'revisions' do not go together; list all of them under 'revisions'")
-        if self.file is not None or (self.path or "").lower().endswith(".gguf"):
+        if self.file or self.pieces or (self.path or "").lower().endswith(".gguf"):
             raise ValueError("'revisions' needs 'id' or a folder as 'path'; a GGUF file has none")
         refuse_clashes(self.revisions, self.name, NAME_LENGTH)
         return self

@@ -3,17 +3,13 @@
 The same path as a case of `suites/` takes, so the same numbers.
 """
 
-import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from operator import index
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
-from pydantic import ValidationError
 from torch._dynamo.eval_frame import OptimizedModule
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,16 +20,20 @@ from benchmark.cases.model_trace import InMemory, ModelTrace
 from benchmark.cases.resources import Resources
 from benchmark.decoding.prepare import prepare
 from benchmark.errors import ExitBenchError, InputError, told
-from benchmark.inputs.catalog import load_workloads
-from benchmark.inputs.data.texts import continuation
-from benchmark.inputs.fields import Dtype, at_home
-from benchmark.inputs.model_entry import ModelEntry, load_models
-from benchmark.inputs.packaged import model_file as usual_model_file
-from benchmark.inputs.prompt import Continuation, Prompt
-from benchmark.inputs.selection import select
+from benchmark.inputs.fields import Dtype
+from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.prompt import Prompt
 from benchmark.inputs.settings import DEVICES, CaptureSettings, EngineName, refuse_below_one
-from benchmark.inputs.workload_entry import WorkloadEntry, WorkloadSource, load_workload
-from benchmark.inputs.yaml_reader import explain
+from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.interface.python_arguments import (
+    continuation_of,
+    entry_of,
+    made_up,
+    refuse_other,
+    texts_of,
+    workload_of,
+    workload_of_texts,
+)
 from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
 from benchmark.models.hub import Hub
@@ -41,9 +41,6 @@ from benchmark.models.source import Source
 from benchmark.models.tasks import runs_as, task_of
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
-
-MAX_NEW_TOKENS = 64
-"""Tokens generated for a prompt of the caller's own, unless asked otherwise; most workloads have the same."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,15 +112,15 @@ class TraceableModel:
         )
         resources = Resources(Hub(download))
         if isinstance(prompts, str | Path):
-            workload = _workload(prompts)
+            workload = workload_of(prompts)
             refuse_misfit(self.name, self.loaded.task, workload)
             if chat is not None and workload.kind in ("chat", "completion"):
                 workload = workload.model_copy(update={"kind": "chat" if chat else "completion"})
             with _naming_arguments():
                 given = resources.prompts(workload, limit or workload.prompts)
         else:
-            texts = _texts(prompts)[:limit]
-            workload = _of_texts(texts, self.loaded, bool(chat))
+            texts = texts_of(prompts)[:limit]
+            workload = workload_of_texts(texts, self.loaded, bool(chat))
             given = [Prompt(id=str(number), messages=text) for number, text in enumerate(texts)]
         return self._measured(workload, given, settings, resources)
 
@@ -164,8 +161,8 @@ class TraceableModel:
         settings = self._settings(batch_size=batch_size, seed=seed, top_k=top_k, sample=sample, signals=signals)
         if isinstance(texts, str):
             raise InputError("trace_given: texts must be a list of texts, or of lists of token ids")
-        behind = [_continuation(text, number) for number, text in enumerate(texts)]
-        before = [""] * len(behind) if prompts is None else _texts(prompts, "trace_given")
+        behind = [continuation_of(text, number) for number, text in enumerate(texts)]
+        before = [""] * len(behind) if prompts is None else texts_of(prompts, "trace_given")
         if not behind or len(before) != len(behind):
             raise InputError(
                 f"trace_given: {len(before)} prompts and {len(behind)} texts; give one text for each prompt"
@@ -176,7 +173,7 @@ class TraceableModel:
         ]
         # All of each text: it has no more tokens than bytes.
         most = max(len(text.token_ids or (text.text or "").encode(errors="surrogatepass")) for text in behind)
-        workload = _of_texts(before, self.loaded, chat).model_copy(update={"max_new_tokens": most})
+        workload = workload_of_texts(before, self.loaded, chat).model_copy(update={"max_new_tokens": most})
         return self._measured(workload, given, settings, Resources())
 
     def _settings(self, **asked: Any) -> CaptureSettings:
@@ -231,9 +228,9 @@ def load(
         CannotRun: it is not on this machine, too large for it, or needs what is not installed.
         MeasurementError: its readout could not be proven.
     """
-    _refuse_other(get_args(Dtype), dtype=dtype or "auto")
-    _refuse_other(("auto", *DEVICES), device=device)
-    entry = _entry(name, model_file, trust_remote_code)
+    refuse_other(get_args(Dtype), dtype=dtype or "auto")
+    refuse_other(("auto", *DEVICES), device=device)
+    entry = entry_of(name, model_file, trust_remote_code)
     with _naming_arguments():
         return _loaded(entry, dtype, device, trust_remote_code, Hub(download))
 
@@ -275,7 +272,7 @@ def wrap(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str |
         raise InputError(f"wrap: a {kind} has no language model head; load it with AutoModelForCausalLM or its like")
     title = name or Path(model.name_or_path).name or kind
     source = Source(Path(model.name_or_path), revision="in-memory", label=f"memory:{kind}", in_memory=task)
-    return TraceableModel(_made_up(title, {"path": title}), prepare(model, tokenizer, task), source)
+    return TraceableModel(made_up(title, {"path": title}), prepare(model, tokenizer, task), source)
 
 
 def _compiled(model: PreTrainedModel) -> str | None:
@@ -296,89 +293,3 @@ def _naming_arguments() -> Iterator[None]:
     except ExitBenchError as error:
         error.args = (told(error, lambda setting: f"the argument {setting}"),)
         raise
-
-
-def _entry(name: str | Path, model_file: str | Path | None, custom_code: bool) -> ModelEntry:
-    """The entry of the model file that is meant, or one made up for a folder, a GGUF file or a hub id."""
-    file = usual_model_file(None if model_file is None else Path(model_file))
-    specs = load_models(file)
-    found = [spec for spec in specs if spec.name == name] or [spec for spec in specs if spec.id == name]
-    if not found and (_is_path(name) or re.fullmatch(r"[\w.-]+/[\w.-]+", str(name))):
-        return _of_no_file(name, custom_code)
-    place = f"{file}, and is not a file, folder or hub id (organization/name)"
-    found = found or select(specs, [str(name)], "load:", place)
-    if len(found) > 1:
-        names = ", ".join(spec.name for spec in found)
-        raise InputError(f"load: '{name}' is several entries of {file}; give the name of one: {names}")
-    return found[0]
-
-
-def _is_path(name: str | Path) -> bool:
-    text = str(name)
-    return isinstance(name, Path) or text.startswith((".", "/", "~")) or text.endswith(".gguf") or os.path.exists(text)  # noqa: PTH110 - Path.exists raises for a name too long
-
-
-def _of_no_file(name: str | Path, custom_code: bool) -> ModelEntry:
-    """An entry for what no model file lists."""
-    if not _is_path(name):
-        return _made_up(None, {"id": name, "trust_remote_code": custom_code})
-    path = at_home(str(name)).absolute()
-    return _made_up(path.name.removesuffix(".gguf"), {"path": str(path), "trust_remote_code": custom_code})
-
-
-def _made_up(title: str | None, fields: dict[str, Any]) -> ModelEntry:
-    """An entry with these fields. A folder may be called what an entry may not."""
-    if title is not None:
-        fields["name"] = re.sub(r"[^A-Za-z0-9._+@-]+", "-", title).lstrip("._+@-")[:100] or "model"
-    try:
-        entry = ModelEntry.model_validate(fields)
-    except ValidationError as error:
-        raise InputError("\n".join(explain(error, "load", ModelEntry))) from None
-    entry._file = "load"
-    return entry
-
-
-def _of_texts(texts: Sequence[str], loaded: LoadedModel, chat: bool) -> WorkloadEntry:
-    """A workload of texts that are given."""
-    written: Literal["chat", "completion"] = "chat" if chat else "completion"
-    return WorkloadEntry(
-        name="texts",
-        description="texts given in Python",
-        source=WorkloadSource(file="texts.jsonl"),
-        field="text",
-        kind="masked" if loaded.task == "masked" else written,
-        prompts=len(texts),
-        max_new_tokens=MAX_NEW_TOKENS,
-        licence="of whoever gave them",
-    )
-
-
-def _workload(name: str | Path) -> WorkloadEntry:
-    if isinstance(name, Path) or name.endswith((".yaml", ".yml")):
-        return load_workload(Path(name))
-    workloads = {workload.name: workload for workload in load_workloads()}
-    if name not in workloads:
-        names = ", ".join(workloads)
-        raise InputError(f"trace: no workload is called '{name}'; there are: {names}; texts go in a list")
-    return workloads[name]
-
-
-def _continuation(text: str | Sequence[int], number: int) -> Continuation:
-    try:
-        return continuation(text, None) if isinstance(text, str) else continuation(None, [*map(index, text)])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"trace_given: text {number}: {error}") from None
-
-
-def _texts(prompts: Sequence[str], where: str = "trace") -> list[str]:
-    texts = list(prompts)
-    if isinstance(prompts, str) or not texts or not all(isinstance(text, str) and text for text in texts):
-        other = "the name of a workload, or a list" if where == "trace" else "None, or a list"
-        raise InputError(f"{where}: prompts must be {other} of texts none of which is empty")
-    return texts
-
-
-def _refuse_other(known: Sequence[str], **given: str) -> None:
-    for name, value in given.items():
-        if value not in known:
-            raise InputError(f"{name}: must be one of {', '.join(known)}, not {value!r}")

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from benchmark.errors import ExitBenchError, told
-from benchmark.interface.commands import contribution, inspection, ladder, leaderboard, run, sweep
+from benchmark.interface.commands import contribution, inspection, leaderboard, run, sweep
 from benchmark.interface.commands.lm_eval import choices, harness
+from benchmark.interface.commands.rows import compare, ladder, show
 from benchmark.interface.commands.run import INTERRUPTED
-from benchmark.interface.streams import flush_all, legible, tell
+from benchmark.interface.terminal.streams import flush_all, legible, tell
 from benchmark.messages import nearest, printable
 
 _USAGE = 2
@@ -69,7 +70,9 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     added = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     run.add(added)
     inspection.add(added)
+    show.add(added)
     ladder.add(added)
+    compare.add(added)
     sweep.add(added)
     leaderboard.add(added)
     contribution.add(added)

@@ -1,6 +1,7 @@
 """The options of a measurement on pytest's command line, and what they ask for."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ from benchmark.trace.sample import SignalsOf
 
 _PREFIX = "exitbench_"
 """Of the names that pytest keeps our options under, so that those of others stay theirs."""
+_OF_BENCHMARKS = tuple(
+    f"--benchmark-{name}"
+    for name in ("columns", "sort", "group-by", "name", "verbose", "enable", "compare", "histogram")
+)
+"""Options of pytest-benchmark that ask for its table."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +108,11 @@ class Options:
         return any(
             _PREFIX + name in option and option[_PREFIX + name] != default for name, default in _defaults().items()
         )
+
+
+def wants_benchmarks(arguments: Sequence[str]) -> bool:
+    """Return whether a command line asks for the table of pytest-benchmark: by an option that shapes or compares it."""
+    return any(word.startswith(_OF_BENCHMARKS) for word in map(str, arguments))
 
 
 _TAKEN = pytest.StashKey[list[str]]()

@@ -5,27 +5,28 @@ without such a test the plugin does nothing: it reads no file and prints nothing
 are imported when they are needed.
 """
 
-import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
-from benchmark.interface.options import Options, add_options
-from benchmark.interface.streams import legible
+from benchmark.interface.collection import combinations, left_away, measures, note_experiments, parametrize, variant_of
+from benchmark.interface.options import Options, add_options, wants_benchmarks
+from benchmark.interface.terminal.letters import folded
+from benchmark.interface.terminal.streams import legible
 from benchmark.ranks import rank
 
 if TYPE_CHECKING:
     from benchmark.cases.case import Case
     from benchmark.inputs.model_entry import ModelEntry
     from benchmark.inputs.workload_entry import WorkloadEntry
-    from benchmark.interface.pytest_session import Ended, MeasuringSession, Variant
+    from benchmark.interface.pytest_session import MeasuringSession
+    from benchmark.interface.workers import Ended
     from benchmark.results.row import Row
     from benchmark.trace.record import Trace
 
@@ -60,48 +61,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make a case of every (model, workload) for each test that asks for one."""
-    if "case" not in metafunc.fixturenames:
-        return
-    session = _begin(metafunc.config)
-    models = session.models if session else []
-    workloads = session.workloads if session else []
-    decoding, timing = "gated" in metafunc.fixturenames, "clock" in metafunc.fixturenames
-    if session and decoding:
-        workloads = session.decoded_workloads
-    if session and timing:
-        workloads = session.timed_workloads
-    # Of module scope, so that pytest brings together all cases of a model in a file of `suites/`. The first file that
-    # runs measures; the others find the rows there, and load no model.
-    metafunc.parametrize("model", models, ids=[model.name for model in models], indirect=True, scope="module")
-    metafunc.parametrize("workload", workloads, ids=[workload.name for workload in workloads])
-    if decoding:
-        rules = session.decodings if session else []
-        metafunc.parametrize("gated", rules, ids=[one.title for one in rules])
-    if timing:
-        clocks = session.clocks if session else []
-        metafunc.parametrize("clock", clocks, ids=[one.title for one in clocks])
+    if "case" in metafunc.fixturenames:
+        parametrize(metafunc, _begin(metafunc.config))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave away the tests of other studies than those asked for; learn which experiments the others declare."""
-    session = config.stash.get(_SESSION, None)
-    if session is not None:
-        others = {item for item in items if _measures(item) and _study(item) not in session.studies}
-        if others:
-            config.hook.pytest_deselected(items=list(others))
-            items[:] = [item for item in items if item not in others]
-    modules = {item.module for item in items if isinstance(item, pytest.Function) and _measures(item)}
-    if session is None or not modules:
+    """Leave away tests of other studies, and what cannot run here; learn which experiments the others have."""
+    if (session := config.stash.get(_SESSION, None)) is None:
         return
-    from benchmark.results.suites import experiments_in, refuse_clashes
-
-    for module in sorted(modules, key=lambda module: str(module.__file__)):
-        if own := [experiment for experiment in experiments_in(module) if experiment not in session.own]:
-            session.own += own
-            session.suites.append(Path(str(module.__file__)))
+    with config.stash[_DISPLAY].working("looking for models and data"):
+        others = set(left_away(session, items))
+    if others:
+        config.hook.pytest_deselected(items=list(others))
+        items[:] = [item for item in items if item not in others]
     try:
-        refuse_clashes(session.own)
+        note_experiments(session, items)
     except InputError as error:
         config.stash[_ERROR] = error
 
@@ -110,26 +85,43 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Tell mistakes, notice a results folder that cannot be written, and let a request to stop end the session well."""
     _tell_mistakes(session.config)
     measuring = session.config.stash.get(_SESSION, None)
-    if measuring is None or not any(map(_measures, session.items)) or session.config.option.collectonly:
+    if measuring is None or not any(map(measures, session.items)) or session.config.option.collectonly:
         return
     try:
         measuring.store.check_writable()
     except InputError as error:
         raise pytest.UsageError(told(error)) from None
+    measuring.expect(combinations(session.items))
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
-    """Say where the work will happen, most of all when `auto` found no GPU."""
+@pytest.hookimpl(wrapper=True)
+def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], list[Any]]:
+    """Fold what pytest says of itself to the width of the terminal; say nothing of benchmarks that are not shown."""
+    lines = yield
+    if (display := config.stash.get(_DISPLAY, None)) is None:
+        return lines
+    wanted = wants_benchmarks(config.invocation_params.args)
+    said = [line for part in lines for line in ([part] if isinstance(part, str) else part)]
+    return [[*folded(line, display.columns)] for line in said if wanted or not line.startswith("benchmark: ")]
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Say where the work will happen, most of all when `auto` found no GPU, and what cannot run here."""
     session = config.stash.get(_SESSION, None)
     if session is None:
-        return None
+        return []
+    from benchmark.interface.terminal.cannot_run import cannot_run_line
     from benchmark.models import hardware
 
     auto = Options.of(config).device == "auto"
     why = " (no accelerator found)" if auto and session.device.type == "cpu" else ""
-    return f"exitbench: on {session.device.type}{why}: {hardware.accelerator(session.device)}"
+    lines = [f"exitbench: on {session.device.type}{why}: {hardware.accelerator(session.device)}"]
+    if cannot_run := session.report().cannot_run:
+        lines.append(f"exitbench: {cannot_run_line(*session.names, cannot_run)}")
+        session.told |= cannot_run.keys()
+    return [part for line in lines for part in folded(line, config.stash[_DISPLAY].columns)]
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +138,8 @@ def case(model: "ModelEntry", workload: "WorkloadEntry", request: pytest.Fixture
     It has `row`, `trace`, `scoring`, `costs`, and `columns(EXPERIMENT)`. The test is skipped when it is of an
     experiment (`test_<name>`) that an earlier run has finished.
     """
-    session, display = request.config.stash[_SESSION], request.config.stash[_DISPLAY]
-    request.config.stash[_CASES][request.node.nodeid] = model.name, workload.name
+    session = request.config.stash[_SESSION]
+    request.config.stash.setdefault(_CASES, {})[request.node.nodeid] = model.name, workload.name
     experiment = request.function.__name__.removeprefix("test_")
 
     def timed(measure: "Callable[[], Row]") -> "Row":
@@ -158,7 +150,7 @@ def case(model: "ModelEntry", workload: "WorkloadEntry", request: pytest.Fixture
         benchmark.extra_info.update(row.headline())
         return row
 
-    return session.case(model, workload, experiment, timed, display.progress, _variant(request.node.callspec.params))
+    return session.case(model, workload, experiment, timed, variant_of(request.node.callspec.params))
 
 
 @pytest.fixture
@@ -190,13 +182,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Print no letter for what cannot run here: there may be thousands, and the end of the session sums them up."""
-    if report.skipped and isinstance(report.longrepr, tuple) and _CANNOT_RUN in report.longrepr[2]:
-        return "skipped", "", "SKIPPED"
-    return None
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Bring the folder's table up to date; a worker process tells the session what it has done."""
     config = session.config
@@ -207,6 +192,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     unwritten = any(ended.table for ended in (measuring.ended, *config.stash.get(_OF_WORKERS, [])))
     if unwritten and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if session.exitstatus == pytest.ExitCode.OK and not config.option.collectonly and _is_empty(config):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
     if rank() > 0 and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
         # The first tells it. At another exit code torchrun would end the first before it has told anything.
         session.exitstatus = pytest.ExitCode.OK
@@ -246,86 +233,41 @@ def pytest_terminal_summary(
         return
     from benchmark.interface.summary import summary
 
-    selected = getattr(terminalreporter, "_session", None)
-    items = getattr(selected, "items", [])
-    # Of a study that has no workload here, pytest keeps a test with no parameters, and skips it.
-    cases = {
-        item.nodeid: item.callspec.params
-        for item in items
-        if _measures(item) and hasattr(item, "callspec") and hasattr(item.callspec.params["workload"], "name")
-    }
-    asked = {
-        (params["model"].name, params["workload"].name, variant): (params["model"], params["workload"], variant)
-        for params in cases.values()
-        for variant in [_variant(params)]
-    }
-    interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    cases = combinations(getattr(getattr(terminalreporter, "_session", None), "items", []))
+    interrupted = cases if exitstatus == pytest.ExitCode.INTERRUPTED else []
     ended = [session.report(), *config.stash.get(_OF_WORKERS, [])]
-    for title, lines in summary(
-        session, ended, list(asked.values()) if interrupted else [], terminalreporter._tw.fullwidth
-    ):
+    display, names_wanted = config.stash[_DISPLAY], terminalreporter.hasopt("s")
+    for title, lines in summary(session, ended, interrupted, display.columns, names_wanted, not cases):
         terminalreporter.section(title)
-        for line in lines:
-            terminalreporter.line(line)
+        terminalreporter.write("".join(f"{display.shown(line)}\n" for line in lines))
 
 
 def _begin(config: pytest.Config) -> "MeasuringSession | None":
     """The session, begun when first asked for; None if what is asked for is wrong."""
     if _SESSION in config.stash or _ERROR in config.stash:
         return config.stash.get(_SESSION, None)
-    from benchmark.inputs.catalog import load_workloads
-    from benchmark.inputs.model_entry import load_models
-    from benchmark.inputs.packaged import model_file
-    from benchmark.inputs.selection import select
+    from benchmark.interface.opening import asked_for
+    from benchmark.interface.terminal.display import Display
+    from benchmark.interface.terminal.screen import Screen
 
     options = Options.of(config)
+    legible(sys.__stdout__)
+    screen = Screen(config, silent=rank() > 0)  # the first prints for all
+    config.stash[_DISPLAY] = display = Display(screen, quiet=config.get_verbosity() < -1)
+    if (benchmarks := getattr(config, "_benchmarksession", None)) is not None:
+        benchmarks.quiet = not wants_benchmarks(config.invocation_params.args)
     try:
         # A mistyped name is told before torch and transformers are imported, which takes seconds.
-        if options.study == "clock":
-            options.clocks()
-        else:
-            options.decodings()
-        file = model_file(options.model_file)
-        models = select(load_models(file), options.model, "--model", str(file))
-        workloads = load_workloads(options.workload_file)
-        if options.workload_file and not options.workload:
-            workloads = workloads[-len(options.workload_file) :]
-        workloads = select(workloads, options.workload, "--workload", "the workloads")
+        with display.working("reading models and workloads", at_once=True):
+            models, workloads = asked_for(options)
+        display.announce("exitbench: importing torch and transformers")
+        with display.working("importing torch and transformers", at_once=True):
+            from benchmark.interface.pytest_session import MeasuringSession
 
-        if options.texts is not None:
-            _refuse_texts(options.texts, options.study, workloads)
-
-        from benchmark.interface.display import Display
-        from benchmark.interface.pytest_session import MeasuringSession
-
-        legible(sys.__stdout__)
-        if rank() > 0:  # the first prints for all
-            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until the session ends
-            config.get_terminal_writer()._file = nowhere
-        config.stash[_DISPLAY] = display = Display(config)
-        config.stash[_CASES] = {}
-        config.stash[_SESSION] = MeasuringSession(options, models, workloads, display.announce)
+            config.stash[_SESSION] = MeasuringSession(options, models, workloads, display)
     except InputError as error:
         config.stash[_ERROR] = error
     return config.stash.get(_SESSION, None)
-
-
-def _refuse_texts(file: Path, study: str | None, workloads: "list[WorkloadEntry]") -> None:
-    """Make sure that given texts can be those of what is asked for.
-
-    Raises:
-        InputError: they cannot be read, or go with nothing that is asked for.
-    """
-    from benchmark.inputs.data.texts import read_texts, refuse_texts
-
-    if len(workloads) != 1:
-        raise InputError(
-            f"--texts: texts are of one workload, and {len(workloads)} are asked for; name it with --workload"
-        )
-    if study not in (None, "oracle"):
-        raise InputError(f"--texts: where texts are given, nothing is decoded; leave --study {study} away")
-    refuse_texts(workloads[0])
-    read_texts(file)
 
 
 def _tell_mistakes(config: pytest.Config) -> None:
@@ -333,18 +275,11 @@ def _tell_mistakes(config: pytest.Config) -> None:
         raise pytest.UsageError(told(error))
 
 
-def _measures(item: pytest.Item) -> bool:
-    return "case" in getattr(item, "fixturenames", ())
-
-
-def _study(item: pytest.Item) -> str:
-    fixtures = getattr(item, "fixturenames", ())
-    return "clock" if "clock" in fixtures else "decoding" if "gated" in fixtures else "oracle"
-
-
-def _variant(params: dict[str, Any]) -> "Variant":
-    """Return which of the cases of its study a test is of."""
-    return params.get("gated") or params.get("clock")
+def _is_empty(config: pytest.Config) -> bool:
+    """Whether a session has passed no test and has no row, of now or of before."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    ended = [config.stash[_SESSION].report(), *config.stash.get(_OF_WORKERS, [])]
+    return reporter is not None and not reporter.stats.get("passed") and not any(one.has_rows() for one in ended)
 
 
 def _stop(number: int, _: object) -> None:

@@ -1,8 +1,7 @@
 """What one pytest session measures, and what has come of it so far."""
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,18 @@ import pytest
 
 from benchmark import ranks
 from benchmark.cases.case import Case
-from benchmark.cases.identity import machine_of
+from benchmark.cases.identity import full_run, machine_of
 from benchmark.cases.job import Job, Located, located, run_job
 from benchmark.cases.ranked_store import RankedStore
 from benchmark.cases.resources import Resources
-from benchmark.decoding.buffer import Progress
-from benchmark.errors import CannotRun, ExitBenchError, InputError, told
+from benchmark.errors import CannotRun, ExitBenchError, InputError, NotFetched, told
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.settings import ClockSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.interface.option_table import DEFAULT_DECODED_WORKLOADS, DEFAULT_TIMED_WORKLOAD, capture_settings
 from benchmark.interface.options import Options
+from benchmark.interface.terminal.display import Display
+from benchmark.interface.workers import Ended, Names
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
@@ -28,28 +28,10 @@ from benchmark.models.hub import Hub
 from benchmark.results.row import Row
 from benchmark.results.store import Store
 
-Names = tuple[str, str, str]
-"""Of a model and a workload, and the title of the variant; empty in the study of the oracle."""
 Variant = GatedSettings | ClockSettings | None
 """How tokens leave early in the study of decoding, what is timed in that of the clock; None in that of the oracle."""
 Combination = tuple[ModelEntry, WorkloadEntry, Variant]
 """A case: a model, a workload, and which of the cases of its study it is."""
-Progressing = Callable[[str, int, int], AbstractContextManager[Progress]]
-"""Shows the progress of a case, by its title, its prompts and the tokens of each."""
-
-
-@dataclass
-class Ended:
-    """What a session leaves: plain data, so that processes of one session can tell each other."""
-
-    rows: dict[Names, str] = field(default_factory=dict)
-    """Files of the rows that the session has, measured now or read."""
-    measured: set[Names] = field(default_factory=set)
-    """Cases that were measured now."""
-    cannot_run: dict[str, CannotRun] = field(default_factory=dict)
-    """Models and workloads that cannot run here, and why."""
-    table: str = ""
-    """Why the folder's table could not be written, if so."""
 
 
 def _studies(options: Options) -> tuple[str, ...]:
@@ -65,6 +47,11 @@ def names_of(job: Job) -> Names:
     return job.entry.name, job.workload.name, "" if variant is None else variant.title
 
 
+def title_of(names: Names) -> str:
+    """Return what a person reads of a case."""
+    return " × ".join(filter(None, names))
+
+
 class MeasuringSession:
     """The models, workloads and settings of one pytest session, and the cases it has seen."""
 
@@ -73,7 +60,7 @@ class MeasuringSession:
         options: Options,
         models: list[ModelEntry],
         workloads: list[WorkloadEntry],
-        announce: Callable[[str], None],
+        display: Display,
     ) -> None:
         """Load nothing yet.
 
@@ -82,6 +69,8 @@ class MeasuringSession:
         """
         self.models, self.workloads = models, workloads
         self.ended = Ended()
+        self.told: set[str] = set()
+        """Names of models and workloads that were told to be none that can run here."""
         self.own: list[Experiment[Any]] = []
         """Experiments that the collected suites declare."""
         self.suites: list[Path] = []
@@ -100,13 +89,21 @@ class MeasuringSession:
             self.store = RankedStore(options.results_dir)
         self._rerun = options.rerun
         self._named = bool(options.workload or options.workload_file)
-        self._announce = announce
-        self._resources = Resources(Hub(options.download), announce)
+        self._display = display
+        self._download = options.download
+        self._resources = Resources(Hub(options.download), display.announce, display.phase)
+        # What cannot be had without a download is no reason to leave it away, if downloads are allowed.
+        self._looking = Resources() if options.download else self._resources
         self._capture = capture_settings(options, self.device.type)
         self._scoring = Scoring(options.alpha, options.tau, options.seed)
         self._earlier: dict[Names, Row | None] = {}
         self._rows: dict[Names, Row] = {}
         self._failures: dict[Names, BaseException] = {}
+
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        """Names of the models and of the workloads."""
+        return [entry.name for entry in self.models], [workload.name for workload in self.workloads]
 
     def job(self, entry: ModelEntry, workload: WorkloadEntry, variant: Variant = None) -> Job:
         """Return the job of a case."""
@@ -119,7 +116,6 @@ class MeasuringSession:
         workload: WorkloadEntry,
         experiment: str | None,
         measure: Callable[[Callable[[], Row]], Row],
-        progress: Progressing,
         variant: Variant = None,
     ) -> Case:
         """Return a case, measured now or earlier; skips the test when an earlier run has finished its experiment.
@@ -129,7 +125,6 @@ class MeasuringSession:
             workload: to run.
             experiment: the one that the test is of; None when it is of none.
             measure: calls what measures, and may time it.
-            progress: shows how far it is.
             variant: which of the cases of its study it is.
 
         Raises:
@@ -140,15 +135,55 @@ class MeasuringSession:
         names = names_of(job)
         if names in self._failures:
             raise self._failures[names].with_traceback(None)  # else it grows by some frames each time
-        here = located(job, self._resources)
+        with self._display.working("finding model and data"):
+            here = located(job, self._resources)
         path = self.store.path(*here.place)
         if names not in self._rows:
             earlier = self._earlier.setdefault(names, self.store.read(path))
             self.ended.rows[names] = str(path)
             if (finished := self._finished(here, path, earlier, experiment)) is not None:
                 return finished
-            self._rows[names] = self._measured(job, here, measure, progress)
+            self._rows[names] = self._measured(job, here, measure)
         return Case(path, self._rows[names])
+
+    def refused(self, entry: ModelEntry, workload: WorkloadEntry, variant: Variant = None) -> CannotRun | None:
+        """Return why a case cannot run here, as far as that can be known before anything is downloaded."""
+        job = self.job(entry, workload, variant)
+        try:
+            located(job, self._looking)
+        except CannotRun as error:
+            if self._download and isinstance(error, NotFetched):
+                return None
+            if error not in self._looking.cannot_run().values():  # of neither alone
+                self.ended.cannot_run[title_of(names_of(job))] = error
+            return error
+        except ExitBenchError:  # the test of the case will tell it
+            pass
+        return None
+
+    def expect(self, cases: Iterable[Combination]) -> None:
+        """Tell the display which of some cases are to be measured, and how large each is."""
+        to_do = [case for case in cases if self._is_to_do(*case)]
+        # Layers of larger models take longer; of some models nothing is known before they are loaded.
+        known = all(entry.parameters for entry, _, _ in to_do)
+        sizes = {}
+        for entry, workload, variant in to_do:
+            clock = variant if isinstance(variant, ClockSettings) else None
+            prompts = self._capture.limit or full_run(workload, clock)
+            tokens = prompts * (self._capture.max_new_tokens or workload.max_new_tokens)
+            names = names_of(self.job(entry, workload, variant))
+            sizes[title_of(names)] = float(tokens * (entry.parameters or 1 if known else 1))
+        self._display.expect(sizes)
+
+    def _is_to_do(self, entry: ModelEntry, workload: WorkloadEntry, variant: Variant) -> bool:
+        try:
+            here = located(self.job(entry, workload, variant), self._looking)
+            row = self._folder.read(self._folder.path(*here.place))
+        except ExitBenchError:
+            return True
+        if row is None:
+            return self._rerun != "failed"
+        return self._will_decode(row) and not (row.status == "failed" and self._rerun == "missing")
 
     @property
     def decoded_workloads(self) -> list[WorkloadEntry]:
@@ -179,6 +214,9 @@ class MeasuringSession:
     def report(self) -> Ended:
         """Return what the session leaves."""
         self.ended.cannot_run |= self._resources.cannot_run()
+        if self._looking is not self._resources:
+            missing = self._looking.cannot_run().items()
+            self.ended.cannot_run |= {name: error for name, error in missing if not isinstance(error, NotFetched)}
         return self.ended
 
     def complete(self, cases: Iterable[Combination]) -> tuple[int, int]:
@@ -214,38 +252,37 @@ class MeasuringSession:
             pytest.skip(f"measured before: {path}; --rerun all measures it again")
         return Case(path, earlier)
 
-    def _measured(
-        self, job: Job, case: Located, measure: Callable[[Callable[[], Row]], Row], progress: Progressing
-    ) -> Row:
+    def _measured(self, job: Job, case: Located, measure: Callable[[Callable[[], Row]], Row]) -> Row:
         names = names_of(job)
         earlier = self._earlier[names]
-        title = " × ".join(filter(None, names))
+        title = title_of(names)
 
         def waiting(holder: str) -> None:
-            self._announce(f"{title}: {holder} is measuring it; waiting")
+            self._display.announce(f"{title}: {holder} is measuring it; waiting")
+            self._display.phase(f"waiting for {holder}")
 
-        def run() -> Row:
-            with progress(title, len(case.asked.prompts), case.asked.max_new_tokens) as advance:
+        try:
+            if not self._will_decode(earlier):
+                return run_job(job, self.store, resources=self._resources, waiting=waiting)
+            with self._display.case(title, len(case.asked.prompts), case.asked.max_new_tokens) as advance:
 
                 def decoded(tokens: int, prompts: int) -> None:
                     self.ended.measured.add(names)
                     advance(tokens, prompts)
 
-                again = self._rerun == "all"
-                return run_job(job, self.store, decoded, self._resources, anew=again, waiting=waiting)
+                def run() -> Row:
+                    again = self._rerun == "all"
+                    return run_job(job, self.store, decoded, self._resources, anew=again, waiting=waiting)
 
-        will_decode = earlier is None or earlier.status != "ok" or self._rerun == "all"
-        try:
-            if will_decode:
                 with suppress(ExitBenchError):  # what is wrong with the model is the job's to tell
                     self._resources.model(job.entry, machine_of(job.capture))  # so that loading is no time of the case
-                row = measure(run)
-            else:
-                row = run_job(job, self.store, resources=self._resources, waiting=waiting)
+                return measure(run)
         except CannotRun:
             raise
         except Exception as error:
             # Without the frames it came from; they would keep the model in memory.
             self._failures[names] = error.with_traceback(None)
             raise
-        return row
+
+    def _will_decode(self, earlier: Row | None) -> bool:
+        return earlier is None or earlier.status != "ok" or self._rerun == "all"

@@ -1,12 +1,34 @@
 """Sessions of several processes (pytest-xdist): a model belongs to one of them, and the session hears what each did."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmark.errors import CannotRun
-from benchmark.interface.pytest_session import Ended
+
+Names = tuple[str, str, str]
+"""Of a model and a workload, and the title of the variant; empty in the study of the oracle."""
+
+
+@dataclass
+class Ended:
+    """What a session leaves: plain data, so that processes of one session can tell each other."""
+
+    rows: dict[Names, str] = field(default_factory=dict)
+    """Files of the rows that the session has, measured now or read."""
+    measured: set[Names] = field(default_factory=set)
+    """Cases that were measured now."""
+    cannot_run: dict[str, CannotRun] = field(default_factory=dict)
+    """Models and workloads that cannot run here, and why."""
+    table: str = ""
+    """Why the folder's table could not be written, if so."""
+
+    def has_rows(self) -> bool:
+        """Return whether any of its cases has a row."""
+        return any(Path(path).exists() for path in self.rows.values())
 
 
 def scheduler(config: pytest.Config, log: Any, models: Sequence[str]) -> Any:

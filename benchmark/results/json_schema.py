@@ -43,7 +43,8 @@ def models_schema() -> dict[str, Any]:
             listed["minItems"] = 1
     # A name that is left out comes from the source, and a source is one of these.
     del entry["properties"]["name"]["default"]
-    entry["oneOf"] = [{"required": ["id"]}, {"required": ["path"]}, {"required": ["package", "file"]}]
+    sources = (["id"], ["path"], ["package", "file"], ["pieces"])
+    entry["oneOf"] = [{"required": fields} for fields in sources]
     return {
         "$schema": _DIALECT,
         "title": "The models of ExitBench",

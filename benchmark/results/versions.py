@@ -66,7 +66,7 @@ class RowFile:
 
 
 def examine(path: Path) -> RowFile | None:
-    """Tell what a JSON file is; None if it is not there, like a row being replaced. Never raises for what it holds."""
+    """Tell what a JSON file is, whatever is in it. None if it is gone: a row is, for a moment, while it is replaced."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

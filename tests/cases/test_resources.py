@@ -55,7 +55,7 @@ class TestModels:
     def test_one_is_announced_and_loaded_once(self, resources, entries, announced):
         assert announced == []
         assert resources.model(entries[0], CPU) is resources.model(entries[0], CPU)
-        assert announced == ["Tiny: loading from path:tiny", "Tiny: proving what is read and decoded"]
+        assert announced == ["Tiny: loading from path:tiny"]
 
     def test_a_gguf_is_announced_before_it_is_converted_once(self, entries, announced, monkeypatch, tmp_path):
         monkeypatch.setenv("EXITBENCH_CACHE", str(tmp_path / "cache"))
@@ -67,7 +67,14 @@ class TestModels:
             assert Resources(announce=announced.append).model(entry, CPU).anatomy.num_layers == 3
         converting, *loading = announced
         assert re.fullmatch(r"small: converting small.gguf once \([\d.e-]+ GB in .*/cache\)", converting)
-        assert loading == ["small: loading from path:small.gguf", "small: proving what is read and decoded"] * 2
+        assert loading == ["small: loading from path:small.gguf"] * 2
+
+    def test_every_phase_of_loading_is_told(self, entries):
+        phases: list[str] = []
+        Resources(phase=phases.append).model(entries[0], CPU)
+        proofs = [phase for phase in phases if phase.startswith("proving")]
+        assert phases[0] == "loading"
+        assert [proof[:14] for proof in proofs] == [f"proving {number} of 4" for number in range(1, 5)]
 
     def test_it_is_located_without_being_loaded(self, resources, entries, announced):
         assert resources.source(entries[0], CPU).label == "path:tiny"
@@ -78,7 +85,7 @@ class TestModels:
         resources.model(entries[1], CPU)
         gc.collect()
         assert weights() is None
-        assert len(announced) == 4
+        assert len(announced) == 2
 
     def test_released_it_leaves_memory_and_can_be_loaded_again(self, resources, entries):
         weights = weakref.ref(resources.model(entries[0], CPU).model)

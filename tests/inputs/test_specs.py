@@ -285,14 +285,17 @@ class TestAFieldOfAnEntryIsWrong:
         ]
 
 
+PIECES = "pieces: [{package: a, file: b}, {package: c, file: d}]"
+
+
 class TestFieldsOfAnEntryDoNotGoTogether:
     """The line names the file, the entry and the fields."""
 
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
-            ("id: org/model, path: model", "give exactly one of 'id', 'path' or 'package' as the source, not 'id' and"),
-            ("family: Qwen, name: model", "give exactly one of 'id', 'path' or 'package' as the source, not none of"),
+            ("id: org/model, path: model", "one of 'id', 'path', 'package' or 'pieces' as the source, not 'id' and"),
+            ("family: Qwen, name: model", "one of 'id', 'path', 'package' or 'pieces' as the source, not none of"),
             ("path: model, revision: main", "'revision' needs 'id'; local files have no revisions"),
             ("id: org/model, revision: a, revisions: [b]", "'revision' and 'revisions' do not go together; list all"),
             ("package: weights, file: a.gguf, revisions: [b]", "'revisions' needs 'id' or a folder as 'path'; a GGUF"),
@@ -309,6 +312,15 @@ class TestFieldsOfAnEntryDoNotGoTogether:
             (f"id: org/model, revisions: [{'x' * 95}]", "is longer than 100 characters; give a shorter 'name'"),
             ("package: weights, name: model", "'package' and 'file' belong together"),
             ("path: model, file: model.gguf", "'file' needs 'package' or 'id'; 'path' names the file itself"),
+            (
+                f"name: model, file: a.gguf, {PIECES}",
+                "'file' needs 'package' or 'id'; 'pieces' name files of their own",
+            ),
+            (f"name: model, id: org/model, {PIECES}", "as the source, not 'id' and 'pieces'"),
+            (f"name: model, revisions: [b], {PIECES}", "'revisions' needs 'id' or a folder as 'path'; a GGUF"),
+            (PIECES, "the source makes no usable name; give a 'name'"),
+            ("name: model, pieces: [{package: a, file: b}]", "'pieces'"),
+            ("name: model, pieces: [{package: a, file: b}, {package: a, file: ../b}]", "relative path without '..'"),
             ("id: org/model, file: model.bin", "'file' names a GGUF file of the repository; leave it out for a model"),
             ("id: org/model, file: a.gguf, revisions: [b]", "'revisions' needs 'id' or a folder as 'path'; a GGUF"),
         ],

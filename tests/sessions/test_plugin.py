@@ -193,8 +193,8 @@ class TestFirstSession:
         assert (row["status"], row["prompts"], row["prompts_left_out"]) == ("ok", 2, 0)
 
     def test_progress_is_seen_though_pytest_captures(self, first):
-        row_of_progress = next(line for line in first.output.splitlines() if "Tiny × translation: 2/2 prompts" in line)
-        assert row_of_progress.endswith("tokens/s")
+        (line,) = [line for line in first.output.splitlines() if line.startswith("Tiny × translation: ")]
+        assert re.match(r"Tiny × translation: 2/2 prompts, \d+ tokens in \d+ s, \d+\.\d tokens/s", line)
 
     def test_the_summary_ends_with_the_results_and_their_folder(self, first, place):
         *_, table, last = first.output.split("exitbench results")[-1].rsplit("\n\n", 1)
@@ -294,6 +294,7 @@ def later(first: Ended, place: Place, damaged: Place, run_many: Callable[..., An
             "missing": place.arguments("--model", "Broken", *HUMANEVAL, "--workload", "math", "--rerun", "missing"),
             "failed": place.arguments("--model", "[TB]*", *HUMANEVAL, "--workload", "chat", "--rerun", "failed"),
             "all": place.arguments("--model", "Tiny", *HUMANEVAL, "--rerun", "all"),
+            "benchmarks": place.arguments(*tiny, *elsewhere, "--rerun", "all", "--benchmark-columns=mean,rounds"),
             "listed": place.arguments(*HUMANEVAL, *TRANSLATION, *elsewhere, "--co", "-q"),
             "keyword": place.arguments("-k", "Short and translation", "--co", "-q"),
             "globs": place.arguments("--model", "*r*", "--workload", "h*", "--workload", "chat", "--co", "-q"),
@@ -340,6 +341,10 @@ class TestLaterSessions:
     def test_what_failed_is_tried_again(self, later):
         assert "Broken: loading from" in later["again"]
 
+    def test_the_table_of_pytest_benchmark_is_shown_where_its_options_are_given(self, later):
+        assert "benchmark: 1 tests" not in later["all"] and "Rounds" not in later["all"]
+        assert "benchmark: 1 tests" in later["benchmarks"] and "Rounds" in later["benchmarks"]
+
     def test_finished_cases_are_in_the_table_of_a_session_that_skips_them(self, later):
         assert " failed, in" in later["again"]
 
@@ -382,11 +387,12 @@ class TestLaterSessions:
 
     def test_very_quiet_shows_no_progress(self, later):
         assert later["quiet"].code == 0
-        assert "prompts |" not in later["quiet"] and "loading from" not in later["quiet"]
+        assert "/2 prompts" not in later["quiet"] and "loading from" not in later["quiet"]
 
-    def test_a_model_that_is_not_here_is_skipped_with_size_and_remedy(self, later):
-        assert later["far"].code == 0
-        assert "9 skipped" in later["far"]
+    def test_a_model_that_is_not_here_is_left_away_with_size_and_remedy(self, later):
+        assert later["far"].code == pytest.ExitCode.NO_TESTS_COLLECTED
+        assert " deselected" in later["far"] and " skipped" not in later["far"]
+        assert "exitbench: 1 model cannot run here: not on this machine (1); -rs lists them" in later["far"]
         section = later["far"].output.split("not measured now")[-1]
         assert "not on this machine; allow the download to fetch it (--download):\n  far (7 B, 14 GB)" in section
 

@@ -82,11 +82,13 @@ class _Case:
             size, new_tokens = self._clock.batch_size, fed.limits.max_new_tokens
             groups = list(batches(model, [text.prompt for text in texts], size, new_tokens))
             times = []
+            self._shared.phase("timing")
             for number, members in enumerate(groups):
                 together = [texts[member] for member in members]
                 deferral = deferrals.get(members[0])
                 times.append(time_batch(model, together, self._clock.rounds, deferral, warm_up=number == 0))
                 progress(sum(len(text.tokens) for text in together), len(together))
+            self._shared.phase("timing drafts")
             speculation = self._drafted(trace, texts) if size == 1 else ()
         if size > 1 and not any("replay_alone" in one.seconds for one in times):
             self._columns["alone_missing"] = "no batch has layers that can be run for some of its texts"
@@ -110,6 +112,7 @@ class _Case:
         sampling = Sampling(tokens=1, top_k=1)
 
         def known() -> Trace:
+            self._shared.phase("writing the texts")
             return capture_proven(self._model, fed.prompts, limits, sampling).capture.trace
 
         return self._shared.once(("known", tuple(map(tuple, fed.prompts)), limits), known)

@@ -74,11 +74,15 @@ class _Case:
         progress(0, len(every.ids) - len(judged.ids) + every.left_out)
         hardware.reset_peak_memory(self._model.device)
         with failures_told(every):
+            self._shared.phase("choosing a threshold")
             chosen = chosen_gate(self._model, self._gated, calibration, self._shared)
+            self._shared.phase("decoding in full")
             full = self._full(judged)
             looks, vocab_size = self._looks.tolist(), self._model.readout.vocab_size
             rule = rule_of(chosen.gate, chosen.threshold, looks, self._layers, vocab_size)
+            self._shared.phase("decoding with early exits")
             written = self._written(judged, rule, progress)
+        self._shared.phase("scoring")
         decoded, scores = self._recorded(chosen.gate, judged, written.texts, full.texts)
         tokens = decoded.num_tokens
         columns = {

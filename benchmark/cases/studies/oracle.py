@@ -9,7 +9,7 @@ from benchmark.cases.identity import Asked
 from benchmark.cases.studies.answers import Scores, answer_texts, score_answers
 from benchmark.cases.studies.feeding import Fed, failures_told, feed, model_columns
 from benchmark.cases.studies.study import Outcome, Shared
-from benchmark.decoding.buffer import Capture, Progress
+from benchmark.decoding.buffer import Capture, Phase, Progress
 from benchmark.decoding.proven import Again, capture_proven
 from benchmark.inputs.settings import EngineName
 from benchmark.metrics.experiment import Experiment
@@ -32,7 +32,7 @@ class Oracle:
             MeasurementError: no prompt fits the context, the logits are NaN, K is larger than the vocabulary, or memory
                 ran out.
         """
-        measurement = measure(model, asked, progress)
+        measurement = measure(model, asked, progress, shared.phase)
         return Outcome(measurement.capture.trace, _columns(measurement, model))
 
 
@@ -55,13 +55,14 @@ class Measurement:
     peak_memory_bytes: int
 
 
-def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measurement:
+def measure(loaded: LoadedModel, asked: Asked, progress: Progress, phase: Phase = lambda what: None) -> Measurement:
     """Run every prompt that fits, record every exit, and score the answers.
 
     Args:
         loaded: the model.
         asked: prompts, and how they are run.
         progress: told after every step.
+        phase: told what is done next.
 
     Raises:
         MeasurementError: as `Oracle.run` does.
@@ -78,7 +79,9 @@ def measure(loaded: LoadedModel, asked: Asked, progress: Progress) -> Measuremen
             progress,
             fed.given,
             in_two_phases=asked.engine == "two-phase",
+            phase=phase,
         )
+    phase("scoring")
     captured = proven.capture
     trace = replace(captured.trace, prompt=np.array(list(fed.ids))[captured.trace.prompt])
     written = {number: trace.token[trace.prompt == number].tolist() for number in fed.ids}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from benchmark.cases.identity import Asked
-from benchmark.decoding.buffer import Progress
+from benchmark.decoding.buffer import Phase, Progress
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.experiments.studies import Record
 from benchmark.readout.loaded_model import LoadedModel
@@ -19,7 +19,11 @@ T = TypeVar("T")
 
 
 class Shared(Protocol):
-    """What cases of a model share while it is loaded."""
+    """What cases of a model share while it is loaded, and who is told what they do."""
+
+    @property
+    def phase(self) -> Phase:
+        """Told what is done next."""
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return what `compute` gave when this was first asked for."""

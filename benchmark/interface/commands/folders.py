@@ -1,11 +1,16 @@
-"""Folders that a command reads and writes."""
+"""Folders that a command reads and writes, and the rows in them."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.errors import InputError
 from benchmark.inputs.packaged import PACKAGE
-from benchmark.messages import printable
+from benchmark.messages import nearest, printable
+
+if TYPE_CHECKING:
+    from benchmark.results.row import Row
 
 
 def existing(folder: Path) -> Path:
@@ -36,3 +41,32 @@ def of_checkout(path: Path) -> Path:
     if not (PACKAGE.parent / "pyproject.toml").is_file():
         raise InputError(f"{printable(path)}: is part of a checkout of the project; run the command of a checkout")
     return path
+
+
+def found_rows(folder: Path) -> "list[tuple[Path, Row]]":
+    """Return every row of this version below a folder, with its file.
+
+    Raises:
+        InputError: there is none.
+    """
+    from benchmark.results.versions import inventory
+
+    rows = [(found.path, found.row) for found in inventory(folder) if found.row is not None]
+    if not rows:
+        where = printable(folder)
+        raise InputError(f"{where}: holds no rows; measure with: pytest suites/ --results-dir {where}")
+    return rows
+
+
+def of_model(rows: "Sequence[tuple[Path, Row]]", name: str, folder: Path) -> "list[tuple[Path, Row]]":
+    """Return the rows of a model.
+
+    Raises:
+        InputError: there are none; names one that is spelt alike, or all that there are.
+    """
+    if chosen := [found for found in rows if found[1].model == name]:
+        return chosen
+    models = list(dict.fromkeys(row.model for _, row in rows))
+    near = nearest(name, models)
+    there = f"did you mean {near}?" if near else f"there are: {', '.join(models)}"
+    raise InputError(f"{printable(folder)}: has no model '{printable(name)}'; {there} (--results-dir names the folder)")

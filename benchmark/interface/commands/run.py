@@ -22,7 +22,6 @@ _OF_CLOCK = (
 _SETTINGS = (
     # No settings and no conftest.py but those of the package: the current folder may belong to anything.
     *("-c", os.devnull, f"--rootdir={PACKAGE}", "-p", "no:cacheprovider", "--import-mode=importlib"),
-    *("--benchmark-columns=mean,rounds", "--benchmark-sort=fullname"),
     *(
         "-o",
         "filterwarnings=ignore::DeprecationWarning:torch.*\nignore:Benchmark fixture was not used"

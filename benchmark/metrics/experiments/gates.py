@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
@@ -169,6 +170,21 @@ def gate_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> Columns
         for ending, target in HEADLINES.items():
             columns |= _headline(ending, TARGETS.index(target), trace, costs, trial, scoring.seed)
     return GateColumns(**columns)
+
+
+def bytes_by_token(trace: Trace, costs: Costs | None) -> dict[str, NDArray[np.float64]]:
+    """Return the bytes that the gates behind `gate_speed_99` and `gate_speed_95` read for each token, by these columns.
+
+    Nothing where they are null.
+    """
+    if costs is None or _missing(trace, costs) is not None:
+        return {}
+    trial = Trial.of(BUILDABLE, Seen.of(trace, costs.vocab_size), costs)
+    names = [gate.name for gate in BUILDABLE]
+    return {
+        f"gate_speed_{ending}": trial.best(names, "speed", TARGETS.index(target)).read
+        for ending, target in HEADLINES.items()
+    }
 
 
 def _blind(gate: Gate, trace: Trace, costs: Costs | None) -> bool:

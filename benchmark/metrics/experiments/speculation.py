@@ -86,10 +86,7 @@ def _best(name: str, read: NDArray[np.float64], token: float, counted: Rounds, s
         counted: has the texts, and the tokens of each.
         seed: of an interval, where there is to be one.
     """
-    judged = np.empty(len(counted.texts))
-    for chosen_by, judged_by in two_folds(counted.texts):
-        exit_layer, length = _least(read[chosen_by])
-        judged[judged_by] = read[judged_by, exit_layer, length]
+    judged = _judged(read, counted)
     exit_layer, length = _least(read)
     speed = f"speedup_speculation{name}"
     columns: dict[str, Any] = {
@@ -102,6 +99,29 @@ def _best(name: str, read: NDArray[np.float64], token: float, counted: Rounds, s
         prompt = np.repeat(counted.texts, counted.tokens)
         columns |= interval_columns(speed, by_token, prompt, seed, lambda means: token / means[:, 0])
     return columns
+
+
+def bytes_by_token(trace: Trace, costs: Costs | None) -> NDArray[np.float64] | None:
+    """Return the bytes that the speculation behind `speedup_speculation` reads for each token: of its text, the mean.
+
+    None where that column is null.
+    """
+    if costs is None or costs.task == "masked" or isinstance(trace, GivenTrace) or trace.num_layers == 1:
+        return None
+    counted, cost = rounds(trace.matches, trace.prompt, DRAFT_LENGTHS), round_bytes(costs, DRAFT_LENGTHS)
+    if cost is None:
+        return None
+    read = counted.rounds * cost.shared + counted.rejections * cost.rollback
+    return np.repeat(_judged(read[:, :-1], counted) / counted.tokens, counted.tokens)
+
+
+def _judged(read: NDArray[np.float64], counted: Rounds) -> NDArray[np.float64]:
+    """Return the bytes of each text with the exit layer and the draft length that the other half of them chooses."""
+    judged = np.empty(len(counted.texts))
+    for chosen_by, judged_by in two_folds(counted.texts):
+        exit_layer, length = _least(read[chosen_by])
+        judged[judged_by] = read[judged_by, exit_layer, length]
+    return judged
 
 
 def _least(read: NDArray[np.float64]) -> tuple[int, int]:

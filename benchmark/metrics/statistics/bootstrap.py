@@ -1,7 +1,8 @@
 """Intervals: how far a number of a case would move with other prompts of the same kind."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,63 @@ Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 def plain_mean(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mean itself: draws × 1 → draws."""
     return means[:, 0]
+
+
+@dataclass(frozen=True)
+class OverTokens:
+    """A number of a case, as a statistic of means over its tokens."""
+
+    values: NDArray[np.floating] | NDArray[np.integer]
+    """Tokens, or tokens × C: what the means are of."""
+    prompt: NDArray[np.integer]
+    """Tokens: the prompt each belongs to."""
+    statistic: Statistic = plain_mean
+    """From the C means to the number."""
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """A number of two cases of the same prompts, and how far it lies apart."""
+
+    one: float
+    """Of the first case, over the prompts that both have."""
+    other: float
+    """Of the second."""
+    prompts: int
+    """How many they are."""
+    low: float | None
+    """Lower end of the 95 % interval of the second minus the first; None for fewer than two prompts."""
+    high: float | None
+    """Upper end of the same."""
+
+
+def paired_difference(one: OverTokens, other: OverTokens, seed: int) -> PairedDifference | None:
+    """Return how far a number of two cases lies apart, with its interval over prompts; None where they share none.
+
+    Each draw takes the same prompts of both cases, so what makes a prompt easy for both is no part of the difference.
+    The interval is that of `bootstrap_interval`.
+    """
+    shared = np.intersect1d(one.prompt, other.prompt)
+    if not len(shared):
+        return None
+    sums = [_sums(case, shared) for case in (one, other)]
+    numbers = [
+        case.statistic((values.sum(axis=0) / sizes.sum())[None])[0]
+        for case, (values, sizes) in zip((one, other), sums, strict=True)
+    ]
+    low = high = None
+    if len(shared) > 1:
+        rng = np.random.default_rng(seed)
+        drawn = []
+        for times in _draws(rng, len(shared)):
+            first, second = (
+                case.statistic(times @ values / (times @ sizes)[:, None])
+                for case, (values, sizes) in zip((one, other), sums, strict=True)
+            )
+            drawn.append(second - first)
+        tail = expanded_tail(len(shared))
+        low, high = map(float, np.quantile(np.concatenate(drawn), [tail, 1 - tail]))
+    return PairedDifference(float(numbers[0]), float(numbers[1]), len(shared), low, high)
 
 
 def bootstrap_interval(
@@ -43,17 +101,11 @@ def bootstrap_interval(
     Returns:
         Low and high end, or None for fewer than two prompts (`ONE_PROMPT`).
     """
-    _, member = np.unique(prompt, return_inverse=True)
-    table = np.asarray(values, np.float64).reshape(len(member), -1)
-    sums = np.stack([np.bincount(member, weights=column) for column in table.T], axis=1)
-    sizes = np.bincount(member)
+    sums, sizes = _sums(OverTokens(values, prompt), np.unique(prompt))
     if len(sizes) < 2:
         return None
     rng = np.random.default_rng(seed)
-    means = []
-    for _ in range(0, RESAMPLES, _BLOCK):
-        times = _times_drawn(rng, len(sizes))
-        means.append(times @ sums / (times @ sizes)[:, None])
+    means = [times @ sums / (times @ sizes)[:, None] for times in _draws(rng, len(sizes))]
     tail = expanded_tail(len(sizes), level)
     low, high = np.quantile(statistic(np.concatenate(means)), [tail, 1 - tail])
     return float(low), float(high)
@@ -71,6 +123,21 @@ def expanded_tail(n: int, level: float = 0.95) -> float:
         level: 1 − α.
     """
     return float(norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + level) / 2, n - 1)))
+
+
+def _sums(case: OverTokens, prompts: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sums over the tokens of each of some prompts, prompts × C, and how many these are."""
+    kept = np.isin(case.prompt, prompts)
+    member = np.searchsorted(prompts, case.prompt[kept])
+    table = np.asarray(case.values, np.float64).reshape(len(case.prompt), -1)[kept]
+    sums = np.stack([np.bincount(member, weights=column, minlength=len(prompts)) for column in table.T], axis=1)
+    return sums.astype(np.float64), np.bincount(member, minlength=len(prompts))
+
+
+def _draws(rng: np.random.Generator, n: int) -> Iterator[NDArray[np.float64]]:
+    """Yield all draws, a block after the other."""
+    for _ in range(0, RESAMPLES, _BLOCK):
+        yield _times_drawn(rng, n)
 
 
 def _times_drawn(rng: np.random.Generator, n: int) -> NDArray[np.float64]:

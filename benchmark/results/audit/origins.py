@@ -109,4 +109,5 @@ def _comes_from(spec: ModelEntry, source: str) -> bool:
         return source == (f"hub:{spec.id}/{spec.file}" if spec.file else f"hub:{spec.id}")
     if spec.path is not None and spec.path.lower().endswith(".gguf"):
         return source == f"path:{PurePath(spec.path).name}"
-    return source.startswith(f"package:{spec.package}==" if spec.package else "path:")
+    package = spec.pieces[0].package if spec.pieces else spec.package
+    return source.startswith(f"package:{package}==" if package else "path:")

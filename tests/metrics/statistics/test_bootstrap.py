@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from benchmark.metrics.eas import eas, eas_of_curves
 from benchmark.metrics.statistics import bootstrap as statistics
-from benchmark.metrics.statistics.bootstrap import bootstrap_interval, expanded_tail
+from benchmark.metrics.statistics.bootstrap import (
+    OverTokens,
+    bootstrap_interval,
+    expanded_tail,
+    paired_difference,
+)
 
 
 def test_one_prompt_says_nothing_about_other_prompts():
@@ -124,3 +129,54 @@ def _coverage(
     monkeypatch.setattr(statistics, "RESAMPLES", 1_000)  # ten times as fast, and hardly less exact
     ends = [interval(seed) for seed in range(500)]
     return sum(low <= truth <= high for low, high in ends) / 500
+
+
+class TestPairedDifference:
+    """Two cases of the same prompts, each drawn with the same prompts."""
+
+    PROMPT = np.repeat(np.arange(12), 3)
+
+    def of(self, values: np.ndarray) -> OverTokens:
+        return OverTokens(values, self.PROMPT)
+
+    def test_equal_cases_differ_by_nothing(self):
+        case = self.of(np.random.default_rng(0).random(36))
+        found = paired_difference(case, case, seed=0)
+        assert (found.low, found.high, found.prompts, found.one) == (0, 0, 12, found.other)
+
+    def test_what_every_prompt_gains_has_no_width_although_prompts_differ(self):
+        values = self.PROMPT * 1.0
+        found = paired_difference(self.of(values), self.of(values + 0.25), seed=0)
+        assert (found.low, found.high) == pytest.approx((0.25, 0.25))
+        alone = bootstrap_interval(values, self.PROMPT, 0)
+        assert alone[1] - alone[0] > 1
+
+    def test_it_is_the_interval_of_the_differences_where_prompts_are_as_long(self):
+        rng = np.random.default_rng(1)
+        one, other = rng.random(36), rng.random(36)
+        found = paired_difference(self.of(one), self.of(other), seed=3)
+        assert (found.low, found.high) == pytest.approx(bootstrap_interval(other - one, self.PROMPT, 3))
+
+    def test_only_prompts_that_both_have_count(self):
+        one = OverTokens(np.array([0.0, 1.0, 5.0]), np.array([0, 1, 2]))
+        other = OverTokens(np.array([1.0, 2.0, 9.0]), np.array([0, 1, 7]))
+        found = paired_difference(one, other, seed=0)
+        assert (found.one, found.other, found.prompts) == (0.5, 1.5, 2)
+
+    def test_one_prompt_has_no_interval_and_none_no_difference(self):
+        one, other = (OverTokens(np.array([value]), np.array([0])) for value in (1.0, 3.0))
+        found = paired_difference(one, other, seed=0)
+        assert (found.other - found.one, found.low, found.high) == (2, None, None)
+        assert paired_difference(one, OverTokens(np.array([1.0]), np.array([4])), seed=0) is None
+
+    def test_a_statistic_of_several_means(self):
+        rng = np.random.default_rng(2)
+        values = rng.random((36, 2))
+
+        def ratio(means: np.ndarray) -> np.ndarray:
+            return means[:, 0] / means[:, 1]
+
+        one, other = (OverTokens(some, self.PROMPT, ratio) for some in (values, values * [2, 1]))
+        found = paired_difference(one, other, seed=0)
+        assert found.other == pytest.approx(2 * found.one)
+        assert found.low < found.other - found.one < found.high

@@ -9,7 +9,7 @@ from benchmark.cases.lm_eval.model import ExitBenchLM
 from benchmark.errors import InputError
 from benchmark.inputs.settings import GatedSettings
 from benchmark.interface.api import load
-from benchmark.interface.streams import tell
+from benchmark.interface.terminal.streams import tell
 
 _NOT_SAID = "cuda:0"
 """The device that lm-eval hands over when nobody names one; its own models take the CPU where there is no such."""

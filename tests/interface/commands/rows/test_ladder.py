@@ -17,6 +17,16 @@ def test_tables_and_json_have_the_same_steps(tmp_path: Path, capsys: pytest.Capt
     assert (found["model"], found["layers"], found["gate 99 %"], found["settled"]) == ("one", 2.0, 1.25, None)
 
 
+@pytest.mark.parametrize(
+    ("form", "begin"), [("md", "| model | workload |"), ("latex", r"\begin{tabular}"), ("csv", "model,workload")]
+)
+def test_other_forms(tmp_path: Path, form: str, begin: str, capsys: pytest.CaptureFixture[str]):
+    write_case(tmp_path, "one", "chat", 0.5)
+    assert run("ladder", tmp_path, "--format", form) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(begin) and "chat" in out
+
+
 def test_a_folder_without_rows_and_one_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "local").mkdir()
     assert run("ladder", tmp_path / "local") == 1

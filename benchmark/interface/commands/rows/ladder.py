@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmark.errors import InputError
 from benchmark.interface.commands.folders import existing
+from benchmark.interface.commands.rows.tables import add_format, print_table, terminal_columns
 from benchmark.messages import printable
 
 
@@ -21,6 +22,7 @@ def add(commands: Any) -> None:
         allow_abbrev=False,
     )
     ladder.add_argument("folder", type=Path, metavar="FOLDER", help="of results, such as results/local")
+    add_format(ladder)
     ladder.add_argument("--json", action="store_true", help="print JSON instead of tables")
     ladder.set_defaults(run=_ladder)
 
@@ -28,7 +30,7 @@ def add(commands: Any) -> None:
 def _ladder(options: argparse.Namespace) -> int:
     existing(options.folder)
 
-    from benchmark.report.ladder import as_text, ladders
+    from benchmark.report.ladder import as_text, ladders, table
     from benchmark.results.table import read_rows
 
     found = ladders(read_rows(options.folder))
@@ -37,5 +39,10 @@ def _ladder(options: argparse.Namespace) -> int:
             f"{printable(options.folder)}: holds no row of the oracle study that went well; measure with: "
             f"pytest suites/ --study oracle --results-dir {printable(options.folder)}"
         )
-    print(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False) if options.json else as_text(found))
+    if options.json:
+        print(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
+    elif options.format == "text":
+        print(as_text(found, terminal_columns()))
+    else:
+        print_table(table(found), options.format)
     return 0

@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.interface.option_table import OPTIONS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXITBENCH = [sys.executable, "-m", "benchmark"]
 
 
