@@ -29,7 +29,7 @@ _MISSING = {
 def headline(lines: Sequence[Line]) -> str:
     """Return what the lines of a leaderboard come to: means over workloads, as its tables have them.
 
-    Of several models it gives the least and the most. Those of the first kind that has a rank are told of: decoders
+    Of several lines it gives the least and the most. Those of the first kind that has a rank are told of: decoders
     where there are any. Names in it are shown as they are, for who writes Markdown or HTML to escape.
 
     Args:
@@ -72,22 +72,32 @@ def _of_one(line: Line) -> str:
 
 
 def _of_several(lines: Sequence[Line]) -> str:
-    skipped = {line.label: value for line in lines if (value := _value(line, _SKIPPED)) is not None}
-    least, most = min(lines, key=lambda line: skipped[line.label]), max(lines, key=lambda line: skipped[line.label])
-    lowest, highest = skipped[least.label], skipped[most.label]
+    skipped = [_value(line, _SKIPPED) or 0 for line in lines]
+    lowest, highest = min(skipped), max(skipped)
     chance = "" if (some := _range(lines, _CHANCE, _percent)) is None else f" (chance {some})"
     worth = "" if (some := _range(lines, _BOUND, _speed)) is None else f", {_WORTH.format(some)}"
     skips = _percent(highest)
     if _percent(lowest) != skips:
+        least, most = (lines[skipped.index(end)] for end in (lowest, highest))
         skips = f"{_percent(lowest)} ({_name(least)}) to {skips} ({_name(most)})"
-    parts = [f"Over {len(lines)} models a perfect rule skips {skips} of the layers{chance}{worth}"]
+    # A model in two settings is two lines and one model.
+    what_they_are = "models" if len({line.newest.model for line in lines}) == len(lines) else "lines"
+    over = f"Over {len(lines)} {what_they_are}{_limited(lines)}"
+    parts = [f"{over} a perfect rule skips {skips} of the layers{chance}{worth}"]
     parts += [f"{what} {some}" for name, what in _HAD.items() if (some := _range(lines, name, _speed)) is not None]
     missing = [
-        what if count == len(lines) else f"{what} of {count} of {len(lines)} models"
+        what if count == len(lines) else f"{what} of {count} of {len(lines)} {what_they_are}"
         for name, what in _MISSING.items()
         if (count := sum(_value(line, name) is None for line in lines))
     ]
     return f"{'; '.join(parts)}.{_not_measured(missing)}"
+
+
+def _limited(lines: Sequence[Line]) -> str:
+    count = sum(line.newest.limited for line in lines)
+    if count == 0:
+        return ""
+    return " (limited runs)" if count == len(lines) else f" ({count} of them limited)"
 
 
 def _range(lines: Sequence[Line], name: str, written: Callable[[float], str]) -> str | None:

@@ -62,6 +62,25 @@ def test_a_limited_run_says_so():
     assert "(chat, a limited run)" in headline_of_rows([row(limited=True)])
 
 
+def test_limited_runs_of_several_models_say_so():
+    text = headline_of_rows([row(limited=True), row(model="other", limited=True)])
+    assert text.startswith("Over 2 models (limited runs) a perfect rule")
+
+
+def test_a_model_in_two_settings_is_two_lines_and_not_two_models():
+    text = headline_of_rows([row(dtype="float32", gate_speed_99=None), row(dtype="bfloat16")])
+    assert text.startswith("Over 2 lines a perfect rule")
+    assert text.endswith("real gates (--signals all) of 1 of 2 lines.")
+
+
+def test_lines_whose_settings_begin_alike_keep_their_numbers_apart():
+    sources = ("hub:HuggingFaceTB/SmolLM2-135M", "hub:HuggingFaceTB/SmolLM2-360M")
+    text = headline_of_rows(
+        [row(source=source, skip_ratio=skipped) for source, skipped in zip(sources, (0.5, 0.1), strict=True)]
+    )
+    assert f"skips 10 % (tiny ({sources[1]})) to 50 % (tiny ({sources[0]})) of the layers" in text
+
+
 @pytest.mark.parametrize(
     "others",
     [

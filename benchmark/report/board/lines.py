@@ -4,6 +4,7 @@ A line never mixes settings: another revision, dtype, quantization or device is 
 part of it, because a row records the largest batch that came about, which depends on the prompts.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from benchmark.results.row import Row
 KINDS = ("decoder", "encoder-decoder", "encoder", "unknown")
 """What is ranked apart, in the order of the tables."""
 NOT_RANKED = "the workload is not of the ranking"
-_PART = 24  # characters of a part of a setting, enough of a revision
+_PART = 24  # characters of a part of a setting, enough of a revision, unless that leaves two lines with one label
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Line:
     """A model in one setting."""
 
     label: str
-    """Name of the model, and what tells it from its other lines."""
+    """Name of the model, and what tells it from its other lines; no two lines have one label."""
     newest: Row
     """The row that says what the model is."""
     kind: str
@@ -108,13 +109,32 @@ def _kind(architecture: str | None) -> str:
 
 
 def _label(found: Sequence[Line]) -> None:
-    """Add to the name of a model with several lines what they differ in."""
-    by_model: dict[str, list[Line]] = {}
-    for line in found:
-        by_model.setdefault(line.newest.model, []).append(line)
-    for some in by_model.values():
-        settings = [_setting(line.newest) for line in some]
-        differ = [name for name in settings[0] if len({setting[name] for setting in settings}) > 1]
-        for line, setting in zip(some, settings, strict=True):
-            if parts := [str(setting[name])[:_PART] for name in differ if setting[name] is not None]:
-                line.label += f" ({', '.join(parts)})"
+    """Give every line a label that no other has: the name of its model, and what the lines of that model differ in."""
+    parts = _differences(found)
+    labels = [_joined(line, [part[:_PART] for part in own]) for line, own in zip(found, parts, strict=True)]
+    lines_of = Counter(labels)
+    taken: set[str] = set()
+    for line, label, own in zip(found, labels, parts, strict=True):
+        wanted = label if lines_of[label] == 1 else _joined(line, own)
+        line.label, number = wanted, 1
+        while line.label in taken:  # as with a model whose name is the label of another's line
+            number += 1
+            line.label = f"{wanted} {number}"
+        taken.add(line.label)
+
+
+def _differences(found: Sequence[Line]) -> list[list[str]]:
+    """Return for each line the parts of its setting in which the lines of its model differ."""
+    settings = [_setting(line.newest) for line in found]
+    values: dict[tuple[str, str], set[Any]] = {}
+    for setting in settings:
+        for name, value in setting.items():
+            values.setdefault((setting["model"], name), set()).add(value)
+    return [
+        [str(value) for name, value in own.items() if value is not None and len(values[own["model"], name]) > 1]
+        for own in settings
+    ]
+
+
+def _joined(line: Line, parts: Sequence[str]) -> str:
+    return f"{line.newest.model} ({', '.join(parts)})" if parts else line.newest.model

@@ -22,7 +22,9 @@ from urllib.parse import quote
 from plotly.offline import get_plotlyjs
 
 from benchmark.report.board.lines import KINDS, Line
+from benchmark.report.board.places import rank_ranges
 from benchmark.report.board.ranking import Leaderboard
+from benchmark.report.board.reproduce import commands
 from benchmark.report.board.rows import LeftOut
 from benchmark.report.findings.claims import Findings
 from benchmark.report.leaderboard.columns import model_columns, row_columns
@@ -32,8 +34,6 @@ from benchmark.report.leaderboard.html.cards import card, summary
 from benchmark.report.leaderboard.html.figures import figure
 from benchmark.report.leaderboard.html.markup import Markup, element, join
 from benchmark.report.leaderboard.lens import Lens
-from benchmark.report.leaderboard.places import rank_ranges
-from benchmark.report.leaderboard.reproduce import commands
 from benchmark.report.pictures.chart import Picture, looks
 from benchmark.report.pictures.palette import MARKS, css
 from benchmark.results.versions import harness_version

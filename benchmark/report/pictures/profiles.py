@@ -24,6 +24,8 @@ Measured = tuple[Line, list[Row]]
 """A line, and the rows of its means with their lists."""
 LINES = 6
 """Lines of such a picture at most."""
+_IN_WORD = "word_position"
+"""Of columns by the place of a token in its word; the first place is that of a token that begins one."""
 _EMPTY = "Measure a model with: pytest suites/"
 
 
@@ -89,7 +91,7 @@ def words(measured: Sequence[Measured], lines_of_board: int, families: dict[str,
     panels = [
         Panel(
             Axis("place in the word, from 0", ticks=places), depth,
-            tuple(_groups(measured, looks, None, "word_position", 0.0)), title="in the word",
+            tuple(_groups(measured, looks, None, _IN_WORD, 0.0)), title="in the word",
         ),
         Panel(
             Axis("place in the text, from 1", log=True, ticks=_doublings(measured, "text_position_start", 1)), depth,
@@ -157,25 +159,34 @@ def _dashed(series: Series) -> Series:
 def _groups(
     measured: Sequence[Measured], looks: dict[str, Look], starts: str | None, of: str, shift: float
 ) -> Iterator[Series]:
-    """Yield for each line the mean exit of each group of tokens, over all its rows together."""
+    """Yield for each line the mean exit of each group of tokens; none of a line of which a row lacks it."""
     for line, rows in measured:
-        sums: dict[int, tuple[int, float]] = {}
-        for row in rows:
-            counts, means = getattr(row, f"{of}_tokens"), getattr(row, f"{of}_exit_layer_mean")
-            if counts is None or means is None or not row.num_layers:
-                continue
-            groups = getattr(row, starts) if starts else range(len(counts))
-            if groups is None or not len(groups) == len(counts) == len(means):
-                continue
-            for group, count, exit_layer in zip(groups, counts, means, strict=True):
-                if exit_layer is not None and count:
-                    before = sums.get(group, (0, 0.0))
-                    sums[group] = before[0] + count, before[1] + count * exit_layer / row.num_layers
         marks = tuple(
-            Mark(group + shift, total / count, line=line.label) for group, (count, total) in sorted(sums.items())
+            Mark(group + shift, total / count, line=line.label)
+            for group, (count, total) in sorted(_sums(rows, starts, of).items())
         )
         if marks:
             yield Series(line.label, "curve", marks, *looks[line.label])
+
+
+def _sums(rows: Sequence[Row], starts: str | None, of: str) -> dict[int, tuple[int, float]]:
+    """Return by group how many tokens of all rows together it has, and the sum of their exits in shares of the layers.
+
+    It is empty where a row lacks them: nothing is of fewer workloads than the caption says.
+    """
+    sums: dict[int, tuple[int, float]] = {}
+    for row in rows:
+        counts, means = getattr(row, f"{of}_tokens"), getattr(row, f"{of}_exit_layer_mean")
+        if counts is None or means is None or not row.num_layers:
+            return {}
+        groups = getattr(row, starts) if starts else range(len(counts))
+        if groups is None or not len(groups) == len(counts) == len(means):
+            return {}
+        for group, count, exit_layer in zip(groups, counts, means, strict=True):
+            if exit_layer is not None and count:
+                before = sums.get(group, (0, 0.0))
+                sums[group] = before[0] + count, before[1] + count * exit_layer / row.num_layers
+    return sums
 
 
 def _doublings(measured: Sequence[Measured], column: str, shift: int) -> dict[float, str]:
@@ -200,13 +211,13 @@ def _title_of_layers(measured: Sequence[Measured]) -> str:
 
 def _title_of_words(measured: Sequence[Measured]) -> str:
     line, rows = measured[0]
-    pairs = [(row.exit_layer_mean_word_initial, row.exit_layer_mean_continuation) for row in rows]
-    known = [(first, later) for first, later in pairs if first is not None and later is not None]
-    if not known or len(known) != len(pairs):
+    sums = _sums(rows, None, _IN_WORD)
+    first, later = sums.pop(0, (0, 0.0)), [math.fsum(parts) for parts in zip(*sums.values(), strict=True)]
+    if not first[0] or not later:
         return "Exits by place and frequency"
-    first, later = (math.fsum(values) / len(known) for values in zip(*known, strict=True))
-    when = "earlier" if first < later else "later"
-    what = f"tokens that begin a word leave {abs(first - later):.1f} layers {when} than those that continue one"
+    layers_later = (first[1] / first[0] - later[1] / later[0]) * (rows[0].num_layers or 0)
+    when = "earlier" if layers_later < 0 else "later"
+    what = f"tokens that begin a word leave {abs(layers_later):.1f} layers {when} than those that continue one"
     return f"In {shortened(line.label, 80)}, {what}"
 
 

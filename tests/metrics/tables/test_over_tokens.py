@@ -12,7 +12,7 @@ from benchmark.results.store import read_trace
 from benchmark.results.versions import inventory
 from benchmark.trace.costs import costs_of_columns
 
-PUBLISHED = Path(__file__).parents[2] / "results" / "published" / "SmolLM2-135M-Instruct" / "question_answering"
+PUBLISHED = Path(__file__).parents[3] / "results" / "published" / "SmolLM2-135M-Instruct" / "question_answering"
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,17 @@ class TestSettings:
     def test_another_setting_is_another_line(self, column: str, one: Any, other: Any, parts: list[str]):
         assert labels(lines([entry(**{column: one}), entry(**{column: other}, workload="math")])) == parts
 
+    def test_settings_that_begin_alike_are_written_whole(self):
+        sources = [f"hub:a-lab-with-a-long-name/{size}" for size in ("small", "large")]
+        found = lines([entry(source=source, dtype="float32") for source in sources])
+        assert labels(found) == sorted(f"tiny ({source})" for source in sources)
+
+    def test_no_two_lines_have_one_label_whatever_models_are_called(self):
+        settings = [{"device": "cpu"}, {"device": "cuda"}, {"model": "tiny (cpu)"}, {"model": "tiny (cpu) 2"}]
+        settings += [{"model": "other", "dtype": "x, y", "device": "z"}]
+        settings += [{"model": "other", "dtype": "x", "device": "y, z"}]
+        assert len(set(labels(lines([entry(**setting) for setting in settings])))) == 6
+
     def test_rows_of_one_setting_are_one_line(self):
         (line,) = lines([entry(workload="chat"), entry(workload="math")])
         assert (line.label, list(line.counted)) == ("tiny", ["chat", "math"])

@@ -138,7 +138,29 @@ def test_places_in_words_are_over_all_tokens_together(pictured: dict[str, Chart]
         (0, pytest.approx(2 / 3)),
         (1, pytest.approx(1 / 3)),
     ]
-    assert "leave 0.5 layers later" in pictured["words"].title
+    assert "leave 1.0 layers later" in pictured["words"].title
+
+
+class TestWords:
+    """The title and the curve of a picture are of the same tokens."""
+
+    def test_the_title_weighs_tokens_as_the_curve_does(self, tmp_path: Path):
+        # The mean of the workloads' means would say that the first leave later: 2.0 against 1.5.
+        for workload, tokens, exits in (("chat", [90, 10], [1.0, 2.0]), ("math", [1, 90], [3.0, 1.0])):
+            columns = {"word_position_tokens": tokens, "word_position_exit_layer_mean": exits}
+            of_columns = {"exit_layer_mean_word_initial": exits[0], "exit_layer_mean_continuation": exits[1]}
+            write_case(tmp_path, "tiny", workload, 0.2, **_LISTS | {"num_layers": 3} | columns | of_columns)
+        chart = of_folder(tmp_path)[0]["words"]
+        first, later = (mark.y for mark in chart.panels[0].series[0].marks)
+        assert first < later
+        assert f"leave {3 * (later - first):.1f} layers earlier" in chart.title
+
+    @pytest.mark.parametrize("missing", ["word_position_tokens", "word_position_exit_layer_mean"])
+    def test_a_line_of_which_a_row_lacks_the_places_has_no_curve(self, missing: str, tmp_path: Path):
+        write_case(tmp_path, "tiny", "chat", 0.2, **_LISTS | {"num_layers": 3})
+        write_case(tmp_path, "tiny", "math", 0.2, **_LISTS | {"num_layers": 3, missing: None})
+        chart = of_folder(tmp_path)[0]["words"]
+        assert (chart.panels, chart.title) == ((), "Exits by place and frequency")
 
 
 def test_early_exit_for_real_tells_the_gate_and_the_states_apart(pictured: dict[str, Chart], small: Path):

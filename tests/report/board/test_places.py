@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from strategies import row_of
 
+from benchmark.report.board.places import rank_ranges
 from benchmark.report.board.ranking import arrange
 from benchmark.report.board.rows import Entry
-from benchmark.report.leaderboard.places import rank_ranges
 
 Interval = tuple[float, float | None, float | None]
 

@@ -9,8 +9,8 @@ from strategies import row_of
 from benchmark.inputs.catalog import WORKLOAD_FOLDER
 from benchmark.inputs.workload_entry import load_workload
 from benchmark.report.board.ranking import arrange
+from benchmark.report.board.reproduce import commands
 from benchmark.report.board.rows import Entry
-from benchmark.report.leaderboard.reproduce import commands
 from benchmark.results.row import Row
 
 CHAT = load_workload(WORKLOAD_FOLDER / "chat.yaml").max_new_tokens
