@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.settings import DEFAULT_BATCH_SIZE
 from benchmark.report.board.lines import Line
+from benchmark.results.audit.origins import taken_of
 from benchmark.results.row import Row
 from benchmark.trace.sample import SAMPLE, TOP_K
 
@@ -34,7 +35,9 @@ def _of_line(line: Line, tokens: Mapping[str, int]) -> Iterator[str]:
         workloads.setdefault(tuple(_options(entry.row, tokens)), []).append(entry.row.workload)
     for options, names in workloads.items():
         asked = ["--model", line.newest.model, *(word for name in names for word in ("--workload", name))]
-        yield shlex.join(["pytest", "suites/", "--study", "oracle", *asked, *options])
+        ranks = next(entry.row.ranks for entry in line.counted.values() if entry.row.workload == names[0])
+        launcher = ["torchrun", "--standalone", f"--nproc-per-node={ranks}", "-m"] if ranks else []
+        yield shlex.join([*launcher, "pytest", "suites/", "--study", "oracle", *asked, *options])
 
 
 def _options(row: Row, tokens: Mapping[str, int]) -> Iterator[str]:
@@ -50,6 +53,7 @@ def _options(row: Row, tokens: Mapping[str, int]) -> Iterator[str]:
         "--signals": row.signals_asked,
         "--engine": row.engine_asked,
         "--alpha": f"{row.alpha:g}",
+        "--limit": taken_of(row) if row.limited else None,
     }
     defaults = {**_DEFAULTS, "--max-new-tokens": str(tokens.get(row.workload))}
     for option, value in given.items():

@@ -27,7 +27,8 @@ def page_data(
     """Return everything that the program of the page shows, in plain types.
 
     Args:
-        tables: columns and records of `lines` and of `rows`; `of` is the place of a row's line.
+        tables: columns and records of `lines` and of `rows`; `of` is the place of a row's line, and `counted`
+            whether the row stands for it on its workload.
         cards: of each line the values of `cards.TITLES`, and the commands that measure it again.
         lenses: to be chosen from.
         pictures: to be made live.
@@ -38,7 +39,7 @@ def page_data(
     row_of = {row["file"]: place for place, row in enumerate(rows)}
     return {
         "lines": _columns(lines, {*_names(line_columns), *_OF_LINES, *_FILTERED}),
-        "rows": {**_columns(rows, _names(row_columns) - {"line"}), "line": [row["of"] for row in rows]},
+        "rows": {**_columns(rows, {*_names(row_columns), "counted"} - {"line"}), "line": [row["of"] for row in rows]},
         "columns": {"lines": as_data(line_columns), "rows": as_data(row_columns)},
         "cards": {
             "titles": TITLES,

@@ -136,14 +136,21 @@ def _lines(content: Content, order: Sequence[int]) -> list[dict[str, Any]]:
 def _rows(
     content: Content, order: Sequence[int], lines: Sequence[Mapping[str, Any]], results: str
 ) -> list[dict[str, Any]]:
-    """Return the records of the rows, in the order of the lines, each with the place of its line there."""
+    """Return the records of the rows, in the order of the lines: each with the place of its line there.
+
+    Each says, too, whether it is the row that stands for its line on its workload.
+    """
     place = {number: at for at, number in enumerate(order)}
-    places = [place[number] for number, line in enumerate(content.board.lines) for _ in line.rows]
+    places = [
+        (place[number], entry in line.counted.values())
+        for number, line in enumerate(content.board.lines)
+        for entry, _ in line.rows
+    ]
     records = []
-    for at, record in sorted(zip(places, content.rows, strict=True), key=lambda pair: pair[0]):
+    for (at, counted), record in sorted(zip(places, content.rows, strict=True), key=lambda pair: pair[0][0]):
         href = _href(PurePath(record["file"]))
         own = {name: lines[at][name] for name in ("summary", "colour")}
-        records.append({**record, **own, "of": at, "href": href, "address": results + href})
+        records.append({**record, **own, "of": at, "counted": counted, "href": href, "address": results + href})
     return records
 
 

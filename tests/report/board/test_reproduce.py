@@ -50,3 +50,13 @@ def test_a_name_is_one_word_of_the_shell():
     name = "a b; rm -rf ~ 'c'"
     (command,) = asked(row(model=name))
     assert name in shlex.split(command)
+
+
+def test_a_limited_run_is_asked_for_as_one():
+    (command,) = asked(row(limited=True, prompts=3, prompts_left_out=1))
+    assert command.endswith("--limit 4")
+
+
+def test_a_model_that_is_spread_needs_its_launcher():
+    (command,) = asked(row(ranks=2, parallel="tensor"))
+    assert command.startswith("torchrun --standalone --nproc-per-node=2 -m pytest suites/ ")

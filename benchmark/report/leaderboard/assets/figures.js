@@ -143,6 +143,9 @@ function stack(shown, layout) {
   });
 }
 
+// What a trace has for each of its marks.
+const OF_MARKS = new Set(["x", "y", "z", "text", "hovertext", "customdata", "array", "arrayminus"]);
+
 // Without the marks of lines that the filters leave out. A picture of one line alone is no choice of lines.
 function filtered(traces) {
   const labels = new Set(traces.flatMap(({ customdata }) => (customdata ?? []).map(([line]) => line).filter(Boolean)));
@@ -151,10 +154,10 @@ function filtered(traces) {
   return traces.map((trace) => {
     const marks = trace.customdata ?? [];
     const kept = (_, place) => !hidden.has(marks[place][0]);
-    const cut = (value) => (Array.isArray(value) && value.length === marks.length ? value.filter(kept) : value);
+    const cut = (key, value) => (OF_MARKS.has(key) && Array.isArray(value) ? value.filter(kept) : value);
     const parts = Object.entries(trace).map(([key, value]) => {
       const nested = ["error_x", "error_y", "marker"].includes(key) && value;
-      return [key, nested ? Object.fromEntries(Object.entries(value).map(([each, own]) => [each, cut(own)])) : cut(value)];
+      return [key, nested ? Object.fromEntries(Object.entries(value).map(([each, own]) => [each, cut(each, own)])) : cut(key, value)];
     });
     return marks.length ? Object.fromEntries(parts) : trace;
   });

@@ -25,11 +25,7 @@ const numberOf = new Map(lines.line.map((label, line) => [label, line]).reverse(
 const rowsOf = lines.line.map(() => []);
 rows.line.forEach((line, row) => rowsOf[line].push(row));
 // The row that stands for a line on a workload.
-const rowOf = rowsOf.map((some) => {
-  const found = new Map();
-  for (const row of some) if (rows.not_counted[row] === null || !found.has(rows.workload[row])) found.set(rows.workload[row], row);
-  return found;
-});
+const rowOf = rowsOf.map((some) => new Map(some.filter((row) => rows.counted[row]).map((row) => [rows.workload[row], row])));
 const searched = lines.line.map((label, line) => [label, lines.family[line] ?? ""].join(" ").toLowerCase());
 
 function unpack(columns) {
