@@ -59,7 +59,9 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
         if marks:
             series.append(Series(kind, "bars", marks, _COLOURS[kind], across=True))
     missing = tuple(
-        Mark(ends[1], steps.index(step), text="", line=line.label) for step, speed in speeds.items() if speed is None
+        Mark(ends[1], steps.index(step), line=line.label, known=False)
+        for step, speed in speeds.items()
+        if speed is None
     )
     if missing:
         series.append(Series(_NOT_MEASURED, "bars", missing, "line", hollow=True, across=True))

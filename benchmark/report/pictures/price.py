@@ -33,7 +33,7 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
     ticks = {none: "none", **{10.0**decade: written(10.0**decade, "percent") for decade in decades}}
     drawn = [_raised(series, none) for series in curves]
     if oracle is not None:
-        star = Mark(oracle, none, text=f"oracle {written(oracle, 'percent')}", line=line.label)
+        star = Mark(oracle, none, text=f"oracle {written(oracle, 'percent')}", line=line.label, value=0.0)
         drawn.append(Series("oracle", "points", (star,), "ink", marker="star"))
     guides = () if chance is None else (Guide(chance, f"chance {written(chance, 'percent')}", vertical=True),)
     # A τ-oracle that changes every token skips all layers: what lies far beyond the perfect rule is not shown.
@@ -88,7 +88,7 @@ def _marks(points: Sequence[tuple[float, float]], line: Line) -> tuple[Mark, ...
 
 
 def _raised(series: Series, none: float) -> Series:
-    marks = (replace(mark, y=max(mark.y, none)) for mark in series.marks)
+    marks = (mark if mark.y > none else replace(mark, y=none, value=mark.y) for mark in series.marks)
     return replace(series, marks=tuple(marks))
 
 

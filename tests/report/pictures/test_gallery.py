@@ -13,7 +13,7 @@ from benchmark.report.findings.claims import SIZES, Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.findings.comparisons import SIZE
 from benchmark.report.findings.estimates import slope
-from benchmark.report.pictures.chart import Chart, Mark, Series
+from benchmark.report.pictures.chart import Chart, Mark, Series, records
 from benchmark.report.pictures.gallery import charts, drawn
 from benchmark.results.row import Row
 from benchmark.results.store import Store
@@ -116,6 +116,36 @@ def test_the_price_has_gates_similarities_the_oracle_and_chance(pictured: dict[s
     assert min(mark.y for mark in marks(chart)) == none > 0
     assert chart.panels[0].y.ticks[none] == "none"
     assert chart.title.startswith("Of 30 % that a perfect rule skips, the best rule that changes at most 5 %")
+
+
+def told(chart: Chart) -> list[str]:
+    """What is told of its marks under the pointer."""
+    return [text for trace in drawn(chart).figure["data"] for text in trace["hovertext"]]  # type: ignore[index,attr-defined]
+
+
+class TestPlaces:
+    """A mark that only fills its place gives no number, neither in the CSV nor under the pointer."""
+
+    def test_a_step_that_was_not_measured_has_no_speed(self, tmp_path: Path):
+        write_case(tmp_path, "tiny", "chat", 0.2, gate_speed_99=None)
+        chart = of_folder(tmp_path)[0]["ladder"]
+        missing = [record for record in records(chart) if record["series"] == "not measured"]
+        assert missing and all(record["x"] is None and record["y"] for record in missing)
+        hovers = [text for text in told(chart) if "clock: a real gate" in text]
+        assert hovers == ["<b>tiny</b><br>speed, full model = 1: not measured<br>clock: a real gate"]
+
+    def test_a_rule_that_changes_no_token_has_zero(self, pictured: dict[str, Chart]):
+        chart = pictured["price"]
+        changed = {record["series"]: record["y"] for record in records(chart) if record["x"] in (0.0, 0.3)}
+        assert changed == {"gate max_prob": 0.2, "similarity of logits": 0.0, "oracle": 0.0}
+        assert "<br>tokens changed: 0 %<br>" in next(text for text in told(chart) if "oracle" in text)
+
+    def test_a_finding_without_a_number_has_none(self, tmp_path: Path):
+        write_case(tmp_path, "tiny", "chat", 0.2)
+        chart = of_folder(tmp_path, with_findings=True)[0]["findings"]
+        unknown = [record for record in records(chart) if record["series"] == "no number"]
+        assert unknown and all(record["x"] is None and record["y"] for record in unknown)
+        assert all("no number<br>" in text for text in told(chart) if text.startswith("<b>no number"))
 
 
 def test_the_heatmap_is_above_chance_and_links_each_cell_to_its_row(pictured: dict[str, Chart], small: Path):
