@@ -48,16 +48,16 @@ def charts(
     board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path, found: Findings | str
 ) -> Iterator[Chart]:
     """Yield the same before it is drawn."""
-    preferred = [line for line in board.lines if line.unranked is None] or board.lines
+    shown, preferred = board.by_skip_ratio, board.pictured
     first = next(iter(preferred), None)
     models = compared_models(table_of(rows)) if isinstance(found, str) else found.compared
     models = _labelled(models, board)
     families = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
     measured = [(line, _with_lists(line, folder)) for line in preferred[:LINES]]
-    timed, decoded = _of_study("clock", board, rows, folder), _of_study("decoding", board, rows, folder)
+    timed, decoded = _of_study("clock", shown, rows, folder), _of_study("decoding", shown, rows, folder)
     yield ladder(first, [row for label, _, row in timed if first is not None and label == first.label])
     yield price(first, measured[0][1] if measured else [])
-    yield heatmap(board.lines)
+    yield heatmap(shown)
     trend = change = None
     if isinstance(found, Findings):
         trend = next(finding.estimate for finding in found.findings if finding.estimate.name == GENERATIONS)
@@ -93,13 +93,13 @@ def _labelled(models: pd.DataFrame, board: Leaderboard) -> pd.DataFrame:
     return models.assign(label=[of_line.get(key, str(key[0])) for key in keys])
 
 
-def _of_study(study: str, board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path) -> list[Filed]:
+def _of_study(study: str, board: Sequence[Line], rows: Sequence[tuple[Path, Row]], folder: Path) -> list[Filed]:
     """Return the full rows of another study that no newer ones replace, in the order of the lines.
 
     Each has the label of the line that has its model and setting, or nothing. Where there are few, they have their
     lists, which rows in memory are without.
     """
-    lines = {tuple(setting(line.newest).values()): line.label for line in reversed(board.lines)}
+    lines = {tuple(setting(line.newest).values()): line.label for line in reversed(board)}
     full = [(path, row) for path, row in rows if not_a_full_run(row, study) is None]
     cases = [_case(row) for _, row in full]
     kept = newest(cases, [row.started for _, row in full])
@@ -109,7 +109,7 @@ def _of_study(study: str, board: Leaderboard, rows: Sequence[tuple[Path, Row]], 
     filed = [
         (lines.get(tuple(setting(row).values()), ""), path.relative_to(folder).as_posix(), row) for path, row in some
     ]
-    order = {line.label: place for place, line in enumerate(board.lines)}
+    order = {line.label: place for place, line in enumerate(board)}
     return sorted(filed, key=lambda one: (order.get(one[0], len(order)), one[1]))
 
 

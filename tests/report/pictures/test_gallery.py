@@ -13,6 +13,7 @@ from benchmark.report.findings.claims import SIZES, Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.findings.comparisons import SIZE
 from benchmark.report.findings.estimates import slope
+from benchmark.report.leaderboard.markdown import as_markdown
 from benchmark.report.pictures.chart import Chart, Mark, Series, records
 from benchmark.report.pictures.gallery import charts, drawn
 from benchmark.results.row import Row
@@ -96,6 +97,19 @@ def test_the_ladder_has_the_means_of_the_tables_and_the_clock(pictured: dict[str
     paid = next(mark.x for mark in of_ladder if mark.y == 2)
     assert paid == line.means["speedup_bound_kv"].value
     assert {mark.text for mark in marks(pictured["ladder"], "measured")} == {"1.10×", "0.90×"}
+
+
+def test_pictures_of_one_line_are_of_the_first_of_the_page_which_is_by_skip_ratio(tmp_path: Path):
+    write_case(tmp_path, "suits", "chat", 0.2, eas=0.9)
+    write_case(tmp_path, "skips", "chat", 0.4, eas=0.1)
+    reading = read_entries(tmp_path, limited=False)
+    board = arrange(reading.entries)
+    found = {chart.name: chart for chart in charts(board, reading.rows, tmp_path, _NOT_ASKED)}
+    assert [line.label for line in board.lines] == ["suits", "skips"]
+    assert [line.label for line in board.by_skip_ratio] == ["skips", "suits"]
+    assert {mark.line for name in ("ladder", "price") for mark in marks(found[name])} == {"skips"}
+    assert found["workloads"].panels[0].y.names == ("skips", "suits")
+    assert b"![Speeds of skips against the full model" in as_markdown(board, [], _NOT_ASKED, "")
 
 
 def speeds_of_clock(chart: Chart) -> list[float]:
