@@ -51,6 +51,12 @@ class Line:
         return [self.counted[workload] for workload in self.workloads if workload in self.counted]
 
     @property
+    def over(self) -> str:
+        """What its means are over: how many workloads, or the name of the only one."""
+        names = [entry.row.workload for entry in self.of_ranking]
+        return names[0] if len(names) == 1 else f"mean of {len(names)} workloads"
+
+    @property
     def rows(self) -> list[tuple[Entry, str | None]]:
         """All of its rows, by workload, each with why it does not count in the means."""
         counted = [(entry, None if name in self.workloads else NOT_RANKED) for name, entry in self.counted.items()]

@@ -73,7 +73,7 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
         Axis("", names=steps),
         tuple(series),
         (Guide(1.0, "", vertical=True),),
-        f"{shortened(line.label)}, {_over(line)}",
+        f"{shortened(line.label)}, {line.over}",
     )
     remedies = dict.fromkeys(
         _REMEDIES[column]
@@ -83,7 +83,7 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
     return Chart(
         "ladder",
         _title(line, speeds),
-        f"{shortened(line.label, 80)}, {_over(line)}. Blue and orange are predictions in bytes of weights, green is "
+        f"{shortened(line.label, 80)}, {line.over}. Blue and orange are predictions in bytes of weights, green is "
         f"measured in seconds{_of_clock(clock)}. The best gate is chosen on one half of the prompts and judged on the "
         "other." + (f" Hatched: not measured ({'; '.join(remedies)})." if missing and remedies else ""),
         (panel,),
@@ -103,11 +103,6 @@ def _title(line: Line, speeds: dict[str, float | None]) -> str:
     if gate is not None:
         text += f"; the best gate that is to keep 99 % of the tokens gives {written(gate, 'speed')}"
     return text
-
-
-def _over(line: Line) -> str:
-    rows = line.of_ranking
-    return f"mean of {len(rows)} workloads" if len(rows) != 1 else rows[0].row.workload
 
 
 def _alike(clock: Sequence[Row]) -> Sequence[Row]:
