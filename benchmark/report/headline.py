@@ -1,12 +1,13 @@
 """One sentence that says what the rows come to: what a perfect rule skips, what that is worth, what can be had."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.messages import printable
 from benchmark.report.board.lines import KINDS, Line
 from benchmark.report.board.ranking import arrange
 from benchmark.report.board.rows import LISTS, Entry
+from benchmark.report.pictures.chart import Form, written
 from benchmark.results.comparable import LIMITED, not_a_full_run
 from benchmark.results.row import Row
 
@@ -61,30 +62,30 @@ def _told_of(lines: Sequence[Line]) -> list[Line]:
 def _of_one(line: Line) -> str:
     layers = line.newest.num_layers
     of = f"Of the {layers} layers" if layers else "Of the layers"
-    chance = "" if (value := _value(line, _CHANCE)) is None else f" (chance {_percent(value)})"
-    worth = "" if (value := _value(line, _BOUND)) is None else f", {_WORTH.format(_speed(value))}"
-    parts = [f"{of} of {_name(line)} a perfect rule skips {_percent(_value(line, _SKIPPED) or 0)}{chance}{worth}"]
-    parts += [f"{what} {value:.2f}×" for name, what in _HAD.items() if (value := _value(line, name)) is not None]
+    chance = "" if (some := _range([line], _CHANCE, "percent")) is None else f" (chance {some})"
+    worth = "" if (some := _range([line], _BOUND, "speed")) is None else f", {_WORTH.format(some)}"
+    skips = written(_value(line, _SKIPPED) or 0, "percent")
+    parts = [f"{of} of {_name(line)} a perfect rule skips {skips}{chance}{worth}"]
+    parts += [f"{what} {some}" for name, what in _HAD.items() if (some := _range([line], name, "speed")) is not None]
     limited = ", a limited run" if line.newest.limited else ""
-    over = f"mean of {len(line.of_ranking)} workloads" if len(line.of_ranking) > 1 else line.of_ranking[0].row.workload
     missing = [what for name, what in _MISSING.items() if _value(line, name) is None]
-    return f"{'; '.join(parts)} ({printable(over)}{limited}).{_not_measured(missing)}"
+    return f"{'; '.join(parts)} ({printable(line.over)}{limited}).{_not_measured(missing)}"
 
 
 def _of_several(lines: Sequence[Line]) -> str:
     skipped = [_value(line, _SKIPPED) or 0 for line in lines]
     lowest, highest = min(skipped), max(skipped)
-    chance = "" if (some := _range(lines, _CHANCE, _percent)) is None else f" (chance {some})"
-    worth = "" if (some := _range(lines, _BOUND, _speed)) is None else f", {_WORTH.format(some)}"
-    skips = _percent(highest)
-    if _percent(lowest) != skips:
+    chance = "" if (some := _range(lines, _CHANCE, "percent")) is None else f" (chance {some})"
+    worth = "" if (some := _range(lines, _BOUND, "speed")) is None else f", {_WORTH.format(some)}"
+    fewest, skips = written(lowest, "percent"), written(highest, "percent")
+    if fewest != skips:
         least, most = (lines[skipped.index(end)] for end in (lowest, highest))
-        skips = f"{_percent(lowest)} ({_name(least)}) to {skips} ({_name(most)})"
+        skips = f"{fewest} ({_name(least)}) to {skips} ({_name(most)})"
     # A model in two settings is two lines and one model.
     what_they_are = "models" if len({line.newest.model for line in lines}) == len(lines) else "lines"
     over = f"Over {len(lines)} {what_they_are}{_limited(lines)}"
     parts = [f"{over} a perfect rule skips {skips} of the layers{chance}{worth}"]
-    parts += [f"{what} {some}" for name, what in _HAD.items() if (some := _range(lines, name, _speed)) is not None]
+    parts += [f"{what} {some}" for name, what in _HAD.items() if (some := _range(lines, name, "speed")) is not None]
     missing = [
         what if count == len(lines) else f"{what} of {count} of {len(lines)} {what_they_are}"
         for name, what in _MISSING.items()
@@ -100,11 +101,11 @@ def _limited(lines: Sequence[Line]) -> str:
     return " (limited runs)" if count == len(lines) else f" ({count} of them limited)"
 
 
-def _range(lines: Sequence[Line], name: str, written: Callable[[float], str]) -> str | None:
+def _range(lines: Sequence[Line], name: str, form: Form) -> str | None:
     values = [value for line in lines if (value := _value(line, name)) is not None]
     if not values:
         return None
-    ends = dict.fromkeys((written(min(values)), written(max(values))))
+    ends = dict.fromkeys((written(min(values), form), written(max(values), form)))
     return " to ".join(ends)
 
 
@@ -120,11 +121,3 @@ def _not_measured(missing: Sequence[str]) -> str:
 def _name(line: Line) -> str:
     name = printable(line.label)
     return name if len(name) <= 80 else f"{name[:79]}…"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else f"{100 * share:.1f} %"
-
-
-def _speed(value: float) -> str:
-    return f"{value:.2f}×"

@@ -4,6 +4,7 @@ import pytest
 from strategies import row_of
 
 from benchmark.report.headline import NOTHING, headline_of_rows
+from benchmark.report.pictures.chart import written
 from benchmark.results.row import Row
 
 FULL = {
@@ -56,6 +57,12 @@ def test_of_several_models_the_least_and_the_most():
         "1.20× once head and cache are paid; the best gate that is to keep 99 % of the tokens gives 1.01×; lossless "
         "self-speculation gives 0.86×. Not measured: real gates (--signals all) of 1 of 3 models."
     )
+
+
+def test_shares_below_one_percent_are_written_as_pictures_write_them():
+    text = headline_of_rows([row(skip_ratio=0.0096, skip_ratio_chance=0.0004)])
+    assert f"skips {written(0.0096, 'percent')} (chance {written(0.0004, 'percent')})" in text
+    assert "skips 1 % (chance 0.04 %)" in text
 
 
 def test_a_limited_run_says_so():

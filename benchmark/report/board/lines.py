@@ -51,6 +51,12 @@ class Line:
         return [self.counted[workload] for workload in self.workloads if workload in self.counted]
 
     @property
+    def over(self) -> str:
+        """What its means are over: how many workloads, or the name of the only one."""
+        names = [entry.row.workload for entry in self.of_ranking]
+        return names[0] if len(names) == 1 else f"mean of {len(names)} workloads"
+
+    @property
     def rows(self) -> list[tuple[Entry, str | None]]:
         """All of its rows, by workload, each with why it does not count in the means."""
         counted = [(entry, None if name in self.workloads else NOT_RANKED) for name, entry in self.counted.items()]
@@ -89,17 +95,14 @@ def _started(entry: Entry) -> str:
     return entry.row.started
 
 
+def setting(row: Row) -> dict[str, Any]:
+    """Return what was loaded, and where it ran: what rows of one line have in common with those of other studies."""
+    return {name: getattr(row, name) for name in ("model", "dtype", "quantization", "device", "revision", "source")}
+
+
 def _setting(row: Row) -> dict[str, Any]:
-    """What the rows of a line have in common."""
-    return {
-        "model": row.model,
-        "dtype": row.dtype,
-        "quantization": row.quantization,
-        "device": row.device,
-        "limited": "limited" if row.limited else None,
-        "revision": row.revision,
-        "source": row.source,
-    }
+    """Return what the rows of a line have in common."""
+    return {**setting(row), "limited": "limited" if row.limited else None}
 
 
 def _kind(architecture: str | None) -> str:
@@ -127,9 +130,9 @@ def _differences(found: Sequence[Line]) -> list[list[str]]:
     """Return for each line the parts of its setting in which the lines of its model differ."""
     settings = [_setting(line.newest) for line in found]
     values: dict[tuple[str, str], set[Any]] = {}
-    for setting in settings:
-        for name, value in setting.items():
-            values.setdefault((setting["model"], name), set()).add(value)
+    for own in settings:
+        for name, value in own.items():
+            values.setdefault((own["model"], name), set()).add(value)
     return [
         [str(value) for name, value in own.items() if value is not None and len(values[own["model"], name]) > 1]
         for own in settings

@@ -30,6 +30,17 @@ class Leaderboard:
     reference: Line | None
     """The model whose EAS is 1."""
 
+    @property
+    def by_skip_ratio(self) -> list[Line]:
+        """The lines in the order of the page: by kind, then by rank of skip ratio, then by name."""
+        return sorted(self.lines, key=lambda line: _place(line, "skip_ratio"))
+
+    @property
+    def pictured(self) -> list[Line]:
+        """Those that pictures of a few lines are of, the first one first: those with a rank, where there are any."""
+        shown = self.by_skip_ratio
+        return [line for line in shown if line.unranked is None] or shown
+
 
 def arrange(entries: Sequence[Entry], reference: str | None = None) -> Leaderboard:
     """Rank the lines. A decoder is not ranked with encoders: they do not see the same workloads.
@@ -57,7 +68,7 @@ def arrange(entries: Sequence[Entry], reference: str | None = None) -> Leaderboa
     if chosen is not None:
         for line in found:
             line.eas_relative = _relative(line, chosen)
-    found.sort(key=lambda line: (KINDS.index(line.kind), line.ranks.get("eas", math.inf), line.label))
+    found.sort(key=lambda line: _place(line, "eas"))
     return Leaderboard(found, {kind: names for kind, names in workloads.items() if names}, chosen)
 
 
@@ -91,6 +102,11 @@ def _unranked(line: Line) -> str | None:
         return _ASKED_OTHERWISE
     missing = len(line.workloads) - len(line.of_ranking)
     return f"workloads missing: {missing} of {len(line.workloads)}" if missing else None
+
+
+def _place(line: Line, measure: str) -> tuple[int, float, str]:
+    """Return a key that sorts lines by kind, then by rank of a measure, those without one last, then by name."""
+    return KINDS.index(line.kind), line.ranks.get(measure, math.inf), line.label
 
 
 def _rank(some: Sequence[Line], measure: str) -> None:

@@ -9,6 +9,7 @@ from benchmark.report.board.ranking import REFERENCE, Leaderboard
 from benchmark.report.board.rows import LeftOut
 from benchmark.report.findings.claims import Findings
 from benchmark.report.leaderboard.tables import batch_sizes
+from benchmark.report.pictures.chart import shortened
 from benchmark.results.row import DECLARED, HEADLINE
 
 MEANS = (
@@ -17,6 +18,7 @@ MEANS = (
     "2008). A model in another revision, dtype or on another device is another line."
 )
 _RANKED = "eas"
+_LONGEST = 80
 _SHOWN = tuple(name for name in HEADLINE if name != _RANKED and DECLARED[name].mean is not None)
 _HEADING = (
     *("#", "model", "family", "released", "kind", "parameters", "layers", "setting", "workloads"),
@@ -72,7 +74,9 @@ def _head(board: Leaderboard, left_out: Sequence[LeftOut], said: str, reference:
     rows = sum(len(line.rows) for line in board.lines)
     yield "# Leaderboard"
     yield f"**{escape(said)}**"
-    yield "![The ladder of the first model: what follows from the sentence above, step by step](ladder.svg)"
+    if pictured := board.pictured:
+        of = escape(shortened(pictured[0].label, _LONGEST))
+        yield f"![Speeds of {of} against the full model, from a perfect rule down to what can be built](ladder.svg)"
     yield (
         f"How many layers could a perfect exit rule skip? Written by `exitbench leaderboard` from {rows} rows; each "
         "line is a model in one setting. What the numbers are: docs/definitions.md. All of them are in "

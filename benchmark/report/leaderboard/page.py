@@ -21,7 +21,6 @@ from urllib.parse import quote
 
 from plotly.offline import get_plotlyjs
 
-from benchmark.report.board.lines import KINDS, Line
 from benchmark.report.board.places import rank_ranges
 from benchmark.report.board.ranking import Leaderboard
 from benchmark.report.board.reproduce import commands
@@ -70,11 +69,12 @@ class Content:
 def page(content: Content) -> bytes:
     """Return the page."""
     results = _href(content.results) + "/"
-    order = sorted(range(len(content.board.lines)), key=lambda number: _rank(content.board.lines[number]))
+    ranked = content.board.by_skip_ratio
+    number_of = {id(line): number for number, line in enumerate(content.board.lines)}
+    order = [number_of[id(line)] for line in ranked]
     lines = _lines(content, order)
     rows = _rows(content, order, lines, results)
     tables = {"lines": (model_columns(), lines), "rows": (row_columns(), rows)}
-    ranked = [content.board.lines[number] for number in order]
     cards = list(zip(map(card, ranked), commands(ranked), strict=True))
     scale = static.scale_of([*lines, *rows])
     data = page_data(tables, cards, content.lenses, content.pictures, scale, results)
@@ -112,10 +112,6 @@ def page(content: Content) -> bytes:
 def library() -> bytes:
     """Return plotly.js, which makes pictures live, as the package `plotly` ships it."""
     return get_plotlyjs().encode()
-
-
-def _rank(line: Line) -> tuple[int, float, str]:
-    return KINDS.index(line.kind), line.ranks.get("skip_ratio", float("inf")), line.label
 
 
 def _lines(content: Content, order: Sequence[int]) -> list[dict[str, Any]]:

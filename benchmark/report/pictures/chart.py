@@ -38,6 +38,10 @@ class Mark:
     """The row's file in the folder of results; empty where it is of several."""
     level: float | None = None
     """Of a cell how dark it is, from 0 to 1."""
+    value: float | None = None
+    """What is measured, where the axis has no place for it and the mark stands elsewhere."""
+    known: bool = True
+    """Whether anything is measured; else the mark only fills its place, and the name of its series tells why."""
 
 
 @dataclass(frozen=True)
@@ -157,14 +161,21 @@ def written(value: float, form: Form) -> str:
     return f"{value:.3g}"
 
 
+def numbers(series: Series, mark: Mark) -> tuple[float | None, float | None]:
+    """Return what a mark says along x and along y; None where nothing is measured."""
+    place = mark.x if series.across else mark.y
+    measured = None if not mark.known else place if mark.value is None else mark.value
+    return (measured, mark.y) if series.across else (mark.x, measured)
+
+
 def records(chart: Chart) -> list[dict[str, object]]:
-    """Return a record for each mark, for its CSV; names of categories instead of their numbers."""
+    """Return a record for each mark, for its CSV: what it says, with names of categories instead of their numbers."""
     return [
         {
             "panel": panel.title,
             "series": series.name,
-            "x": _value(panel.x, mark.x),
-            "y": _value(panel.y, mark.y),
+            "x": _value(panel.x, x),
+            "y": _value(panel.y, y),
             "low": mark.low,
             "high": mark.high,
             "text": mark.text,
@@ -174,6 +185,7 @@ def records(chart: Chart) -> list[dict[str, object]]:
         for panel in chart.panels
         for series in panel.series
         for mark in series.marks
+        for x, y in [numbers(series, mark)]
     ]
 
 
@@ -189,7 +201,9 @@ def looks(names: Sequence[str], colours: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def _value(axis: Axis, value: float) -> object:
+def _value(axis: Axis, value: float | None) -> object:
+    if value is None:
+        return None
     if axis.names:
         return axis.names[round(value)]
     return round(value, 6)

@@ -43,21 +43,15 @@ def _panel(findings: Sequence[Finding], axis: str) -> Panel:
     series = []
     for verdict, colour in _COLOURS.items():
         marks = tuple(
-            Mark(
-                0.0 if finding.estimate.value is None else finding.estimate.value,
-                place,
-                finding.estimate.low,
-                finding.estimate.high,
-                _told(finding),
-            )
+            Mark(value, place, finding.estimate.low, finding.estimate.high, _told(finding))
             for place, finding in enumerate(findings)
-            if finding.verdict == verdict and finding.estimate.value is not None
+            if finding.verdict == verdict and (value := finding.estimate.value) is not None
         )
         if marks:
             hollow = verdict == "not enough data"
             series.append(Series(verdict, "points", marks, colour, "circle", hollow=hollow, across=True))
     unknown = tuple(
-        Mark(0.0, place, text=_told(finding))
+        Mark(0.0, place, text=_told(finding), known=False)
         for place, finding in enumerate(findings)
         if finding.estimate.value is None
     )

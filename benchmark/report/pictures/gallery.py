@@ -1,11 +1,11 @@
 """Every picture of a leaderboard, in the order of the page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from benchmark.report.board.lines import Line
+from benchmark.report.board.lines import Line, setting
 from benchmark.report.board.ranking import Leaderboard
 from benchmark.report.board.rows import LARGEST, LISTS
 from benchmark.report.csv_text import as_csv
@@ -20,13 +20,12 @@ from benchmark.report.pictures.models import generations, heatmap, sizes
 from benchmark.report.pictures.palette import MARKS
 from benchmark.report.pictures.price import price
 from benchmark.report.pictures.profiles import LINES, layers, words
-from benchmark.report.pictures.studies import Filed, clock, decoding
+from benchmark.report.pictures.studies import Filed, clock, decoding, gate_setting
 from benchmark.report.pictures.svg import svg
-from benchmark.results.comparable import not_a_full_run
+from benchmark.results.comparable import newest, not_a_full_run
 from benchmark.results.row import Row
 from benchmark.results.versions import examine
 
-_SETTING = ("model", "dtype", "quantization", "device", "revision", "source")
 _READ = 200
 """Rows of a study at most that are read again for their lists."""
 
@@ -49,16 +48,16 @@ def charts(
     board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path, found: Findings | str
 ) -> Iterator[Chart]:
     """Yield the same before it is drawn."""
-    preferred = [line for line in board.lines if line.unranked is None] or board.lines
+    shown, preferred = board.by_skip_ratio, board.pictured
     first = next(iter(preferred), None)
     models = compared_models(table_of(rows)) if isinstance(found, str) else found.compared
     models = _labelled(models, board)
     families = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
     measured = [(line, _with_lists(line, folder)) for line in preferred[:LINES]]
-    timed, decoded = _of_study("clock", board, rows, folder), _of_study("decoding", board, rows, folder)
+    timed, decoded = _of_study("clock", shown, rows, folder), _of_study("decoding", shown, rows, folder)
     yield ladder(first, [row for label, _, row in timed if first is not None and label == first.label])
     yield price(first, measured[0][1] if measured else [])
-    yield heatmap(board.lines)
+    yield heatmap(shown)
     trend = change = None
     if isinstance(found, Findings):
         trend = next(finding.estimate for finding in found.findings if finding.estimate.name == GENERATIONS)
@@ -90,23 +89,35 @@ def _labelled(models: pd.DataFrame, board: Leaderboard) -> pd.DataFrame:
     }
     if models.empty:
         return models
-    settings = zip(models.index, models["revision"], models["dtype"], strict=True)
-    return models.assign(label=[of_line.get(setting, str(setting[0])) for setting in settings])
+    keys = zip(models.index, models["revision"], models["dtype"], strict=True)
+    return models.assign(label=[of_line.get(key, str(key[0])) for key in keys])
 
 
-def _of_study(study: str, board: Leaderboard, rows: Sequence[tuple[Path, Row]], folder: Path) -> list[Filed]:
-    """Return the full rows of another study, each with the label of the line that has its model and setting, or its
-    model's name; by line. Where there are few, they have their lists, which rows in memory are without."""
-    lines = {tuple(getattr(line.newest, name) for name in _SETTING): line.label for line in reversed(board.lines)}
-    some = [(path, row) for path, row in rows if not_a_full_run(row, study) is None]
+def _of_study(study: str, board: Sequence[Line], rows: Sequence[tuple[Path, Row]], folder: Path) -> list[Filed]:
+    """Return the full rows of another study that no newer ones replace, in the order of the lines.
+
+    Each has the label of the line that has its model and setting, or nothing. Where there are few, they have their
+    lists, which rows in memory are without.
+    """
+    lines = {tuple(setting(line.newest).values()): line.label for line in reversed(board)}
+    full = [(path, row) for path, row in rows if not_a_full_run(row, study) is None]
+    cases = [_case(row) for _, row in full]
+    kept = newest(cases, [row.started for _, row in full])
+    some = [one for one, is_newest in zip(full, kept, strict=True) if is_newest]
     if len(some) <= _READ:
         some = [(path, _whole(path) or row) for path, row in some]
     filed = [
-        (lines.get(tuple(getattr(row, name) for name in _SETTING), row.model), path.relative_to(folder).as_posix(), row)
-        for path, row in some
+        (lines.get(tuple(setting(row).values()), ""), path.relative_to(folder).as_posix(), row) for path, row in some
     ]
-    order = {line.label: place for place, line in enumerate(board.lines)}
+    order = {line.label: place for place, line in enumerate(board)}
     return sorted(filed, key=lambda one: (order.get(one[0], len(order)), one[1]))
+
+
+def _case(row: Row) -> tuple[Hashable, ...]:
+    """Return what a row of another study is of; a newer one of the same replaces it, however many rounds it took."""
+    asked = (row.workload, row.batch_size_asked, row.policy, *gate_setting(row))
+    # Seconds are those of a machine; what a text becomes is not.
+    return (*setting(row).values(), *asked, row.accelerator if row.suite == "clock" else None)
 
 
 def _with_lists(line: Line, folder: Path) -> list[Row]:

@@ -1,11 +1,13 @@
 """The ladder of a line: from what layers alone would be worth down to what a clock has seen."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
+from benchmark.inputs.settings import rule_text
 from benchmark.report.board.lines import Line
 from benchmark.report.board.means import harmonic_mean
 from benchmark.report.ladder import STEPS as OF_CASE
 from benchmark.report.pictures.chart import Axis, Chart, Guide, Mark, Panel, Series, shortened, written
+from benchmark.report.pictures.studies import gate_setting
 from benchmark.results.row import Row
 
 STEPS = {
@@ -37,10 +39,11 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
 
     Args:
         line: None where there is none.
-        clock: rows of the study clock that were measured of it.
+        clock: rows of the study clock that were measured of it; those of batch 1, of one gate on one machine, count.
     """
     if line is None or not line.of_ranking:
         return Chart("ladder", "The ladder of a model", "", empty="Measure a model with: pytest suites/")
+    clock = _alike(clock)
     speeds = {step: _mean(line, column) for step, column in STEPS.items()}
     speeds |= {step: harmonic_mean(clock, column) for step, column in CLOCK_STEPS.items()}
     steps = tuple(speeds)
@@ -59,7 +62,9 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
         if marks:
             series.append(Series(kind, "bars", marks, _COLOURS[kind], across=True))
     missing = tuple(
-        Mark(ends[1], steps.index(step), text="", line=line.label) for step, speed in speeds.items() if speed is None
+        Mark(ends[1], steps.index(step), line=line.label, known=False)
+        for step, speed in speeds.items()
+        if speed is None
     )
     if missing:
         series.append(Series(_NOT_MEASURED, "bars", missing, "line", hollow=True, across=True))
@@ -68,7 +73,7 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
         Axis("", names=steps),
         tuple(series),
         (Guide(1.0, "", vertical=True),),
-        f"{shortened(line.label)}, {_over(line)}",
+        f"{shortened(line.label)}, {line.over}",
     )
     remedies = dict.fromkeys(
         _REMEDIES[column]
@@ -78,7 +83,7 @@ def ladder(line: Line | None, clock: Sequence[Row]) -> Chart:
     return Chart(
         "ladder",
         _title(line, speeds),
-        f"{shortened(line.label, 80)}, {_over(line)}. Blue and orange are predictions in bytes of weights, green is "
+        f"{shortened(line.label, 80)}, {line.over}. Blue and orange are predictions in bytes of weights, green is "
         f"measured in seconds{_of_clock(clock)}. The best gate is chosen on one half of the prompts and judged on the "
         "other." + (f" Hatched: not measured ({'; '.join(remedies)})." if missing and remedies else ""),
         (panel,),
@@ -100,15 +105,29 @@ def _title(line: Line, speeds: dict[str, float | None]) -> str:
     return text
 
 
-def _over(line: Line) -> str:
-    rows = line.of_ranking
-    return f"mean of {len(rows)} workloads" if len(rows) != 1 else rows[0].row.workload
+def _alike(clock: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows of texts written alone whose setting most workloads have, with the gate's speed if any have it.
+
+    Deferred decoding is timed at batch 1 only, and a mean over batches, gates or machines would be of none of them.
+    """
+    groups: dict[Hashable, list[Row]] = {}
+    for row in clock:
+        if row.batch_size_asked == 1:
+            groups.setdefault((row.accelerator, gate_setting(row)), []).append(row)
+
+    def preference(rows: Sequence[Row]) -> tuple[int, int, str]:
+        with_gate = sum(row.deferred_speedup is not None for row in rows)
+        return with_gate, len(rows), max(row.started for row in rows)
+
+    return max(groups.values(), key=preference, default=[])
 
 
 def _of_clock(clock: Sequence[Row]) -> str:
     if not clock:
         return ""
-    return f" on {', '.join(sorted({row.workload for row in clock}))}"
+    row = clock[0]
+    gate = f", gate {rule_text(row.gate, row.threshold_asked, row.target_asked)}" if row.gate else ""
+    return f" on {', '.join(sorted({row.workload for row in clock}))} (batch 1{gate})"
 
 
 def _mean(line: Line, column: str) -> float | None:

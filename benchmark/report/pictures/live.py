@@ -8,7 +8,7 @@ Names are escaped, because plotly.js reads markup in texts.
 from math import log10
 from typing import Any
 
-from benchmark.report.pictures.chart import Axis, Chart, Mark, Panel, Series, on_lines, shortened, written
+from benchmark.report.pictures.chart import Axis, Chart, Mark, Panel, Series, numbers, on_lines, shortened, written
 from benchmark.report.pictures.palette import STEPS, variable
 
 _BETWEEN = 78
@@ -139,7 +139,8 @@ def _interval(series: Series) -> dict[str, Any] | None:
 
 def _said(panel: Panel, series: Series, mark: Mark) -> str:
     """Return what is told of a mark under the pointer."""
-    across, along = (_place(axis, value) for axis, value in ((panel.x, mark.x), (panel.y, mark.y)))
+    x, y = numbers(series, mark)
+    across, along = (_place(axis, value, series) for axis, value in ((panel.x, x), (panel.y, y)))
     parts = [f"<b>{plain(shortened(mark.line or series.name, 80))}</b>", across, along]
     if mark.low is not None and mark.high is not None:
         form = (panel.x if series.across else panel.y).form
@@ -149,7 +150,9 @@ def _said(panel: Panel, series: Series, mark: Mark) -> str:
     return "<br>".join(parts)
 
 
-def _place(axis: Axis, value: float) -> str:
+def _place(axis: Axis, value: float | None, series: Series) -> str:
+    if value is None:
+        return f"{plain(axis.title)}: {plain(series.name)}"
     if axis.names:
         return plain(shortened(axis.names[round(value)], 80))
     return f"{plain(axis.title)}: {written(value, axis.form)}"

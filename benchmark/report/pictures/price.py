@@ -33,7 +33,7 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
     ticks = {none: "none", **{10.0**decade: written(10.0**decade, "percent") for decade in decades}}
     drawn = [_raised(series, none) for series in curves]
     if oracle is not None:
-        star = Mark(oracle, none, text=f"oracle {written(oracle, 'percent')}", line=line.label)
+        star = Mark(oracle, none, text=f"oracle {written(oracle, 'percent')}", line=line.label, value=0.0)
         drawn.append(Series("oracle", "points", (star,), "ink", marker="star"))
     guides = () if chance is None else (Guide(chance, f"chance {written(chance, 'percent')}", vertical=True),)
     # A τ-oracle that changes every token skips all layers: what lies far beyond the perfect rule is not shown.
@@ -44,7 +44,7 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
         Axis("tokens changed", "percent", log=True, ticks=ticks, ends=(none * 0.8, 1.2)),
         tuple(drawn),
         guides,
-        f"{shortened(line.label)}, {_over(rows)}",
+        f"{shortened(line.label)}, {line.over}",
     )
     missing = next((row.gates_missing for row in rows if row.gates_missing), None)
     if missing is None and not any(series.name.startswith("gate ") for series in curves):
@@ -52,7 +52,7 @@ def price(line: Line | None, rows: Sequence[Row]) -> Chart:
     return Chart(
         name,
         _title(curves, oracle),
-        f"{shortened(line.label, 80)}, {_over(rows)}. A gate's points are shares of tokens to keep, from 80 to 100 %, "
+        f"{shortened(line.label, 80)}, {line.over}. A gate's points are shares of tokens to keep, from 80 to 100 %, "
         "its threshold chosen on one half of the prompts and judged on the other; a similarity's are thresholds of the "
         "τ-oracle, which knows the last layer. The star is the perfect rule. Lower and further right is better."
         + (f" Gates that are not shown: {missing}." if missing else ""),
@@ -88,7 +88,7 @@ def _marks(points: Sequence[tuple[float, float]], line: Line) -> tuple[Mark, ...
 
 
 def _raised(series: Series, none: float) -> Series:
-    marks = (replace(mark, y=max(mark.y, none)) for mark in series.marks)
+    marks = (mark if mark.y > none else replace(mark, y=none, value=mark.y) for mark in series.marks)
     return replace(series, marks=tuple(marks))
 
 
@@ -109,7 +109,3 @@ def _title(curves: Sequence[Series], oracle: float | None) -> str:
         f"Of {written(oracle, 'percent')} that a perfect rule skips, the best rule that changes at most 5 % of the "
         f"tokens gets {written(most, 'percent')} ({name.removeprefix('gate ')})"
     )
-
-
-def _over(rows: Sequence[Row]) -> str:
-    return f"mean of {len(rows)} workloads" if len(rows) != 1 else rows[0].workload

@@ -1,6 +1,6 @@
 """Pictures of the other studies: early exit for real, and the clock."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from benchmark.metrics.experiments.gates import BUILDABLE
 from benchmark.report.pictures.chart import (
@@ -22,7 +22,7 @@ from benchmark.report.pictures.palette import MARKS
 from benchmark.results.row import Row
 
 Filed = tuple[str, str, Row]
-"""The label of the line that a row belongs to, the row's file, and the row."""
+"""The label of the line that a row belongs to, empty without one, the row's file, and the row."""
 _POLICIES: dict[str, Marker] = {"recompute": "circle", "propagate": "square", "copy": "diamond"}
 _PARTS = {
     "missing states alone": ("oracle", "propagate"),
@@ -44,6 +44,12 @@ def gate_look(gate: str) -> Look:
     number = names.index(gate)
     round_ = number // len(MARKS)
     return MARKS[number % len(MARKS)], MARKERS[round_], DASHES[round_]
+
+
+def gate_setting(row: Row) -> tuple[Hashable, ...]:
+    """Return what a row says of its gate, and of how long tokens may wait: equal for gates that decide alike."""
+    asked = (row.gate, row.threshold_asked, row.target_asked)
+    return (*asked, row.check_every, row.min_exit_layer, row.max_pending)
 
 
 def decoding(rows: Sequence[Filed]) -> Chart:

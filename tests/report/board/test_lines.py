@@ -7,6 +7,7 @@ import pytest
 from strategies import row_of
 
 from benchmark.report.board.lines import Line, lines
+from benchmark.report.board.ranking import arrange
 from benchmark.report.board.rows import Entry
 from benchmark.results.comparable import OLDER, OTHER_ALPHA, OTHER_PROMPTS
 
@@ -49,6 +50,11 @@ class TestSettings:
     def test_rows_of_one_setting_are_one_line(self):
         (line,) = lines([entry(workload="chat"), entry(workload="math")])
         assert (line.label, list(line.counted)) == ("tiny", ["chat", "math"])
+
+    def test_a_line_says_what_its_means_are_over(self):
+        one, two = entry(workload="chat"), entry(workload="math")
+        assert arrange([one]).lines[0].over == "chat"
+        assert arrange([one, two]).lines[0].over == "mean of 2 workloads"
 
     def test_the_batch_that_came_about_makes_no_line(self):
         (line,) = lines([entry(workload="chat", batch_size=16), entry(workload="math", batch_size=4)])

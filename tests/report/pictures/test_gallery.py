@@ -13,7 +13,8 @@ from benchmark.report.findings.claims import SIZES, Findings, findings_of
 from benchmark.report.findings.comparable_rows import table_of
 from benchmark.report.findings.comparisons import SIZE
 from benchmark.report.findings.estimates import slope
-from benchmark.report.pictures.chart import Chart, Mark, Series
+from benchmark.report.leaderboard.markdown import as_markdown
+from benchmark.report.pictures.chart import Chart, Mark, Series, records
 from benchmark.report.pictures.gallery import charts, drawn
 from benchmark.results.row import Row
 from benchmark.results.store import Store
@@ -37,6 +38,9 @@ _LISTS = {
     "exit_layer_mean_word_initial": 2.0,
     "exit_layer_mean_continuation": 1.5,
 }
+
+
+_ALONE = {"batch_size_asked": 1, "gate": "margin", "target_asked": 0.95}
 
 
 def of_folder(folder: Path, with_findings: bool = False) -> tuple[dict[str, Chart], FolderRows, Findings | str]:
@@ -73,7 +77,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_study(folder, "decoding", "chat", f"0000000{number}", gate=gate, policy=policy, **loss, **lists)
     write_study(
         folder, "clock", "chat", "0000000a", replay_speedup=1.1, replay_bound=1.2, deferred_speedup=0.9,
-        drafted_speedups=[0.5, 0.7],
+        drafted_speedups=[0.5, 0.7], **_ALONE,
     )  # fmt: skip
     return folder
 
@@ -93,6 +97,78 @@ def test_the_ladder_has_the_means_of_the_tables_and_the_clock(pictured: dict[str
     paid = next(mark.x for mark in of_ladder if mark.y == 2)
     assert paid == line.means["speedup_bound_kv"].value
     assert {mark.text for mark in marks(pictured["ladder"], "measured")} == {"1.10×", "0.90×"}
+
+
+def test_pictures_of_one_line_are_of_the_first_of_the_page_which_is_by_skip_ratio(tmp_path: Path):
+    write_case(tmp_path, "suits", "chat", 0.2, eas=0.9)
+    write_case(tmp_path, "skips", "chat", 0.4, eas=0.1)
+    reading = read_entries(tmp_path, limited=False)
+    board = arrange(reading.entries)
+    found = {chart.name: chart for chart in charts(board, reading.rows, tmp_path, _NOT_ASKED)}
+    assert [line.label for line in board.lines] == ["suits", "skips"]
+    assert [line.label for line in board.by_skip_ratio] == ["skips", "suits"]
+    assert {mark.line for name in ("ladder", "price") for mark in marks(found[name])} == {"skips"}
+    assert found["workloads"].panels[0].y.names == ("skips", "suits")
+    assert b"![Speeds of skips against the full model" in as_markdown(board, [], _NOT_ASKED, "")
+
+
+def speeds_of_clock(chart: Chart) -> list[float]:
+    return [mark.x for mark in marks(chart, "measured")]
+
+
+class TestClockOfTheLadder:
+    """Its steps on the clock are of batch 1, one gate, and the newest row of each workload."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        write_case(tmp_path, "tiny", "chat", 0.2, num_layers=3)
+        write_study(tmp_path, "clock", "chat", "0000000a", replay_speedup=1.2, deferred_speedup=0.9, **_ALONE)
+        return tmp_path
+
+    def test_larger_batches_have_no_part_in_it(self, folder: Path):
+        write_study(folder, "clock", "chat", "0000000b", replay_speedup=1.05, batch_size_asked=4)
+        chart = of_folder(folder)[0]["ladder"]
+        assert speeds_of_clock(chart) == pytest.approx([1.2, 0.9])
+        assert "measured in seconds on chat (batch 1, gate margin@0.95)" in chart.caption
+
+    def test_larger_batches_alone_leave_it_unmeasured(self, tmp_path: Path):
+        write_case(tmp_path, "tiny", "chat", 0.2, num_layers=3)
+        write_study(tmp_path, "clock", "chat", "0000000b", replay_speedup=1.05, batch_size_asked=4)
+        chart = of_folder(tmp_path)[0]["ladder"]
+        assert speeds_of_clock(chart) == [] and "--timed-batch 1" in chart.caption
+
+    def test_of_several_gates_it_is_the_one_of_most_workloads(self, folder: Path):
+        write_study(folder, "clock", "math", "0000000b", replay_speedup=1.2, deferred_speedup=0.9, **_ALONE)
+        other = _ALONE | {"gate": "max_prob"}
+        write_study(folder, "clock", "chat", "0000000c", replay_speedup=2.0, deferred_speedup=2.0, **other)
+        chart = of_folder(folder)[0]["ladder"]
+        assert speeds_of_clock(chart) == pytest.approx([1.2, 0.9])
+        assert "on chat, math (batch 1, gate margin@0.95)" in chart.caption
+
+    def test_other_machines_and_settings_have_no_part_in_it(self, folder: Path):
+        write_study(folder, "clock", "math", "0000000b", replay_speedup=1.2, deferred_speedup=0.9, **_ALONE)
+        for number, other in enumerate(({"accelerator": "a graphics card"}, {"dtype": "float32"})):
+            columns = {"replay_speedup": 3.0, "deferred_speedup": 3.0, **_ALONE, **other}
+            write_study(folder, "clock", "chat", f"0000001{number}", **columns)
+        assert speeds_of_clock(of_folder(folder)[0]["ladder"]) == pytest.approx([1.2, 0.9])
+
+    def test_a_newer_row_replaces_an_older_one_with_other_rounds(self, folder: Path):
+        columns = {"replay_speedup": 1.4, "deferred_speedup": 1.0, "replay_bound": 1.5, "rounds_asked": 5}
+        write_study(folder, "clock", "chat", "0000000b", started="2026-02-01T00:00:00+00:00", **columns, **_ALONE)
+        found = of_folder(folder)[0]
+        assert speeds_of_clock(found["ladder"]) == [1.4, 1.0]
+        assert [mark.x for mark in marks(found["clock"], "chat")] == [1.5, 1.4, 1.0]
+
+
+def test_early_exit_for_real_is_of_the_newest_rows(tmp_path: Path):
+    write_case(tmp_path, "tiny", "chat", 0.2, num_layers=3)
+    gated = {"gate": "margin", "policy": "propagate", "target_asked": 0.95, "score_loss": 0.0}
+    for number, (started, skipped) in enumerate((("2026-02-01", 0.1), ("2026-01-01", 0.9))):
+        columns = {"started": started, "skip_ratio": skipped, "same_until": 1.0}
+        write_study(tmp_path, "decoding", "chat", f"0000000{number}", **gated, **columns)
+    chart = of_folder(tmp_path)[0]["decoding"]
+    assert {mark.x for mark in marks(chart, "margin, propagate")} == {0.1}
+    assert "skip up to 10 % of the layers" in chart.title
 
 
 def test_what_was_not_measured_is_hatched_and_the_caption_tells_how(tmp_path: Path):
@@ -116,6 +192,36 @@ def test_the_price_has_gates_similarities_the_oracle_and_chance(pictured: dict[s
     assert min(mark.y for mark in marks(chart)) == none > 0
     assert chart.panels[0].y.ticks[none] == "none"
     assert chart.title.startswith("Of 30 % that a perfect rule skips, the best rule that changes at most 5 %")
+
+
+def told(chart: Chart) -> list[str]:
+    """What is told of its marks under the pointer."""
+    return [text for trace in drawn(chart).figure["data"] for text in trace["hovertext"]]  # type: ignore[index,attr-defined]
+
+
+class TestPlaces:
+    """A mark that only fills its place gives no number, neither in the CSV nor under the pointer."""
+
+    def test_a_step_that_was_not_measured_has_no_speed(self, tmp_path: Path):
+        write_case(tmp_path, "tiny", "chat", 0.2, gate_speed_99=None)
+        chart = of_folder(tmp_path)[0]["ladder"]
+        missing = [record for record in records(chart) if record["series"] == "not measured"]
+        assert missing and all(record["x"] is None and record["y"] for record in missing)
+        hovers = [text for text in told(chart) if "clock: a real gate" in text]
+        assert hovers == ["<b>tiny</b><br>speed, full model = 1: not measured<br>clock: a real gate"]
+
+    def test_a_rule_that_changes_no_token_has_zero(self, pictured: dict[str, Chart]):
+        chart = pictured["price"]
+        changed = {record["series"]: record["y"] for record in records(chart) if record["x"] in (0.0, 0.3)}
+        assert changed == {"gate max_prob": 0.2, "similarity of logits": 0.0, "oracle": 0.0}
+        assert "<br>tokens changed: 0 %<br>" in next(text for text in told(chart) if "oracle" in text)
+
+    def test_a_finding_without_a_number_has_none(self, tmp_path: Path):
+        write_case(tmp_path, "tiny", "chat", 0.2)
+        chart = of_folder(tmp_path, with_findings=True)[0]["findings"]
+        unknown = [record for record in records(chart) if record["series"] == "no number"]
+        assert unknown and all(record["x"] is None and record["y"] for record in unknown)
+        assert all("no number<br>" in text for text in told(chart) if text.startswith("<b>no number"))
 
 
 def test_the_heatmap_is_above_chance_and_links_each_cell_to_its_row(pictured: dict[str, Chart], small: Path):
