@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import InputError
+from benchmark.messages import printable
 from benchmark.metrics.over_tokens import over_tokens
 from benchmark.metrics.statistics.bootstrap import OverTokens, PairedDifference, paired_difference
 from benchmark.report.tables import Cell, Head, Table
@@ -76,7 +77,7 @@ def compare(one: Sequence[Found], other: Sequence[Found]) -> Comparison:
             pairs.append(Pair(*case, limited=found[0][1].limited or found[1][1].limited, numbers=numbers))
         else:
             left_out.append(f"{name}: no prompt was measured on both sides")
-    return Comparison(pairs, left_out)
+    return Comparison(pairs, [printable(line) for line in left_out])
 
 
 def table(comparison: Comparison) -> Table:

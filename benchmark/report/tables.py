@@ -114,7 +114,7 @@ def as_text(table: Table, columns: int | None = None) -> str:
         widths = table.widths(columns)
     lines = [_line(table, row, widths) for row in cells]
     title = [] if not table.title else [printable(table.title)]
-    below = [f"(more in a wider terminal: {', '.join(dropped)})"] if dropped else []
+    below = [f"(more in a wider terminal: {printable(', '.join(dropped))})"] if dropped else []
     return "\n".join([*title, *lines, *below])
 
 
@@ -136,9 +136,10 @@ def as_latex(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Return a table of one row at least as CSV, numbers in full."""
-    records = [dict(zip((head.title for head in table.heads), row, strict=True)) for row in table.rows]
-    return csv_text.as_csv(records).decode().rstrip("\n")
+    """Return a table as CSV, numbers in full."""
+    lines = [[head.title for head in table.heads], *table.rows]
+    shown = [[printable(cell) if isinstance(cell, str) else cell for cell in line] for line in lines]
+    return csv_text.of_lines(shown).decode().rstrip("\n")
 
 
 def _line(table: Table, cells: Sequence[str], widths: Sequence[int]) -> str:

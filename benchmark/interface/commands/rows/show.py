@@ -13,6 +13,7 @@ from benchmark.interface.commands.folders import existing, found_rows, of_model
 from benchmark.interface.commands.rows.tables import add_format, print_table
 from benchmark.interface.terminal.depth import bars, coloured, legend, numbered
 from benchmark.interface.terminal.letters import Letters, folded
+from benchmark.messages import printable
 
 if TYPE_CHECKING:
     from benchmark.results.row import Row
@@ -56,8 +57,8 @@ def _show(options: argparse.Namespace) -> int:
     last = newest([row.workload for _, row in found], [row.started for _, row in found])
     found = [one for one, kept in zip(found, last, strict=True) if kept]
     if not found:
-        of = "" if options.workload is None else f" on '{options.workload}'"
-        raise InputError(f"show: no row of {options.model}{of} of the study {STUDY} went well; see exitbench plan")
+        of = options.model if options.workload is None else f"{options.model} on '{options.workload}'"
+        raise InputError(f"show: no row of {printable(of)} of the study {STUDY} went well; see exitbench plan")
     rows = [row for _, row in found]
     if options.format != "text":
         print_table(profile.table(rows), options.format)
@@ -78,7 +79,7 @@ def _print_text(path: Path, row: "Row") -> None:
 
     text = first_text(path, row)
     more = " …" if text.shortened else ""
-    print(f"{text.workload}: the first text, each token with the layer at which it was there first", end="\n\n")
+    print(f"{printable(text.workload)}: the first text, each token with the layer at which it was there first\n")
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     if colours:
         print(f"{coloured(text.tokens, text.num_layers)}{more}", end="\n\n")
