@@ -46,28 +46,27 @@ def _show(options: argparse.Namespace) -> int:
 
     from benchmark.report import ladder, profile
     from benchmark.report.headline import headline_of_rows
-    from benchmark.results.comparable import STUDY, newest
+    from benchmark.results.comparable import STUDY
 
-    found = [
-        (path, row)
-        for path, row in of_model(found_rows(options.results_dir), options.model, options.results_dir)
-        if row.suite == STUDY and row.status == "ok" and options.workload in (None, row.workload)
-    ]
-    # Layers of several settings are not averaged: of each workload the newest row is shown.
-    last = newest([row.workload for _, row in found], [row.started for _, row in found])
-    found = [one for one, kept in zip(found, last, strict=True) if kept]
+    of_it = of_model(found_rows(options.results_dir), options.model, options.results_dir)
+    found, note = profile.of_one_setting([one for one in of_it if options.workload in (None, one[1].workload)])
     if not found:
         of = options.model if options.workload is None else f"{options.model} on '{options.workload}'"
-        raise InputError(f"show: no row of {printable(of)} of the study {STUDY} went well; see exitbench plan")
+        what = f"of the study {STUDY} went well on the model's own texts"
+        raise InputError(f"show: no row of {printable(of)} {what}; see exitbench plan")
     rows = [row for _, row in found]
     if options.format != "text":
         print_table(profile.table(rows), options.format)
+        if note is not None:
+            print(printable(note), file=sys.stderr)
         return 0
     columns = shutil.get_terminal_size((_PAGE, 24)).columns
     letters = Letters(sys.stdout.encoding or "utf-8")
-    print("\n".join(folded(headline_of_rows(rows), columns)), end="\n\n")
-    print(ladder.as_text(ladder.ladders(rows), columns), end="\n\n")
     layers = [(layer.number, layer.agreement, layer.exits) for layer in profile.layers(rows)]
+    print("\n".join(folded(headline_of_rows(rows), columns)), end="\n\n")
+    if note is not None:
+        print("\n".join(folded(printable(note), columns)), end="\n\n")
+    print(ladder.as_text(ladder.ladders(rows), columns), end="\n\n")
     print("\n".join(bars(layers, columns, letters)), end="\n\n")
     _print_text(found[0][0], found[0][1])
     return 0
