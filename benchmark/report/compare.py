@@ -1,32 +1,20 @@
-"""Two sets of rows beside each other: what differs on the workloads that both have, with paired intervals over prompts.
+"""Two sets of rows beside each other: what differs on the workloads that both have, with intervals over prompts."""
 
-Rows are compared where they were asked the same: study, prompts, tokens a prompt, whose texts, and how EAS is weighed.
-"""
-
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import InputError
+from benchmark.messages import printable
 from benchmark.metrics.statistics.bootstrap import OverTokens, PairedDifference, paired_difference
 from benchmark.metrics.tables.over_tokens import over_tokens
+from benchmark.report.pairing import Found, names, paired
 from benchmark.report.tables import Cell, Head, Table
-from benchmark.results.comparable import STUDY, newest
 from benchmark.results.row import DECLARED, Row
 from benchmark.results.store import read_trace
 from benchmark.trace.costs import costs_of_columns
 
-Found = tuple[Path, Row]
-"""A row and its file."""
-_ALIKE = {
-    "capture": "other texts, decoded or given",
-    "texts_sha256": "other given texts",
-    "workload_kind": "prompts put in another way",
-    "prompts_sha256": "other prompts",
-    "max_new_tokens": "another number of new tokens",
-    "alpha": "another alpha; score both alike with exitbench recompute",
-}
-"""Columns that must be equal, and what is said where they are not."""
 _TITLES = {"skip_ratio_settled": "settled skips", "speedup_bound_settled": "settled"}
 """Titles of columns that have none of their own."""
 
@@ -36,7 +24,7 @@ class Pair:
     """Two rows of one workload, and how their numbers differ."""
 
     model: str
-    """Of both rows; empty where they are of two models."""
+    """Of both rows, with their settings where it has several; empty where the rows are of two models."""
     workload: str
     limited: bool
     numbers: dict[str, PairedDifference]
@@ -48,12 +36,14 @@ class Comparison:
     """What came of comparing."""
 
     pairs: list[Pair]
+    sides: tuple[list[str], list[str]]
+    """Of each side the models that are compared, each with its setting."""
     left_out: list[str]
     """What cannot be compared, and why, a line each."""
 
 
 def compare(one: Sequence[Found], other: Sequence[Found]) -> Comparison:
-    """Compare rows case by case: of the same workload, and of the same model unless each side has but one.
+    """Compare rows case by case: of the same workload, and of the same model unless each side has one of its own.
 
     Args:
         one: rows of the first side, of any study.
@@ -62,21 +52,21 @@ def compare(one: Sequence[Found], other: Sequence[Found]) -> Comparison:
     Raises:
         InputError: the tokens of a row cannot be read.
     """
-    two_models = all(len({row.model for _, row in side}) == 1 for side in (one, other))
-    sides = [_by_case(side, two_models) for side in (one, other)]
-    pairs, left_out = [], []
-    for case in dict.fromkeys([*sides[0], *sides[1]]):
-        found = [side.get(case) for side in sides]
-        name = " × ".join(filter(None, case))
-        if found[0] is None or found[1] is None:
-            left_out.append(f"{name}: only {'A' if found[1] is None else 'B'} has it")
-        elif (reason := _refusal(found[0][1], found[1][1])) is not None:
-            left_out.append(f"{name}: {reason}")
-        elif numbers := _differences(found[0], found[1]):
-            pairs.append(Pair(*case, limited=found[0][1].limited or found[1][1].limited, numbers=numbers))
+    found, left_out = paired(one, other)
+    called = names(setting for two in found for setting in two.settings)
+    settings = Counter(two.one[1].model for two in {two.settings: two for two in found}.values())
+    pairs = []
+    for two in found:
+        row, beside = two.one[1], two.other[1]
+        if numbers := _differences(two.one, two.other):
+            name = row.model if row.model == beside.model else ""
+            if settings[row.model] > 1:
+                name = " : ".join(dict.fromkeys(called[setting] for setting in two.settings))
+            pairs.append(Pair(name, row.workload, row.limited or beside.limited, numbers))
         else:
-            left_out.append(f"{name}: no prompt was measured on both sides")
-    return Comparison(pairs, left_out)
+            left_out.append(f"{row.model} × {row.workload}: no prompt was measured on both sides")
+    sides = [list(dict.fromkeys(called[two.settings[side]] for two in found)) for side in (0, 1)]
+    return Comparison(pairs, (sides[0], sides[1]), [printable(line) for line in left_out])
 
 
 def table(comparison: Comparison) -> Table:
@@ -109,29 +99,6 @@ def _cells(pairs: Iterable[Pair]) -> Iterator[tuple[Cell, ...]]:
                 found.high,
                 found.prompts,
             )
-
-
-def _by_case(side: Iterable[Found], two_models: bool) -> dict[tuple[str, str], Found]:
-    """The row of each (model, workload): of the oracle study if there is one, the newest."""
-    rows = [found for found in side if found[1].status == "ok"]
-    studied = {(row.model, row.workload) for _, row in rows if row.suite == STUDY}
-    rows = [found for found in rows if found[1].suite == STUDY or (found[1].model, found[1].workload) not in studied]
-    cases = [("" if two_models else row.model, row.workload) for _, row in rows]
-    last = newest(cases, [row.started for _, row in rows])
-    return {case: found for case, found, kept in zip(cases, rows, last, strict=True) if kept}
-
-
-def _refusal(one: Row, other: Row) -> str | None:
-    """Why two rows cannot be compared, or None."""
-    studies = one.suite, other.suite
-    if studies != (STUDY, STUDY):
-        return f"of the studies {studies[0]} and {studies[1]}; only rows of the study {STUDY} are compared"
-    for column, what in _ALIKE.items():
-        if getattr(one, column) != getattr(other, column):
-            return what
-    if one.workload_kind == "masked" and one.seed != other.seed:
-        return "other tokens were masked, by another seed"
-    return None
 
 
 def _differences(one: Found, other: Found) -> dict[str, PairedDifference]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from benchmark.messages import printable
 from benchmark.report import tables
 from benchmark.report.tables import Head, Table
 from benchmark.results.comparable import STUDY
@@ -89,5 +90,5 @@ def as_text(found: list[dict[str, Any]], columns: int | None = None) -> str:
     if any(ladder["limited"] for ladder in found):
         notes.append("* limited: not the prompts of a full run")
     missing = dict.fromkeys(ladder["gates_missing"] for ladder in found if ladder["gates_missing"])
-    notes += [f"gates of the vocabulary are left out: {reason}" for reason in missing]
+    notes += [f"gates of the vocabulary are left out: {printable(reason)}" for reason in missing]
     return "\n\n".join([*blocks, *notes])

@@ -1,18 +1,16 @@
 """Tables of named columns, written as text for a terminal, as Markdown, as LaTeX, or as CSV. Data is never markup."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from benchmark.messages import printable, shortened, width
-from benchmark.report import csv_text
+from benchmark.report import csv_text, markdown_text
 
 Format = Literal["text", "md", "latex", "csv"]
 FORMATS: tuple[str, ...] = get_args(Format)
 Cell = str | float | int | None
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>&|~$#])")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -114,16 +112,16 @@ def as_text(table: Table, columns: int | None = None) -> str:
         widths = table.widths(columns)
     lines = [_line(table, row, widths) for row in cells]
     title = [] if not table.title else [printable(table.title)]
-    below = [f"(more in a wider terminal: {', '.join(dropped)})"] if dropped else []
+    below = [f"(more in a wider terminal: {printable(', '.join(dropped))})"] if dropped else []
     return "\n".join([*title, *lines, *below])
 
 
 def as_markdown(table: Table) -> str:
     """Return a table of GitHub's Markdown, its title as a paragraph above."""
-    head, *rows = ([_MARKDOWN.sub(r"\\\1", cell) for cell in line] for line in table._cells())
-    rule = ["---" if column.digits is None else "---:" for column in table.heads]
-    title = [_MARKDOWN.sub(r"\\\1", printable(table.title)), ""] if table.title else []
-    return "\n".join([*title, *(f"| {' | '.join(line)} |" for line in (head, rule, *rows))])
+    head, *rows = ([markdown_text.escape(cell) for cell in line] for line in table._cells())
+    texts = [number for number, column in enumerate(table.heads) if column.digits is None]
+    title = [markdown_text.escape(table.title), ""] if table.title else []
+    return "\n".join([*title, markdown_text.table(head, rows, left=texts)])
 
 
 def as_latex(table: Table) -> str:
@@ -136,9 +134,10 @@ def as_latex(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Return a table of one row at least as CSV, numbers in full."""
-    records = [dict(zip((head.title for head in table.heads), row, strict=True)) for row in table.rows]
-    return csv_text.as_csv(records).decode().rstrip("\n")
+    """Return a table as CSV, numbers in full."""
+    lines = [[head.title for head in table.heads], *table.rows]
+    shown = [[printable(cell) if isinstance(cell, str) else cell for cell in line] for line in lines]
+    return csv_text.of_lines(shown).decode().rstrip("\n")
 
 
 def _line(table: Table, cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -43,6 +43,11 @@ class TestMarkdown:
         unescaped = cells[6].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
         assert unescaped == NASTY
 
+    @pytest.mark.parametrize("name", ["https://evil.example", "www.evil.example", "WWW.evil.example", "@user"])
+    def test_no_name_is_a_link(self, name: str):
+        text = as_markdown(Table(name, (Head(name),), ((name,),)))
+        assert name not in text and not re.search(r"://|(?i:www\.)|@", text)
+
 
 class TestLatex:
     def test_every_special_letter_is_escaped(self):
@@ -63,6 +68,10 @@ class TestCsv:
         head, first, second = csv.reader(io.StringIO(as_csv(table)))
         assert head == ["name", "share", "more"]
         assert first == ["'=1+1", "0.123456789", ""] and second == [NASTY, "-0.5", "1.0"]
+
+    def test_heads_are_no_formulas_and_may_be_equal(self):
+        table = Table("", (Head("layer", digits=0), Head("=1+1", digits=3), Head("layer", digits=3)), ((1, 0.5, 0.25),))
+        assert as_csv(table).splitlines() == ["layer,'=1+1,layer", "1,0.5,0.25"]
 
 
 @pytest.mark.parametrize(("form", "begin"), [("text", "numbers"), ("md", "numbers"), ("latex", "%"), ("csv", "name")])

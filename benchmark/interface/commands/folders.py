@@ -68,5 +68,5 @@ def of_model(rows: "Sequence[tuple[Path, Row]]", name: str, folder: Path) -> "li
         return chosen
     models = list(dict.fromkeys(row.model for _, row in rows))
     near = nearest(name, models)
-    there = f"did you mean {near}?" if near else f"there are: {', '.join(models)}"
+    there = printable(f"did you mean {near}?" if near else f"there are: {', '.join(models)}")
     raise InputError(f"{printable(folder)}: has no model '{printable(name)}'; {there} (--results-dir names the folder)")

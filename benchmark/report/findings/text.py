@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchmark.messages import printable
 from benchmark.report.findings.claims import Finding, Findings, Reference
 from benchmark.report.findings.estimates import Estimate
 
@@ -23,7 +24,7 @@ def as_data(found: Findings) -> dict[str, Any]:
 
 def as_text(found: Findings) -> str:
     """What was compared, the claims, the numbers behind them, the published values."""
-    return "\n\n".join("\n".join(block) for block in _blocks(found))
+    return "\n\n".join("\n".join(map(printable, block)) for block in _blocks(found))
 
 
 def _blocks(found: Findings) -> Iterator[list[str]]:

@@ -1,6 +1,5 @@
 """The leaderboard as Markdown, to be read on a code host or in a terminal."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmark.report.board.lines import KINDS, Line
@@ -9,6 +8,7 @@ from benchmark.report.board.ranking import REFERENCE, Leaderboard
 from benchmark.report.board.rows import LeftOut
 from benchmark.report.findings.claims import Findings
 from benchmark.report.leaderboard.tables import batch_sizes
+from benchmark.report.markdown_text import escape, table
 from benchmark.report.pictures.chart import shortened
 from benchmark.results.row import DECLARED, HEADLINE
 
@@ -59,17 +59,6 @@ def reference_sentence(board: Leaderboard, asked: str | None) -> str:
     return f"EAS ratio: none, because the reference, {asked or REFERENCE}, was not measured."
 
 
-def escape(text: str) -> str:
-    """A text from anywhere, so that it stands in a table as it is: no markup, no link, no HTML, no line break."""
-    text = " ".join(text.split())
-    text = re.sub(
-        r"[\\`*\[\]<>|~&$@]|:(?=//)|www\.|(?<![^\W_])_|_(?![^\W_])",
-        lambda found: f"&#{ord(found[0][0])};{found[0][1:]}",
-        text,
-    )
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-
-
 def _head(board: Leaderboard, left_out: Sequence[LeftOut], said: str, reference: str | None) -> Iterator[str]:
     rows = sum(len(line.rows) for line in board.lines)
     yield "# Leaderboard"
@@ -92,7 +81,7 @@ def _head(board: Leaderboard, left_out: Sequence[LeftOut], said: str, reference:
 def _of_kind(board: Leaderboard, kind: str, lines: Sequence[Line]) -> Iterator[str]:
     if names := board.workloads.get(kind):
         yield f"Ranked by EAS, over {len(names)} workloads: {escape(', '.join(names))}."
-    yield _table(
+    yield table(
         _HEADING,
         [_line(line) for line in lines],
         left=[1, 2, 3, 4, 7],
@@ -101,7 +90,7 @@ def _of_kind(board: Leaderboard, kind: str, lines: Sequence[Line]) -> Iterator[s
     for column in ("skip_ratio", _RANKED):
         title, digits = DECLARED[column].title, DECLARED[column].digits
         yield f"### {title[:1].upper()}{title[1:]} by workload"
-        yield _table(
+        yield table(
             ("model", *map(escape, workloads)),
             [
                 [escape(line.label), *(_number(_value(line, name, column), digits) for name in workloads)]
@@ -156,13 +145,7 @@ def _findings(found: Findings | str) -> Iterator[str]:
         number = "" if effect.value is None else f"{effect.value:+.3f}"
         what = f"{effect.unit}: {effect.name}"
         cells.append([escape(finding.claim), escape(what), number, interval, str(effect.models), escape(verdict)])
-    yield _table(("claim", "number", "effect", "95 % interval", "models", "verdict"), cells, left=[0, 1, 5])
-
-
-def _table(heading: Sequence[str], cells: Sequence[Sequence[str]], left: Sequence[int]) -> str:
-    """Columns of texts stand to the left, the others, numbers, to the right."""
-    sides = ["---" if column in left else "---:" for column in range(len(heading))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [heading, sides, *cells])
+    yield table(("claim", "number", "effect", "95 % interval", "models", "verdict"), cells, left=[0, 1, 5])
 
 
 def _value(line: Line, workload: str, column: str) -> float | None:

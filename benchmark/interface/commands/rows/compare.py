@@ -55,8 +55,9 @@ def _compare(options: argparse.Namespace) -> int:
     comparison = compare(found[0], found[1])
     refuse_nothing(comparison)
     if options.format == "text":
-        for letter, side in zip("AB", sides, strict=True):
-            print(f"{letter}: {printable(side)}")
+        for letter, side, models in zip("AB", sides, comparison.sides, strict=True):
+            of = f"{side}: " if folders else ""
+            print(printable(f"{letter}: {of}{'; '.join(models)}"))
         print()
     print_table(table(comparison), options.format)
     if options.format == "text":

@@ -40,7 +40,7 @@ def _ladder(options: argparse.Namespace) -> int:
             f"pytest suites/ --study oracle --results-dir {printable(options.folder)}"
         )
     if options.json:
-        print(json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False))
+        print(json.dumps(found, indent=1, allow_nan=False))
     elif options.format == "text":
         print(as_text(found, terminal_columns()))
     else:

@@ -13,6 +13,7 @@ from benchmark.interface.commands.folders import existing, found_rows, of_model
 from benchmark.interface.commands.rows.tables import add_format, print_table
 from benchmark.interface.terminal.depth import bars, coloured, legend, numbered
 from benchmark.interface.terminal.letters import Letters, folded
+from benchmark.messages import printable
 
 if TYPE_CHECKING:
     from benchmark.results.row import Row
@@ -45,28 +46,27 @@ def _show(options: argparse.Namespace) -> int:
 
     from benchmark.report import ladder, profile
     from benchmark.report.headline import headline_of_rows
-    from benchmark.results.comparable import STUDY, newest
+    from benchmark.results.comparable import STUDY
 
-    found = [
-        (path, row)
-        for path, row in of_model(found_rows(options.results_dir), options.model, options.results_dir)
-        if row.suite == STUDY and row.status == "ok" and options.workload in (None, row.workload)
-    ]
-    # Layers of several settings are not averaged: of each workload the newest row is shown.
-    last = newest([row.workload for _, row in found], [row.started for _, row in found])
-    found = [one for one, kept in zip(found, last, strict=True) if kept]
+    of_it = of_model(found_rows(options.results_dir), options.model, options.results_dir)
+    found, note = profile.of_one_setting([one for one in of_it if options.workload in (None, one[1].workload)])
     if not found:
-        of = "" if options.workload is None else f" on '{options.workload}'"
-        raise InputError(f"show: no row of {options.model}{of} of the study {STUDY} went well; see exitbench plan")
+        of = options.model if options.workload is None else f"{options.model} on '{options.workload}'"
+        what = f"of the study {STUDY} went well on the model's own texts"
+        raise InputError(f"show: no row of {printable(of)} {what}; see exitbench plan")
     rows = [row for _, row in found]
     if options.format != "text":
         print_table(profile.table(rows), options.format)
+        if note is not None:
+            print(printable(note), file=sys.stderr)
         return 0
     columns = shutil.get_terminal_size((_PAGE, 24)).columns
     letters = Letters(sys.stdout.encoding or "utf-8")
-    print("\n".join(folded(headline_of_rows(rows), columns)), end="\n\n")
-    print(ladder.as_text(ladder.ladders(rows), columns), end="\n\n")
     layers = [(layer.number, layer.agreement, layer.exits) for layer in profile.layers(rows)]
+    print("\n".join(folded(headline_of_rows(rows), columns)), end="\n\n")
+    if note is not None:
+        print("\n".join(folded(printable(note), columns)), end="\n\n")
+    print(ladder.as_text(ladder.ladders(rows), columns), end="\n\n")
     print("\n".join(bars(layers, columns, letters)), end="\n\n")
     _print_text(found[0][0], found[0][1])
     return 0
@@ -78,7 +78,7 @@ def _print_text(path: Path, row: "Row") -> None:
 
     text = first_text(path, row)
     more = " …" if text.shortened else ""
-    print(f"{text.workload}: the first text, each token with the layer at which it was there first", end="\n\n")
+    print(f"{printable(text.workload)}: the first text, each token with the layer at which it was there first\n")
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     if colours:
         print(f"{coloured(text.tokens, text.num_layers)}{more}", end="\n\n")

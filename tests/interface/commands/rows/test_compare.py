@@ -21,10 +21,18 @@ def folder(tmp_path: Path) -> Path:
 def test_two_models_of_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run("compare", "one", "two_2", "--results-dir", folder, "--workload", "math") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["A: one", "B: two_2"]
+    assert lines[:2] == ["A: one (bfloat16)", "B: two_2 (bfloat16)"]
     (line,) = [line for line in lines if "skip ratio" in line]
     assert line.split()[:6] == ["math", "skip", "ratio", "0.300", "0.400", "+0.100"]
     assert not [line for line in lines if "chat" in line]
+
+
+def test_two_folders_are_named_with_the_models_in_them(folder: Path, tmp_path: Path, capsys):
+    write_case(tmp_path / "other", "three", "chat", 0.3)
+    one, other = folder / "one", tmp_path / "other"
+    assert run("compare", one, other) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"A: {one}: one (bfloat16)", f"B: {other}: three (bfloat16)"]
 
 
 @pytest.mark.parametrize(

@@ -43,3 +43,39 @@ def test_what_is_not_there_is_one_line(shown: Path, words: tuple[str, ...], mess
     assert run("show", *words, "--results-dir", shown) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_settings_are_not_mixed_and_those_left_out_are_named(tmp_path: Path, capsys):
+    share = {"agreement": [0.5] * LAYERS, "exit_share": [1 / LAYERS] * LAYERS}
+    other = {"agreement": [0.1] * 2, "exit_share": [0.5] * 2, "num_layers": 2, "started": "2026-02-01T00:00:00+00:00"}
+    for workload in ("chat", "math"):
+        write_case(tmp_path, "one", workload, 0.3, **share)
+    write_case(tmp_path, "one", "chat", 0.3, **other, dtype="float32", configuration="11111111")
+    write_case(tmp_path, "one", "math", 0.3, **other, capture="given", configuration="22222222")
+    write_case(tmp_path, "one", "math", 0.3, **other, limited=True, configuration="33333333")
+    assert run("show", "one", "--results-dir", tmp_path) == 0
+    sentence, note, *_ = (" ".join(block.split()) for block in capsys.readouterr().out.split("\n\n"))
+    assert "(mean of 2 workloads)" in sentence
+    assert note == (
+        "This is one (bfloat16). Not shown: one (float32): chat; one (bfloat16, limited): math; "
+        "of given texts, not the model's own: math."
+    )
+    assert run("show", "one", "--results-dir", tmp_path, "--format", "csv") == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:2] == ["layer,chat,math", "1,0.5,0.5"] and err.startswith("This is one (bfloat16).")
+
+
+def test_rows_of_given_texts_alone_are_refused(tmp_path: Path, capsys):
+    write_case(tmp_path, "one", "chat", 0.3, capture="given")
+    assert run("show", "one", "--results-dir", tmp_path) == 1
+    assert "no row of one of the study oracle went well on the model's own texts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["text", "csv"])
+def test_rows_of_two_layer_counts_are_one_line(tmp_path: Path, form: str, capsys):
+    for workload, layers in (("chat", LAYERS), ("math", 2)):
+        share = {"agreement": [0.5] * layers, "exit_share": [1 / layers] * layers}
+        write_case(tmp_path, "one", workload, 0.3, **share)
+    assert run("show", "one", "--results-dir", tmp_path, "--format", form) == 1
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("exitbench: one × math: agreement is of 2 layers, and the model has 50;")
