@@ -41,6 +41,12 @@ class Leaderboard:
         shown = self.by_skip_ratio
         return [line for line in shown if line.unranked is None] or shown
 
+    @property
+    def laddered(self) -> Line | None:
+        """The one whose ladder is shown: the first of `pictured` whose gates were measured, where there is one."""
+        gates = (line for line in self.pictured if line.means["gate_speed_99"].value is not None)
+        return next(gates, next(iter(self.pictured), None))
+
 
 def arrange(entries: Sequence[Entry], reference: str | None = None) -> Leaderboard:
     """Rank the lines. A decoder is not ranked with encoders: they do not see the same workloads.

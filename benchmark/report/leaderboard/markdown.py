@@ -63,8 +63,8 @@ def _head(board: Leaderboard, left_out: Sequence[LeftOut], said: str, reference:
     rows = sum(len(line.rows) for line in board.lines)
     yield "# Leaderboard"
     yield f"**{escape(said)}**"
-    if pictured := board.pictured:
-        of = escape(shortened(pictured[0].label, _LONGEST))
+    if laddered := board.laddered:
+        of = escape(shortened(laddered.label, _LONGEST))
         yield f"![Speeds of {of} against the full model, from a perfect rule down to what can be built](ladder.svg)"
     yield (
         f"How many layers could a perfect exit rule skip? Written by `exitbench leaderboard` from {rows} rows; each "

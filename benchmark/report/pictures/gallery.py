@@ -49,14 +49,14 @@ def charts(
 ) -> Iterator[Chart]:
     """Yield the same before it is drawn."""
     shown, preferred = board.by_skip_ratio, board.pictured
-    first = next(iter(preferred), None)
+    laddered = board.laddered
     models = compared_models(table_of(rows)) if isinstance(found, str) else found.compared
     models = _labelled(models, board)
     families = looks([line.newest.family for line in board.lines if line.newest.family], MARKS)
     measured = [(line, _with_lists(line, folder)) for line in preferred[:LINES]]
     timed, decoded = _of_study("clock", shown, rows, folder), _of_study("decoding", shown, rows, folder)
-    yield ladder(first, [row for label, _, row in timed if first is not None and label == first.label])
-    yield price(first, measured[0][1] if measured else [])
+    yield ladder(laddered, [row for label, _, row in timed if laddered is not None and label == laddered.label])
+    yield price(laddered, _with_lists(laddered, folder) if laddered is not None else [])
     yield heatmap(shown)
     trend = change = None
     if isinstance(found, Findings):
