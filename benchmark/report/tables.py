@@ -1,16 +1,18 @@
 """Tables of named columns, written as text for a terminal, as Markdown, as LaTeX, or as CSV. Data is never markup."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from benchmark.messages import printable, shortened, width
-from benchmark.report import csv_text, markdown_text
+from benchmark.report import csv_text
 
 Format = Literal["text", "md", "latex", "csv"]
 FORMATS: tuple[str, ...] = get_args(Format)
 Cell = str | float | int | None
 
+_MARKUP = re.compile(r"[\\`*{}\[\]<>|~&$@#]|:(?=//)|(?i:www\.)|(?<![^\W_])_|_(?![^\W_])")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -118,10 +120,27 @@ def as_text(table: Table, columns: int | None = None) -> str:
 
 def as_markdown(table: Table) -> str:
     """Return a table of GitHub's Markdown, its title as a paragraph above."""
-    head, *rows = ([markdown_text.escape(cell) for cell in line] for line in table._cells())
+    head, *rows = ([escape(cell) for cell in line] for line in table._cells())
     texts = [number for number, column in enumerate(table.heads) if column.digits is None]
-    title = [markdown_text.escape(table.title), ""] if table.title else []
-    return "\n".join([*title, markdown_text.table(head, rows, left=texts)])
+    title = [escape(table.title), ""] if table.title else []
+    return "\n".join([*title, markdown_table(head, rows, left=texts)])
+
+
+def escape(text: str) -> str:
+    """A text from anywhere, so that it stands in a table as it is: no markup, no link, no HTML, no line break."""
+    return printable(_MARKUP.sub(lambda found: f"&#{ord(found[0][0])};{found[0][1:]}", " ".join(text.split())))
+
+
+def markdown_table(heading: Sequence[str], cells: Sequence[Sequence[str]], left: Collection[int]) -> str:
+    """Return a table of cells that are Markdown: columns of texts stand to the left, the others, numbers, to the right.
+
+    Args:
+        heading: of each column.
+        cells: of each line.
+        left: numbers of the columns of texts.
+    """
+    sides = ["---" if column in left else "---:" for column in range(len(heading))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [heading, sides, *cells])
 
 
 def as_latex(table: Table) -> str:

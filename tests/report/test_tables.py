@@ -3,12 +3,15 @@
 import csv
 import io
 import re
+from html import unescape
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from benchmark.messages import width
-from benchmark.report.tables import Head, Table, as_csv, as_latex, as_markdown, as_text, written
+from benchmark.report.tables import Head, Table, as_csv, as_latex, as_markdown, as_text, escape, written
 
 NASTY = "a|b & <b>_x_</b> *y* `z` $1 50% #1 ~ ^ {c} [l](http://e) \\"
 TABLE = Table(
@@ -47,6 +50,23 @@ class TestMarkdown:
     def test_no_name_is_a_link(self, name: str):
         text = as_markdown(Table(name, (Head(name),), ((name,),)))
         assert name not in text and not re.search(r"://|(?i:www\.)|@", text)
+
+    @given(st.text())
+    def test_no_text_is_markup(self, text: str):
+        escaped = escape(text)
+        assert not re.search(r"[<>|`*\[\]\\\n\r~]|&(?!#\d+;)|://|@|(?i:www\.)", escaped)
+
+    @pytest.mark.parametrize("text", ["Qwen3-0.6B", "open_ended_writing", "SmolLM2 (bfloat16, cpu)"])
+    def test_plain_names_stay_readable(self, text: str):
+        assert escape(text) == text
+
+    @given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
+    @example("__init__")
+    def test_a_reader_of_markdown_shows_the_text(self, text: str):
+        reader = pytest.importorskip("markdown_it", reason="needs markdown-it-py").MarkdownIt("commonmark")
+        reader.enable("table")
+        shown = reader.render(f"| a |\n| --- |\n| x {escape(text)} |\n")
+        assert unescape(re.sub(r"<[^>]*>", "", shown)).split() == ["a", "x", *text.split()]
 
 
 class TestLatex:

@@ -8,8 +8,8 @@ from benchmark.report.board.ranking import REFERENCE, Leaderboard
 from benchmark.report.board.rows import LeftOut
 from benchmark.report.findings.claims import Findings
 from benchmark.report.leaderboard.tables import batch_sizes
-from benchmark.report.markdown_text import escape, table
 from benchmark.report.pictures.chart import shortened
+from benchmark.report.tables import escape, markdown_table
 from benchmark.results.row import DECLARED, HEADLINE
 
 MEANS = (
@@ -81,7 +81,7 @@ def _head(board: Leaderboard, left_out: Sequence[LeftOut], said: str, reference:
 def _of_kind(board: Leaderboard, kind: str, lines: Sequence[Line]) -> Iterator[str]:
     if names := board.workloads.get(kind):
         yield f"Ranked by EAS, over {len(names)} workloads: {escape(', '.join(names))}."
-    yield table(
+    yield markdown_table(
         _HEADING,
         [_line(line) for line in lines],
         left=[1, 2, 3, 4, 7],
@@ -90,7 +90,7 @@ def _of_kind(board: Leaderboard, kind: str, lines: Sequence[Line]) -> Iterator[s
     for column in ("skip_ratio", _RANKED):
         title, digits = DECLARED[column].title, DECLARED[column].digits
         yield f"### {title[:1].upper()}{title[1:]} by workload"
-        yield table(
+        yield markdown_table(
             ("model", *map(escape, workloads)),
             [
                 [escape(line.label), *(_number(_value(line, name, column), digits) for name in workloads)]
@@ -145,7 +145,7 @@ def _findings(found: Findings | str) -> Iterator[str]:
         number = "" if effect.value is None else f"{effect.value:+.3f}"
         what = f"{effect.unit}: {effect.name}"
         cells.append([escape(finding.claim), escape(what), number, interval, str(effect.models), escape(verdict)])
-    yield table(("claim", "number", "effect", "95 % interval", "models", "verdict"), cells, left=[0, 1, 5])
+    yield markdown_table(("claim", "number", "effect", "95 % interval", "models", "verdict"), cells, left=[0, 1, 5])
 
 
 def _value(line: Line, workload: str, column: str) -> float | None:
