@@ -49,7 +49,7 @@ def test_the_contracts_hold(copy: Path):
         (
             "report/board/lines.py",
             "benchmark.report.pictures.chart",
-            "Within report: files stand on pictures, and these on the board and the findings",
+            "Within report: files, the sentence, pictures, then the board and the findings",
         ),
         ("cases/job.py", "pytest", "Only interface knows pytest and argparse"),
         ("cases/job.py", "benchmark.tools.tiny_models", "The tools are a shed: nothing is built on them"),
