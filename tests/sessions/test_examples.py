@@ -43,9 +43,10 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
 
 @pytest.fixture(scope="module")
 def printed(run, make_tiny, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What each block of the page prints, run where `my-model` is a model."""
+    """What each block of the page prints, run where `my-model` is a model and the published rows are."""
     folder = tmp_path_factory.mktemp("reader")
     make_tiny(folder / "my-model")
+    (folder / "results").symlink_to(ROOT / "results")
     return json.loads(run("-c", _RUN, folder, json.dumps(BLOCKS)).splitlines()[-1])
 
 
@@ -61,8 +62,9 @@ def test_the_page_prints_what_it_shows(printed):
 
 def test_every_block_of_the_page_runs(printed):
     assert len(printed) == PAGE.count("```python")
-    assert "SmolLM2-135M-Instruct" in printed[-1]
-    assert re.search(r"^1 +mine +3 ", printed[-1], re.MULTILINE)
+    (both,) = (said for block, said in zip(BLOCKS, printed, strict=True) if "wrap(mine" in block)
+    assert "SmolLM2-135M-Instruct" in both
+    assert re.search(r"^1 +mine +3 ", both, re.MULTILINE)
 
 
 def test_the_page_names_every_array_of_a_trace():
