@@ -225,7 +225,7 @@ BAD_FILES = {
     "unknown-field": ("models: [{id: a/b, famly: Toys}]", "field 'famly': unknown field; did you mean 'family'?"),
     "wrong-type": ("models: [{id: a/b, batch_size: many}]", "entry 1 (a/b): field 'batch_size': "),
     "two-of-a-name": ("models: [{id: a/b}, {id: c/b}]", "entry 2 (c/b): field 'name': 'b' is taken by entry 1"),
-    "no-source": ("models: [{name: b}]", "entry 1 (b): give exactly one of 'id', 'path' or 'package'"),
+    "no-source": ("models: [{name: b}]", "entry 1 (b): give exactly one of 'id', 'path', 'package' or 'pieces'"),
     "absent": (None, "no such file"),
 }
 
