@@ -157,7 +157,7 @@ function contentOf(column, value, place) {
   const low = column.interval ? value(`${name}_ci_low`, place) : null;
   const high = column.interval ? value(`${name}_ci_high`, place) : null;
   const interval = low === null || high === null ? [] : [" ", element("small", `[${fixed(low, digits)}, ${fixed(high, digits)}]`)];
-  const dot = kind === "dot" ? [dotPlot(own, low, high, value("skip_ratio_chance", place))] : [];
+  const dot = kind === "dot" ? [dotPlot(own, low, high, value("skip_ratio_chance", place), value("colour", place))] : [];
   return [...dot, fixed(own, digits), ...interval];
 }
 
@@ -169,9 +169,10 @@ function billions(parameters) {
   return `${Number((parameters / 1e9).toPrecision(3))} B`;
 }
 
-// The skip ratio on its interval, with chance as a tick; percentages, so that it has any width.
-function dotPlot(value, low, high, chance) {
+// The skip ratio on its interval in the colour of the family, with chance as a tick; percentages fit any width.
+function dotPlot(value, low, high, chance, colour) {
   const svg = drawn("svg", { class: "dot", "aria-hidden": "true" });
+  if (colour) svg.style.setProperty("--family", `var(--c-${colour})`);
   const at = (number) => `${((100 * number) / data.scale).toFixed(2)}%`;
   svg.append(drawn("line", { class: "track", x1: 0, x2: "100%", y1: 8, y2: 8 }));
   if (chance !== null) svg.append(drawn("line", { class: "chance", x1: at(chance), x2: at(chance), y1: 3, y2: 13 }));

@@ -193,7 +193,9 @@ def _dot(record: Mapping[str, Any], scale: float) -> Markup | None:
         tick = element("line", class_="chance", x1=_at(chance, scale), x2=_at(chance, scale), y1=3, y2=13)
     track = element("line", class_="track", x1="0", x2="100%", y1=8, y2=8)
     dot = element("circle", cx=_at(value, scale), cy=8, r=3.5)
-    return element("svg", track, tick, line, dot, class_="dot", aria_hidden="true")
+    colour = record.get("colour")
+    family = {"style": f"--family: var(--c-{colour})"} if colour else {}
+    return element("svg", track, tick, line, dot, class_="dot", aria_hidden="true", **family)
 
 
 def _at(value: float, scale: float) -> str:
