@@ -44,6 +44,8 @@ def summary(
         lines = []
         if cannot_run and names_wanted:
             lines += cannot_run_lines(cannot_run, columns)
+        elif 0 < len(untold) <= _FEW:  # what was found out only now is told with its remedy
+            lines += cannot_run_lines(untold, columns)
         elif untold:
             lines.append(cannot_run_line(*session.names, untold))
         if earlier:
