@@ -178,6 +178,11 @@ class ModelEntry(Strict):
         return f"{printable(self._file)}: {self.name}: {written}"
 
     @property
+    def source_field(self) -> str:
+        """The field that names the files, for `where`."""
+        return next(field for field in ("file", "id", "pieces", "path") if getattr(self, field) is not None)
+
+    @property
     def local_path(self) -> Path | None:
         """`path`, resolved against the folder of the YAML file; of a checkpoint, its subfolder."""
         if self.path is None:

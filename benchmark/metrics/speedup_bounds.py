@@ -23,8 +23,7 @@ def speedup_bound_head(exits: NDArray[np.int64], layers: Sequence[float], other:
         layers: L, the cost of each layer.
         other: cost of embedding, head and whatever else runs for every token.
     """
-    upto = np.cumsum(layers)
-    return float((other + upto[-1]) / np.mean(other + upto[exits - 1]))
+    return float((other + np.cumsum(layers)[-1]) / np.mean(early_costs(exits, layers, other)))
 
 
 def speedup_bound_kv(exits: NDArray[np.int64], layers: Sequence[float], owed: Sequence[float], other: float) -> float:
@@ -36,6 +35,22 @@ def speedup_bound_kv(exits: NDArray[np.int64], layers: Sequence[float], owed: Se
         owed: L, the part of it that the layer's cache needs even if the layer is skipped.
         other: cost of embedding, head and whatever else runs for every token.
     """
-    upto, owed_upto = np.cumsum(layers), np.cumsum(owed)
-    early = other + upto[exits - 1] + owed_upto[-1] - owed_upto[exits - 1]
-    return float((other + upto[-1]) / np.mean(early))
+    return float((other + np.cumsum(layers)[-1]) / np.mean(early_costs(exits, layers, other, owed)))
+
+
+def early_costs(
+    exits: NDArray[np.int64], layers: Sequence[float], other: float, owed: Sequence[float] | None = None
+) -> NDArray[np.float64]:
+    """Return the cost of each token: of the layers up to its exit, of all else, and of what deeper layers are owed.
+
+    Args:
+        exits: tokens.
+        layers: L, the cost of each layer.
+        other: cost of embedding, head and whatever else runs for every token.
+        owed: L, the part of it that the layer's cache needs even if the layer is skipped; None to charge none.
+    """
+    early = other + np.cumsum(layers)[exits - 1]
+    if owed is None:
+        return early
+    upto = np.cumsum(owed)
+    return early + upto[-1] - upto[exits - 1]

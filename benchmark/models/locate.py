@@ -126,7 +126,7 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
 
 
 def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
-    where = spec.where("path" if spec.path else "pieces" if spec.pieces else "file")
+    where = spec.where(spec.source_field)
     _refuse_part(where, path.name)
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
@@ -173,7 +173,7 @@ def _refuse_unfit_folder(spec: ModelEntry, folder: Path, machine: Machine) -> No
 
 def _refuse_unfit(spec: ModelEntry, config_file: Path, weights: Sequence[Path] | int, machine: Machine) -> None:
     """Hold a model's `config.json` and its weights, or their size in bytes, against this machine."""
-    where = spec.where("path" if spec.path else "id")
+    where = spec.where(spec.source_field)
     try:
         config = json.loads(config_file.read_bytes())
     except (ValueError, RecursionError) as error:

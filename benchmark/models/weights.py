@@ -43,7 +43,7 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     """
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    field = "file" if spec.file else "id" if spec.id else "path"
+    field = spec.source_field
     folder = source.path
     if source.is_gguf:
         folder = convert.converted(source.path, source.sha256 or "", spec.where(field))

@@ -1,7 +1,5 @@
 """Columns of the oracle study, each as a statistic of means over tokens, which is what a paired comparison draws."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +7,7 @@ from benchmark.metrics.eas import eas_of_curves
 from benchmark.metrics.exits import first_match, settled, skip_ratio
 from benchmark.metrics.experiments import gates, speculation
 from benchmark.metrics.scoring import Scoring
+from benchmark.metrics.speedup_bounds import early_costs
 from benchmark.metrics.statistics.bootstrap import OverTokens, Statistic
 from benchmark.trace.costs import Costs, cost_columns
 from benchmark.trace.record import Trace
@@ -50,20 +49,13 @@ def _ratio_to(full: float) -> Statistic:
 def _bytes_by_token(trace: Trace, costs: Costs) -> dict[str, NDArray[np.float64]]:
     """The bytes read for each token under each bound and rule."""
     cost = cost_columns(costs)
-    other = costs.head_bytes + costs.embedding_bytes
-    upto = _upto(cost["layer_bytes"])
+    layers, owed, other = cost["layer_bytes"], cost["layer_owed_bytes"], costs.head_bytes + costs.embedding_bytes
     first, last = first_match(trace.matches), settled(trace.matches)
-    read = {"speedup_bound_head": other + upto[first]}
-    if (owed := cost["layer_owed_bytes"]) is not None:
-        owing = _upto(owed)
-        for name, exits in (("speedup_bound_kv", first), ("speedup_bound_settled", last)):
-            read[name] = other + upto[exits] + owing[-1] - owing[exits]
+    read = {"speedup_bound_head": early_costs(first, layers, other)}
+    if owed is not None:
+        read["speedup_bound_kv"] = early_costs(first, layers, other, owed)
+        read["speedup_bound_settled"] = early_costs(last, layers, other, owed)
     read |= gates.bytes_by_token(trace, costs)
     if (drafted := speculation.bytes_by_token(trace, costs)) is not None:
         read["speedup_speculation"] = drafted
     return read
-
-
-def _upto(layers: Sequence[float]) -> NDArray[np.float64]:
-    """The cost of the first 0, 1, …, L layers."""
-    return np.concatenate([[0.0], np.cumsum(layers)])

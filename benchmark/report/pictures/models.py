@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -31,10 +32,7 @@ def heatmap(lines: Sequence[Line]) -> Chart:
         return Chart(name, title, "", empty="Measure a model with: pytest suites/ --study oracle")
     most, least = (choose(marks, key=lambda mark: mark.level or 0.0) for choose in (max, min))
     darkest = max(most.level or 0.0, 1e-9)
-    cells = tuple(
-        Mark(mark.x, mark.y, None, None, mark.text, mark.line, mark.file, max(0.0, mark.level or 0.0) / darkest)
-        for mark in marks
-    )
+    cells = tuple(replace(mark, level=max(0.0, mark.level or 0.0) / darkest) for mark in marks)
     panel = Panel(
         Axis("", names=tuple(workloads)),
         Axis("", names=tuple(line.label for line in shown), lines=1),
@@ -156,12 +154,10 @@ def _from_zero(shares: pd.Series) -> tuple[float, float]:
 
 
 def _change(estimate: Estimate, subject: str) -> str:
-    if estimate.value is None:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
         return f"{subject} skips more or less: there are too few models to tell"
     more = "more" if estimate.value >= 0 else "less"
     size = f"{subject} skips {abs(estimate.value) * 100:.1f} % of the layers {more}"
-    if estimate.low is None or estimate.high is None:
-        return f"{size}, on too few models for an interval"
     interval = f"[{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
     return f"{size} {interval}" + (", which may be nothing" if estimate.low <= 0 <= estimate.high else "")
 

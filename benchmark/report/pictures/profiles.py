@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from benchmark.report.board.lines import Line
 from benchmark.report.pictures.chart import (
@@ -20,6 +21,7 @@ from benchmark.report.pictures.chart import (
 )
 from benchmark.results.row import Row
 
+T = TypeVar("T")
 Measured = tuple[Line, list[Row]]
 """A line, and the rows of its means with their lists."""
 LINES = 6
@@ -49,7 +51,7 @@ def layers(measured: Sequence[Measured], lines_of_board: int, families: dict[str
     def panel(heading: str, y: Axis, column: str, guides: tuple[Guide, ...] = (), shift: float = 0.0) -> Panel:
         series = tuple(_curves(measured, looks, lambda row: getattr(row, column), shift))
         if column == "half_agreement":
-            series += tuple(_dashed(one) for one in _curves(measured, looks, lambda row: row.agreement, 0.0))
+            series += tuple(_dashed(one) for one in _curves(measured, looks, _agreement, 0.0))
         # A guide without a curve would say something of nothing.
         return Panel(depth, y, series, guides if series else (), heading)
 
@@ -137,11 +139,8 @@ def _curves(
 ) -> Iterator[Series]:
     """Yield for each line its mean over rows, by layer; none of a line of which a row lacks it."""
     for line, rows in measured:
-        lists = [column(row) for row in rows]
-        known = [values for values in lists if values is not None]
-        if len(known) != len(lists) or not lists or len({len(values) for values in known}) != 1:
-            continue
-        count = len(known[0])
+        known = _of_all(rows, column)
+        count = len(known[0]) if known else 0
         marks = []
         for number, values in enumerate(zip(*known, strict=True), 1):
             there = [value for value in values if value is not None]
@@ -150,6 +149,16 @@ def _curves(
         if marks:
             colour, marker, _ = looks[line.label]
             yield Series(line.label, "curve", tuple(marks), colour, marker, bare=len(measured) == 1)
+
+
+def _of_all(rows: Sequence[Row], column: Callable[[Row], Sequence[T] | None]) -> list[Sequence[T]]:
+    """Return the lists of all rows; none where a row lacks its list, or has one of another length."""
+    known = [values for row in rows if (values := column(row)) is not None]
+    return known if len(known) == len(rows) and len(set(map(len, known))) == 1 else []
+
+
+def _agreement(row: Row) -> Sequence[float] | None:
+    return row.agreement
 
 
 def _dashed(series: Series) -> Series:
@@ -197,11 +206,7 @@ def _doublings(measured: Sequence[Measured], column: str, shift: int) -> dict[fl
 
 def _title_of_layers(measured: Sequence[Measured]) -> str:
     line, rows = measured[0]
-    curves = [row.agreement for row in rows]
-    known = [curve for curve in curves if curve is not None]
-    if not known or len(known) != len(curves) or len({len(curve) for curve in known}) != 1:
-        return "Layer by layer"
-    agreement = [math.fsum(values) / len(values) for values in zip(*known, strict=True)]
+    agreement = [math.fsum(values) / len(values) for values in zip(*_of_all(rows, _agreement), strict=True)]
     half = next((number for number, share in enumerate(agreement, 1) if share >= 0.5), None)
     if half is None:
         return "Layer by layer"
