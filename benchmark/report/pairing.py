@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+from benchmark.report.board.setting import Setting, setting_of
 from benchmark.results.comparable import LIMITED, STUDY
 from benchmark.results.row import Row
 
@@ -26,27 +26,6 @@ _ALIKE = {
 """Columns that must be equal, and what is said where they are not."""
 
 
-class Setting(NamedTuple):
-    """A model as it was run."""
-
-    model: str
-    source: str | None
-    revision: str | None
-    dtype: str | None
-    quantization: str | None
-    device: str | None
-
-    @property
-    def run(self) -> tuple[str | None, ...]:
-        """How it was run, whatever the model is."""
-        return self[3:]
-
-    def __str__(self) -> str:
-        """The model, and how it was run."""
-        how = ", ".join(filter(None, self.run))
-        return f"{self.model} ({how})" if how else self.model
-
-
 @dataclass(frozen=True)
 class Paired:
     """A row of each side, to be compared."""
@@ -58,11 +37,6 @@ class Paired:
     def settings(self) -> tuple[Setting, Setting]:
         """Of each side."""
         return setting_of(self.one[1]), setting_of(self.other[1])
-
-
-def setting_of(row: Row) -> Setting:
-    """Return the setting of a row."""
-    return Setting(row.model, row.source, row.revision, row.dtype, row.quantization, row.device)
 
 
 def names(settings: Iterable[Setting]) -> dict[Setting, str]:

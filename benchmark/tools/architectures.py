@@ -3,6 +3,7 @@
 The outcome is the page `docs/architectures.md`, which is checked against a new run whenever the project is tested.
 """
 
+import difflib
 import re
 import textwrap
 import warnings
@@ -248,9 +249,13 @@ def page(surveyed: Sequence[SurveyedType]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two pages say the same, but for rounding that differs between processors."""
-    return re.sub(r"within \S+", "exact", one) == re.sub(r"within \S+", "exact", other)
+def differences(old: str, new: str) -> list[str]:
+    """Return the lines of each of two pages that the other has not, as `- old` and `+ new`.
+
+    Rounding, which differs between processors, is no difference.
+    """
+    before, after = (re.sub(r"within \S+", "exact", page).splitlines() for page in (old, new))
+    return [line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ "))]
 
 
 def passed_on(text: str) -> set[tuple[str, str]]:

@@ -6,7 +6,7 @@ import torch
 from benchmark.anatomy.token_costs import read_costs
 from benchmark.readout.proof import dissect
 from benchmark.tools import architectures
-from benchmark.tools.architectures import page, passed_on, survey
+from benchmark.tools.architectures import differences, page, passed_on, survey
 from benchmark.tools.tiny_models import tiny_model
 from benchmark.trace.costs import architecture
 
@@ -86,3 +86,14 @@ def test_the_survey_says_which_policies_gated_decoding_can_have_and_what_can_be_
     ]
     causal, masked = "Causal language models", "Encoder models, at masked positions"
     assert passed_on(page(surveyed)) == {(causal, "llama"), (causal, "mamba"), (masked, "bert")}
+
+
+def test_a_line_that_differs_is_named_and_rounding_is_no_difference():
+    old = "## Kind: 2 types\n| a | exact |\n| b | within 1e-06 |\n"
+    assert (
+        differences(old, old.replace("within 1e-06", "within 2e-07").replace("| a | exact", "| a | within 3e-08")) == []
+    )
+    assert differences(old, old.replace("| b | within 1e-06", "| b | refused: x")) == [
+        "- | b | exact |",
+        "+ | b | refused: x |",
+    ]

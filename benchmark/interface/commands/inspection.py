@@ -146,7 +146,7 @@ def _architectures(options: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from benchmark.tools.architectures import page, passed_on, same, survey
+    from benchmark.tools.architectures import differences, page, passed_on, survey
 
     torch.set_num_threads(1)  # the models are too small to share
     new = page(list(tqdm(survey(thorough=options.thorough), unit=" types", disable=None)))
@@ -157,7 +157,8 @@ def _architectures(options: argparse.Namespace) -> int:
     old = _PAGE.read_text(encoding="utf-8") if _PAGE.exists() else ""
     for title, model_type in sorted(passed_on(old) - passed_on(new)):
         print(f"{title}: {model_type} passed before and no longer does", file=sys.stderr)
-    if not same(new, old):
+    if found := differences(old, new):
+        print("\n".join(found), file=sys.stderr)
         print(f"{_PAGE} is out of date; run: exitbench architectures", file=sys.stderr)
         return 1
     print(f"{_PAGE} is up to date: {len(passed_on(new))} types can be measured")

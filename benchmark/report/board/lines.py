@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmark.report.board.means import Mean
 from benchmark.report.board.rows import Entry
+from benchmark.report.board.setting import setting_of
 from benchmark.results.comparable import OLDER, asked_otherwise, newest
 from benchmark.results.row import Row
 
@@ -95,14 +96,9 @@ def _started(entry: Entry) -> str:
     return entry.row.started
 
 
-def setting(row: Row) -> dict[str, Any]:
-    """Return what was loaded, and where it ran: what rows of one line have in common with those of other studies."""
-    return {name: getattr(row, name) for name in ("model", "dtype", "quantization", "device", "revision", "source")}
-
-
 def _setting(row: Row) -> dict[str, Any]:
     """Return what the rows of a line have in common."""
-    return {**setting(row), "limited": "limited" if row.limited else None}
+    return {**setting_of(row)._asdict(), "limited": "limited" if row.limited else None}
 
 
 def _kind(architecture: str | None) -> str:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.report.board.lines import Line, setting
+from benchmark.report.board.lines import Line
 from benchmark.report.board.ranking import Leaderboard
 from benchmark.report.board.rows import LARGEST, LISTS
+from benchmark.report.board.setting import setting_of
 from benchmark.report.csv_text import as_csv
 from benchmark.report.findings.claims import SIZES, Findings, compared_models
 from benchmark.report.findings.comparable_rows import table_of
@@ -99,16 +100,14 @@ def _of_study(study: str, board: Sequence[Line], rows: Sequence[tuple[Path, Row]
     Each has the label of the line that has its model and setting, or nothing. Where there are few, they have their
     lists, which rows in memory are without.
     """
-    lines = {tuple(setting(line.newest).values()): line.label for line in reversed(board)}
+    lines = {setting_of(line.newest): line.label for line in reversed(board)}
     full = [(path, row) for path, row in rows if not_a_full_run(row, study) is None]
     cases = [_case(row) for _, row in full]
     kept = newest(cases, [row.started for _, row in full])
     some = [one for one, is_newest in zip(full, kept, strict=True) if is_newest]
     if len(some) <= _READ:
         some = [(path, _whole(path) or row) for path, row in some]
-    filed = [
-        (lines.get(tuple(setting(row).values()), ""), path.relative_to(folder).as_posix(), row) for path, row in some
-    ]
+    filed = [(lines.get(setting_of(row), ""), path.relative_to(folder).as_posix(), row) for path, row in some]
     order = {line.label: place for place, line in enumerate(board)}
     return sorted(filed, key=lambda one: (order.get(one[0], len(order)), one[1]))
 
@@ -117,7 +116,7 @@ def _case(row: Row) -> tuple[Hashable, ...]:
     """Return what a row of another study is of; a newer one of the same replaces it, however many rounds it took."""
     asked = (row.workload, row.batch_size_asked, row.policy, *gate_setting(row))
     # Seconds are those of a machine; what a text becomes is not.
-    return (*setting(row).values(), *asked, row.accelerator if row.suite == "clock" else None)
+    return (*setting_of(row), *asked, row.accelerator if row.suite == "clock" else None)
 
 
 def _with_lists(line: Line, folder: Path) -> list[Row]:
