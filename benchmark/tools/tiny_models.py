@@ -183,6 +183,8 @@ def tiny_model(model_type: str, task: Task, seed: int = 0, **overrides: Any) -> 
             torch.manual_seed(seed)
             model: PreTrainedModel = auto.from_config(config, dtype=torch.float32)
             _perturb(model)
+    except ImportError as error:  # it names the first of the packages that happens to be missing
+        raise CannotBuild(f"no tiny {model_type} for {task}: packages of its other parts are not installed") from error
     except Exception as error:  # whatever a model's code may raise
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise CannotBuild(f"no tiny {model_type} for {task}: {reason}") from error
