@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from benchmark.cases.identity import Asked, asked_of, frame_columns, machine_of
@@ -156,7 +157,7 @@ def _intact(store: RowStore, path: Path, row: Row) -> bool:
 
 def _measured(job: Job, case: Located, store: RowStore, path: Path, progress: Progress, resources: Resources) -> Row:
     model = resources.model(job.entry, machine_of(job.capture))
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    started, begun = datetime.now(UTC).isoformat(timespec="seconds"), perf_counter()
     outcome = case.study.run(model, case.asked, progress, resources)
     resources.phase("scoring")
     columns = {
@@ -165,6 +166,8 @@ def _measured(job: Job, case: Located, store: RowStore, path: Path, progress: Pr
         **score(outcome.record, job.scoring, model.costs, case.experiments),
         "experiments": sorted(experiment.name for experiment in case.experiments),
         "started": started,
+        "case_seconds": perf_counter() - begun,
+        "load_seconds": resources.load_seconds,
         "status": "ok",
     }
     return store.write(path, Row(**columns), outcome.record)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any, TypeVar
 
 from benchmark.decoding.buffer import Phase
@@ -49,6 +50,8 @@ class Resources:
         self._values: dict[Hashable, Any] = {}
         self._errors: dict[Hashable, ExitBenchError] = {}
         self._model: tuple[Hashable, LoadedModel] | None = None
+        self.load_seconds: float | None = None
+        """What loading and proving the model took that is in memory; None where none is, or it was lent."""
         self._of_model: dict[Hashable, Any] = {}
 
     def source(self, entry: ModelEntry, machine: Machine) -> Source:
@@ -106,7 +109,9 @@ class Resources:
                         cache = f"{disk / 1e9:.2g} GB in {cache_folder()}"
                         self._announce(f"{entry.name}: converting {source.path.name} once ({cache})")
                     self._announce(f"{entry.name}: loading from {source.label}")
+                    begun = perf_counter()
                     self._model = key, load(entry, source, machine, self.phase)
+                    self.load_seconds = perf_counter() - begun
             except ExitBenchError:
                 free_memory()  # of a model that failed on its way
                 raise
@@ -128,7 +133,7 @@ class Resources:
 
     def release(self) -> None:
         """Free the memory of the model."""
-        self._of_model = {}
+        self._of_model, self.load_seconds = {}, None
         if self._model is not None:
             self._model = None
             free_memory()

@@ -114,7 +114,7 @@ def decodings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def numbers(row: Row) -> dict[str, Any]:
     """All columns but those that differ between two runs of the same."""
-    differ = {"started", "generate_seconds", "oracle_seconds", "peak_memory_bytes"}
+    differ = {"started", "generate_seconds", "oracle_seconds", "case_seconds", "load_seconds", "peak_memory_bytes"}
     return {name: value for name, value in row.model_dump().items() if name not in differ}
 
 

@@ -26,7 +26,7 @@ from benchmark.results.store import read_tokens
 from benchmark.tools.tiny_models import tiny_model, tiny_tokenizer
 from benchmark.trace.record import Trace
 
-HOW_LONG = {"generate_seconds", "oracle_seconds", "peak_memory_bytes"}
+HOW_LONG = {"generate_seconds", "oracle_seconds", "case_seconds", "load_seconds", "peak_memory_bytes"}
 """Columns that differ between two runs of the same."""
 
 

@@ -67,6 +67,8 @@ NOT_COMPUTED = [
     "top_k",
     "generate_seconds",
     "oracle_seconds",
+    "case_seconds",
+    "load_seconds",
     "peak_memory_bytes",
     "score",
     "score_ci_low",

@@ -421,7 +421,15 @@ class TestLaterSessions:
 
 def numbers(row: dict[str, Any]) -> dict[str, Any]:
     """What two measurements of the same must have in common."""
-    differing = ("started", "generate_seconds", "oracle_seconds", "peak_memory_bytes", "harness_dirty")
+    differing = (
+        "started",
+        "generate_seconds",
+        "oracle_seconds",
+        "case_seconds",
+        "load_seconds",
+        "peak_memory_bytes",
+        "harness_dirty",
+    )
     return {name: value for name, value in row.items() if name not in differing}
 
 

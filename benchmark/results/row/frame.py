@@ -262,6 +262,11 @@ class Cost(Columns):
     """Wall-clock time of decoding, without the readout."""
     oracle_seconds: Seconds = None
     """Wall-clock time of reading out every exit."""
+    case_seconds: Seconds = None
+    """Wall-clock time of the whole case, from the loaded model to the scored row; what a plan goes by."""
+    load_seconds: Seconds = None
+    """Wall-clock time of loading the model and proving its readout, which the cases of a process share; null of a model
+    that was in memory already."""
     peak_memory_bytes: Annotated[int | None, Column(low=1, high=1e16, unit="bytes")] = None
     """Peak during the case: allocated on a GPU, resident in the process on a CPU."""
 
