@@ -6,21 +6,19 @@ Nothing is loaded and nothing is downloaded.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 
+from benchmark.cases.estimate import estimate
 from benchmark.cases.identity import machine_of
 from benchmark.cases.job import Job, located
 from benchmark.cases.resources import Resources
 from benchmark.errors import CannotRun, ExitBenchError, NotFetched
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.settings import CaptureSettings
+from benchmark.inputs.settings import CaptureSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
 from benchmark.models.footprint import footprint, free_for, published_footprint, remedy_for
 from benchmark.models.source import Machine
-from benchmark.results.comparable import STUDY
-from benchmark.results.row import Row
 from benchmark.results.store import Store
 from benchmark.results.table import read_rows
 
@@ -37,15 +35,15 @@ class ModelPlan:
     missing: CannotRun | ExitBenchError | None = None
     """Why it cannot run now."""
     done: list[str] = field(default_factory=list)
-    """Workloads measured before, in the setting of a plain run."""
+    """Cases measured before: workloads and, in the study of decoding, the rule beside each."""
     failed: list[str] = field(default_factory=list)
-    """Workloads that failed before."""
+    """Cases that failed before."""
     to_do: list[str] = field(default_factory=list)
-    """Workloads that would be measured."""
+    """Cases that would be measured."""
     lacking: dict[str, CannotRun] = field(default_factory=dict)
     """Workloads whose data are not here, and why."""
     seconds: float | None = None
-    """About how long those to do take at most; None where nothing like it was measured here."""
+    """About how long those to do take, loading included; None where nothing like it was measured here."""
     rows: int = 0
     """Rows that the time was taken from."""
 
@@ -56,21 +54,24 @@ class ModelPlan:
 
 
 def plan(
-    models: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], settings: CaptureSettings, folder: Path
+    models: Sequence[ModelEntry],
+    workloads: Sequence[WorkloadEntry],
+    settings: CaptureSettings,
+    folder: Path,
+    decodings: Sequence[tuple[WorkloadEntry, GatedSettings]] = (),
 ) -> Iterator[ModelPlan]:
     """Yield what a run of each of these models on these workloads would do.
 
     Args:
         models: entries of the model file.
-        workloads: those asked for.
+        workloads: of the study of the oracle.
         settings: of what would be captured.
         folder: of results.
+        decodings: workloads of the study of decoding, each with a rule.
     """
     resources, store, machine = Resources(), Store(folder), machine_of(settings)
     here = hardware.accelerator(machine.device)
-    # What comes before the first token would weigh too much in short runs.
-    full = [row for row in read_rows(folder) if row.accelerator == here and not row.limited and row.suite == STUDY]
-    measured = [row for row in full if row.tokens and row.parameters]
+    measured = [row for row in read_rows(folder) if row.accelerator == here and row.tokens and row.parameters]
     scoring = Scoring(seed=settings.seed)
     for entry in models:
         try:
@@ -80,9 +81,16 @@ def plan(
             continue
         planned = ModelPlan(entry.name, *footprint(entry, machine, source))
         jobs = [Job(entry, workload, settings, scoring) for workload in workloads]
-        todo = [job.workload for job in jobs if _sorted_in(job, store, resources, planned)]
-        _estimate(planned, entry, todo, measured)
+        jobs += [Job(entry, workload, settings, scoring, gated=gated) for workload, gated in decodings]
+        todo = [job for job in jobs if _sorted_in(job, store, resources, planned)]
+        if (found := estimate(todo, measured)) is not None:
+            planned.seconds, planned.rows = found.seconds, found.rows
         yield planned
+
+
+def biggest_first(plans: Sequence[ModelPlan]) -> list[ModelPlan]:
+    """Return plans by the memory their models take; last those of which it is not known."""
+    return sorted(plans, key=lambda planned: -(planned.memory or 0))
 
 
 def _without_files(entry: ModelEntry, machine: Machine, error: ExitBenchError) -> ModelPlan:
@@ -113,28 +121,12 @@ def _sorted_in(job: Job, store: Store, resources: Resources, planned: ModelPlan)
         case = located(job, resources)
     except CannotRun:  # prompts for an encoder, or masked texts for a model that writes
         return False
+    title = name if job.gated is None else f"{name}-{job.gated.title}"
     row = store.read(store.path(*case.place))
     if row is not None and row.status == "ok":
-        planned.done.append(name)
+        planned.done.append(title)
         return False
     if row is not None:
-        planned.failed.append(name)
-    planned.to_do.append(name)
+        planned.failed.append(title)
+    planned.to_do.append(title)
     return True
-
-
-def _estimate(
-    planned: ModelPlan, entry: ModelEntry, workloads: Sequence[WorkloadEntry], measured: Sequence[Row]
-) -> None:
-    """By what a token took here before: of this model, else of others, by their number of parameters."""
-    own = [row for row in measured if row.model == entry.name]
-    parameters = own[0].parameters if own else entry.parameters
-    if not workloads or not measured or parameters is None:
-        return
-    like = own or list(measured)
-    tokens = sum(workload.prompts * workload.max_new_tokens for workload in workloads)
-    rate = median(
-        ((row.generate_seconds or 0) + (row.oracle_seconds or 0)) / (row.tokens or 1) / (row.parameters or 1)
-        for row in like
-    )
-    planned.seconds, planned.rows = rate * tokens * parameters, len(like)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.errors import InputError
+from benchmark.inputs.selection import select
 from benchmark.inputs.workload_entry import WorkloadEntry, load_workload
 from benchmark.messages import printable
 
@@ -27,3 +28,15 @@ def load_workloads(files: Sequence[Path] = ()) -> list[WorkloadEntry]:
         place[workload.name] = f"is in {printable(file)}"
         workloads.append(workload)
     return workloads
+
+
+def asked_workloads(files: Sequence[Path], names: Sequence[str]) -> list[WorkloadEntry]:
+    """Return the workloads that a person asks for: those that are named, else those in files of one's own, else all.
+
+    Raises:
+        InputError: a file cannot be read, its name is taken, or a name matches nothing.
+    """
+    workloads = load_workloads(files)
+    if files and not names:
+        return workloads[-len(files) :]
+    return select(workloads, names, "--workload", "the workloads")

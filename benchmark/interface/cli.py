@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from benchmark.errors import ExitBenchError, told
 from benchmark.interface.commands import contribution, inspection, leaderboard, run, sweep
 from benchmark.interface.commands.lm_eval import choices, harness
+from benchmark.interface.commands.planning import fetch, plan
 from benchmark.interface.commands.rows import compare, ladder, show
 from benchmark.interface.commands.run import INTERRUPTED
 from benchmark.interface.terminal.streams import flush_all, legible, tell
@@ -75,6 +76,8 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     compare.add(added)
     sweep.add(added)
     leaderboard.add(added)
+    plan.add(added)
+    fetch.add(added)
     contribution.add(added)
     choices.add(added)
     harness.add(added)

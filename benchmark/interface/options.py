@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from benchmark.inputs.settings import ClockSettings, EngineName, GatedSettings
-from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_POLICIES, DEFAULT_TIMED_BATCHES, OPTIONS
+from benchmark.inputs.shards import Shard
+from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_TIMED_BATCHES, OPTIONS, gated_cases
 from benchmark.trace.sample import SignalsOf
 
 _PREFIX = "exitbench_"
@@ -26,6 +27,7 @@ class Options:
 
     model_file: Path | None
     model: list[str]
+    shard: Shard | None
     workload: list[str]
     workload_file: list[Path]
     texts: Path | None
@@ -58,18 +60,10 @@ class Options:
     def decodings(self) -> list[GatedSettings]:
         """Return the cases of the decoding study that are asked for, for every model and workload.
 
-        The oracle under `recompute` writes the full model's text, so it is run only where nothing else is asked of it.
-
         Raises:
             InputError: a gate is not written as one.
         """
-        policies = self.policy or list(DEFAULT_POLICIES)
-        return [
-            GatedSettings.of(rule, policy, self.check_every, self.min_exit_layer)
-            for rule in dict.fromkeys(self.gate or DEFAULT_GATES)
-            for policy in dict.fromkeys(policies)
-            if rule != "oracle" or policy != "recompute" or {*policies} == {"recompute"}
-        ]
+        return gated_cases(self)
 
     def clocks(self) -> list[ClockSettings]:
         """Return the cases of the study of the clock that are asked for, for every model and workload.

@@ -125,6 +125,8 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     auto = Options.of(config).device == "auto"
     why = " (no accelerator found)" if auto and session.device.type == "cpu" else ""
     lines = [f"exitbench: on {session.device.type}{why}: {hardware.accelerator(session.device)}"]
+    if not session.models:
+        lines.append(f"exitbench: --shard {Options.of(config).shard}: there are fewer models than shards; it has none")
     if cannot_run := session.report().cannot_run:
         lines.append(f"exitbench: {cannot_run_line(*session.names, cannot_run)}")
         session.told |= cannot_run.keys()

@@ -2,6 +2,8 @@
 
 from argparse import ArgumentTypeError
 
+from benchmark.inputs.shards import Shard
+
 _SEEDS = 2**32
 
 
@@ -32,6 +34,14 @@ def thresholds(text: str) -> tuple[float, ...]:
     if not all(-1 <= number <= 1 for number in numbers):
         raise ArgumentTypeError(f"must be numbers between -1 and 1 with commas between them, not '{text}'")
     return numbers
+
+
+def shard(text: str) -> Shard:
+    """Return a share of so many."""
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
+        raise ArgumentTypeError(f"must be one of so many, from 1/4 to 4/4, not '{text}'")
+    return Shard(int(number), int(of))
 
 
 def sample(text: str) -> int | None:

@@ -1,5 +1,6 @@
 """`exitbench plan`: what would be measured here, before anything is loaded or fetched."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,11 @@ from huggingface_hub import constants
 from measured import measure
 from strategies import row_of
 
-from benchmark.cases.plan import ModelPlan, plan
+from benchmark.cases.plan import ModelPlan, biggest_first, plan
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import load_models
 from benchmark.inputs.settings import CaptureSettings
-from benchmark.interface.commands.plan_text import as_text
+from benchmark.interface.commands.planning.text import as_text
 from benchmark.models import hardware
 from benchmark.results.store import Store
 from benchmark.trace.sample import SAMPLE, TOP_K
@@ -108,6 +109,7 @@ class TestTime:
 
     def row(self, folder: Path, **columns: object) -> None:
         plain = {"accelerator": hardware.accelerator(CPU), "generate_seconds": 3.0, "oracle_seconds": 1.0}
+        plain |= {"case_seconds": None, "load_seconds": None, "prompts": 10, "max_new_tokens": 10}
         row = row_of(**{**plain, "tokens": 100, "parameters": 1_000, **columns})
         store = Store(folder)
         store.write(store.path(row.model, row.workload, row.suite, row.configuration), row)
@@ -162,6 +164,10 @@ class TestAModelThatIsNot:
         assert "no such file or folder" in str(plans["nowhere"].missing)
         assert len(plans) == len(load_models(world / "models.yaml"))
 
+    def test_the_largest_first(self, world: Path):
+        names = [planned.name for planned in biggest_first(list(planned(world).values()))]
+        assert names[:2] == ["huge", "single"] and names[-1] in ("unknown", "nowhere", "model")
+
     def test_nothing_is_fetched_or_written(self, world: Path, tmp_path: Path):
         before = sorted(world.rglob("*"))
         planned(world)
@@ -183,7 +189,7 @@ class TestText:
     def test_a_model_that_is_here(self, world: Path, tmp_path: Path):
         lines = list(as_text([planned(world)["tiny"]], CPU))
         assert "    done: translation" in lines
-        assert any(line.startswith("    to do (at most about ") for line in lines)
+        assert any(line.startswith("  tiny: memory ") and ", about " in line for line in lines)
         assert any(
             line.startswith("    data not on this machine; allow the download to fetch it (--download): ")
             for line in lines
@@ -201,7 +207,10 @@ class TestText:
     )
     def test_durations(self, seconds: float, text: str):
         lines = list(as_text([ModelPlan("x", 1e9, 0, to_do=["chat"], seconds=seconds, rows=3)], CPU))
-        assert f"    to do (at most about {text}, going by rows measured on this machine: 3): chat" in lines
+        assert lines[2:] == [
+            f"  x: memory 1 GB, about {text} going by rows measured on this machine: 3",
+            "    to do: chat",
+        ]
 
     @pytest.mark.parametrize(("size", "text"), [(1.23e9, "1.23 GB"), (99.96e9, "100 GB"), (1.234e12, "1,234 GB")])
     def test_sizes(self, size: float, text: str):
@@ -218,13 +227,40 @@ class TestCommand:
     def test_selected_models_and_workloads(self, world: Path, capsys: pytest.CaptureFixture[str]):
         code = run(
             *("plan", "--model-file", world / "models.yaml", "--model", "tiny", "--workload", "math"),
-            *("--results-dir", world / "results", "--device", "cpu"),
+            *("--results-dir", world / "results", "--device", "cpu", "--study", "oracle"),
         )
         assert code == 0
         output = capsys.readouterr()
         assert "models that can run here: 1 of 1" in output.out
-        assert "): math\n" in output.out
+        assert "    to do: math\n" in output.out
         assert output.err == ""
+
+    def test_both_studies_by_default(self, world: Path, capsys: pytest.CaptureFixture[str]):
+        arguments = ("--model", "tiny", "--workload", "math", "--device", "cpu", "--gate", "margin=0.5")
+        assert run("plan", "--model-file", world / "models.yaml", "--results-dir", world / "results", *arguments) == 0
+        assert "    to do: math, math-margin=0.5-recompute, math-margin=0.5-propagate\n" in capsys.readouterr().out
+
+    def test_names_of_what_can_run(self, world: Path, capsys: pytest.CaptureFixture[str]):
+        assert run("plan", "--model-file", world / "models.yaml", "--names") == 0
+        assert capsys.readouterr().out == "tiny\n"
+
+    def test_data_for_programs(self, world: Path, capsys: pytest.CaptureFixture[str]):
+        results = ("--results-dir", world / "results", "--workload", "translation", "--study", "oracle")
+        assert run("plan", "--model-file", world / "models.yaml", "--device", "cpu", "--json", *results) == 0
+        data = json.loads(capsys.readouterr().out)
+        models = {model["name"]: model for model in data["models"]}
+        assert (data["device"], data["accelerator"]) == ("cpu", hardware.accelerator(CPU))
+        assert (models["tiny"]["status"], models["tiny"]["done"]) == ("can run", ["translation"])
+        assert models["small"]["status"] == "waits for download"
+        assert models["huge"]["status"] == "cannot run" and models["huge"]["remedy"]
+        assert models["nowhere"]["reason"] and models["nowhere"]["remedy"] is None
+
+    def test_shards_share_out_the_models(self, world: Path, capsys: pytest.CaptureFixture[str]):
+        names = []
+        for number in (1, 2, 3):
+            assert run("plan", "--model-file", world / "models.yaml", "--json", "--shard", f"{number}/3") == 0
+            names += [model["name"] for model in json.loads(capsys.readouterr().out)["models"]]
+        assert sorted(names) == sorted(entry.name for entry in load_models(world / "models.yaml"))
 
     @pytest.mark.parametrize("option", ["--model", "--workload"])
     def test_a_name_that_matches_nothing_is_one_line_and_1(

@@ -80,6 +80,15 @@ def test_two_processes_of_one_session_share_out_the_models(run_suite, arguments,
     assert "36 skipped" in again.output and "4 cases ended in an earlier run" in again.output
 
 
+def test_shards_share_out_the_models(run_suite, arguments, tmp_path):
+    """Those of a job array: each measures its models, and one that has none says so."""
+    ended = [run_suite(*arguments, "--shard", f"{number}/3", "-k", "test_exits") for number in (1, 2, 3)]
+    assert [(one.code, "2 measured now" in one.output) for one in ended] == [(0, True), (0, True), (5, False)]
+    assert len(rows(tmp_path)) == 4
+    assert "exitbench: --shard 3/3: there are fewer models than shards; it has none" in ended[2].output
+    assert "Traceback" not in ended[2].output and "skipped" not in ended[2].output
+
+
 def test_two_sessions_at_once_measure_no_case_twice(start: Callable[..., subprocess.Popen[str]], arguments, tmp_path):
     """Each asks for another experiment; who comes second to a case waits, and finds it whole."""
     sessions = [

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -39,6 +40,8 @@ class HubServer(http.server.ThreadingHTTPServer):
         self.log: list[str] = []
         self.broken: dict[str, int] = {}
         """Parts of paths that are answered with an error of this code."""
+        self.slow: dict[str, float] = {}
+        """Parts of paths whose content is answered after so many seconds."""
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -61,6 +64,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for part, code in self.server.broken.items():
             if part in path:
                 return self._answer(code)
+        if self.command == "GET":
+            time.sleep(sum(seconds for part, seconds in self.server.slow.items() if part in path))
         parts = path.strip("/").split("/")
         if parts[0] == "api":
             repo = self._repo(parts[1], "/".join(parts[2:4]))

@@ -1,4 +1,4 @@
-"""The commands of a contribution: plan, new-model, validate, check, merge, schema.
+"""The commands of a contribution: new-model, validate, check, merge, schema.
 
 Modules are imported where they are used, because some of them take seconds and `--help` should not.
 """
@@ -10,43 +10,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmark.inputs.packaged import LOCAL_RESULTS, MODELS, PACKAGE, model_file
+from benchmark.inputs.packaged import MODELS, PACKAGE
 from benchmark.interface.commands.folders import existing, of_checkout
-from benchmark.interface.option_table import OPTIONS
 from benchmark.messages import printable
 
 
 def add(commands: Any) -> None:
     """Add the commands to those of `exitbench`."""
-    _add_plan(commands.add_parser)
     _add_new_model(commands.add_parser)
     _add_validate(commands.add_parser)
     _add_check(commands.add_parser)
     _add_merge(commands.add_parser)
     _add_schema(commands.add_parser)
-
-
-def _add_plan(add: Any) -> None:
-    parser = add(
-        "plan",
-        help="what would be measured here: what can run, what is missing, what is done",
-        description="Show which models can run on which workloads here, how much memory and disk they take, what is "
-        "missing, and what the results folder has already, in the setting of a plain run. Nothing is loaded and "
-        "nothing is downloaded.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--model-file", type=Path, metavar="FILE", help=f"default: {MODELS}, else the packaged one")
-    parser.add_argument(
-        "--model", action="append", default=[], metavar="NAME", help="only these; exact name or glob, repeatable"
-    )
-    parser.add_argument("--workload", action="append", default=[], metavar="NAME", help="only these; likewise")
-    _add_workload_files(parser)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), help="default: the entry's")
-    parser.add_argument("--device", **OPTIONS["--device"])
-    parser.add_argument(
-        "--results-dir", type=Path, default=LOCAL_RESULTS, metavar="DIR", help=f"default: {LOCAL_RESULTS}"
-    )
-    parser.set_defaults(run=_plan)
 
 
 def _add_new_model(add: Any) -> None:
@@ -130,29 +105,6 @@ def _add_workload_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workload-file", action="append", default=[], type=Path, metavar="FILE", help="a workload of your own"
     )
-
-
-def _plan(options: argparse.Namespace) -> int:
-    from benchmark.inputs.catalog import load_workloads
-    from benchmark.inputs.model_entry import load_models
-    from benchmark.inputs.selection import select
-
-    file = model_file(options.model_file)
-    models = select(load_models(file), options.model, "--model", str(file))
-    workloads = select(load_workloads(options.workload_file), options.workload, "--workload", "the workloads")
-
-    # Only now, because torch and transformers take seconds, and a mistyped name is told by then.
-    from benchmark.cases.plan import plan
-    from benchmark.inputs.settings import CaptureSettings
-    from benchmark.interface.commands.plan_text import as_text
-    from benchmark.models import hardware
-
-    device = hardware.choose_device(options.device)
-    settings = CaptureSettings(device=device.type, dtype=options.dtype)
-    for line in as_text(list(plan(models, workloads, settings, options.results_dir)), device):
-        print(line)
-    _tell_of_others(options.results_dir)
-    return 0
 
 
 def _new_model(options: argparse.Namespace) -> int:

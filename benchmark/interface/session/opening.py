@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from benchmark.errors import InputError
-from benchmark.inputs.catalog import load_workloads
+from benchmark.inputs.catalog import asked_workloads
 from benchmark.inputs.data.texts import read_texts, refuse_texts
 from benchmark.inputs.model_entry import ModelEntry, load_models
 from benchmark.inputs.packaged import model_file
 from benchmark.inputs.selection import select
+from benchmark.inputs.shards import in_shard
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.interface.options import Options
 
@@ -25,10 +26,9 @@ def asked_for(options: Options) -> tuple[list[ModelEntry], list[WorkloadEntry]]:
         options.decodings()
     file = model_file(options.model_file)
     models = select(load_models(file), options.model, "--model", str(file))
-    workloads = load_workloads(options.workload_file)
-    if options.workload_file and not options.workload:
-        workloads = workloads[-len(options.workload_file) :]
-    workloads = select(workloads, options.workload, "--workload", "the workloads")
+    if options.shard is not None:
+        models = in_shard(models, options.shard)
+    workloads = asked_workloads(options.workload_file, options.workload)
     if options.texts is not None:
         _refuse_texts(options.texts, options.study, workloads)
     return models, workloads

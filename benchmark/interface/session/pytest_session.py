@@ -17,7 +17,7 @@ from benchmark.errors import CannotRun, ExitBenchError, InputError, NotFetched, 
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.settings import ClockSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
-from benchmark.interface.option_table import DEFAULT_DECODED_WORKLOADS, DEFAULT_TIMED_WORKLOAD, capture_settings
+from benchmark.interface.option_table import DEFAULT_TIMED_WORKLOAD, capture_settings, decoded_workloads
 from benchmark.interface.options import Options
 from benchmark.interface.session.workers import Ended, Names
 from benchmark.interface.terminal.display import Display
@@ -187,10 +187,8 @@ class MeasuringSession:
 
     @property
     def decoded_workloads(self) -> list[WorkloadEntry]:
-        """Workloads of the decoding study: those that were named, else those that take minutes."""
-        if self._named:
-            return [workload for workload in self.workloads if workload.kind not in ("masked", "text")]
-        return [workload for workload in self.workloads if workload.name in DEFAULT_DECODED_WORKLOADS]
+        """Workloads of the decoding study."""
+        return decoded_workloads(self.workloads, self._named)
 
     @property
     def timed_workloads(self) -> list[WorkloadEntry]:

@@ -1,9 +1,10 @@
-"""A plan as text, for a person at a terminal."""
+"""A plan as text, for a person at a terminal, and as data, for programs."""
 
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import constants
@@ -43,6 +44,36 @@ def as_text(plans: Sequence[ModelPlan], device: torch.device) -> Iterator[str]:
         yield from (f"    {line}" for line in lines)
 
 
+def as_data(plans: Sequence[ModelPlan], device: torch.device) -> dict[str, Any]:
+    """Return plans as JSON has them: sizes in bytes, times in seconds, null what is not known."""
+    return {
+        "device": device.type,
+        "accelerator": hardware.accelerator(device),
+        "free_memory": hardware.free_memory(device),
+        "free_disk": _free_disk(),
+        "models": [_data(planned) for planned in plans],
+    }
+
+
+def _data(planned: ModelPlan) -> dict[str, Any]:
+    refused = "waits for download" if planned.waits_for_download else "cannot run"
+    remedy = _remedy(planned.missing) if isinstance(planned.missing, CannotRun) else None
+    return {
+        "name": planned.name,
+        "status": "can run" if planned.missing is None else refused,
+        "memory": planned.memory,
+        "disk": planned.disk,
+        "seconds": planned.seconds,
+        "rows": planned.rows,
+        "done": planned.done,
+        "failed": planned.failed,
+        "to_do": planned.to_do,
+        "lacking": {name: f"{error.reason}; {_remedy(error)}" for name, error in planned.lacking.items()},
+        "reason": None if planned.missing is None else getattr(planned.missing, "reason", str(planned.missing)),
+        "remedy": remedy,
+    }
+
+
 def _free_disk() -> int:
     """Where models are downloaded to."""
     folder = Path(constants.HF_HUB_CACHE)
@@ -53,13 +84,13 @@ def _free_disk() -> int:
 
 def _ready(planned: ModelPlan) -> Iterator[str]:
     disk = f", disk {_size(planned.disk)} to convert it once" if planned.disk else ""
-    yield f"  {planned.name}: memory {_size(planned.memory)}{disk}"
     time = ""
     if planned.seconds is not None:
-        time = f" (at most about {_duration(planned.seconds)}, going by rows measured on this machine: {planned.rows})"
+        time = f", about {_duration(planned.seconds)} going by rows measured on this machine: {planned.rows}"
+    yield f"  {planned.name}: memory {_size(planned.memory)}{disk}{time}"
     yield from _list("done", planned.done)
     yield from _list("failed before", planned.failed)
-    yield from _list(f"to do{time}", planned.to_do)
+    yield from _list("to do", planned.to_do)
     reasons: dict[str, list[str]] = {}
     for name, error in planned.lacking.items():
         reasons.setdefault(f"{error.reason}; {_remedy(error)}", []).append(name)

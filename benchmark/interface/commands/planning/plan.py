@@ -1,0 +1,82 @@
+"""`exitbench plan`: what would be measured here."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from benchmark.inputs.packaged import model_file
+from benchmark.messages import printable
+
+_SHARED = (
+    *("--model-file", "--model", "--shard", "--workload", "--workload-file", "--study", "--gate", "--policy"),
+    *("--check-every", "--min-exit-layer", "--limit", "--max-new-tokens", "--batch-size", "--dtype", "--device"),
+    *("--results-dir", "--trust-remote-code", "--top-k", "--sample", "--signals", "--engine", "--seed"),
+)
+_STUDIES = ("oracle", "decoding")
+
+
+def add(commands: Any) -> None:
+    """Add the command to those of `exitbench`."""
+    from benchmark.interface.option_table import OPTIONS
+
+    parser = commands.add_parser(
+        "plan",
+        help="what would be measured here: what can run, what is missing, what is done",
+        description="Show which models can run on which workloads here, the largest first, how much memory and disk "
+        "they take, about how long, what is missing, and what the results folder has already: of a run with the same "
+        "options. Nothing is loaded and nothing is downloaded.",
+        allow_abbrev=False,
+    )
+    for name in _SHARED:
+        settings = {**OPTIONS[name], "choices": _STUDIES} if name == "--study" else OPTIONS[name]
+        parser.add_argument(name, **settings)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--names", action="store_true", help="print only the names of models that can run here, one a line"
+    )
+    form.add_argument("--json", action="store_true", help="print JSON: sizes in bytes, times in seconds")
+    parser.set_defaults(run=_plan)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from benchmark.inputs.catalog import asked_workloads
+    from benchmark.inputs.model_entry import load_models
+    from benchmark.inputs.selection import select
+    from benchmark.inputs.shards import in_shard
+    from benchmark.interface.option_table import capture_settings, decoded_workloads, gated_cases
+
+    file = model_file(options.model_file)
+    models = select(load_models(file), options.model, "--model", str(file))
+    if options.shard is not None:
+        models = in_shard(models, options.shard)
+    workloads = asked_workloads(options.workload_file, options.workload)
+    gates = gated_cases(options)
+
+    # Only now, because torch and transformers take seconds, and a mistyped name is told by then.
+    from benchmark.cases.plan import biggest_first, plan
+    from benchmark.interface.commands.planning.text import as_data, as_text
+    from benchmark.models import hardware
+
+    device = hardware.choose_device(options.device)
+    settings = capture_settings(options, device.type)
+    named = bool(options.workload or options.workload_file)
+    decoded = decoded_workloads(workloads, named) if options.study != "oracle" else []
+    decodings = [(workload, gated) for workload in decoded for gated in gates]
+    read = [] if options.study == "decoding" else workloads
+    plans = biggest_first(list(plan(models, read, settings, options.results_dir, decodings)))
+    if options.json:
+        print(json.dumps(as_data(plans, device), indent=1, allow_nan=False))
+    elif options.names:
+        print("".join(f"{planned.name}\n" for planned in plans if planned.missing is None), end="")
+    else:
+        print("\n".join(as_text(plans, device)))
+        _tell_of_others(options)
+    return 0
+
+
+def _tell_of_others(options: argparse.Namespace) -> None:
+    from benchmark.results.versions import remark
+
+    if (line := remark(options.results_dir)) is not None:
+        print(printable(line), file=sys.stderr)
