@@ -1,11 +1,16 @@
-"""Which entries a person picks by names and globs."""
+"""Which entries a person picks: by names and globs, or as a share of the models for one task of a job array."""
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Protocol, TypeVar
+from statistics import median
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from benchmark.errors import InputError
+
+if TYPE_CHECKING:
+    from benchmark.inputs.model_entry import ModelEntry
 
 # As many names as one reads in an error; of more, those near to what was asked for.
 _MOST_NAMES = 20
@@ -21,6 +26,19 @@ class Named(Protocol):
 
 
 N = TypeVar("N", bound=Named)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of so many shares of the models; each model is in exactly one."""
+
+    number: int
+    """From 1 on."""
+    of: int
+
+    def __str__(self) -> str:
+        """Return it as a person writes it."""
+        return f"{self.number}/{self.of}"
 
 
 def select(specs: Sequence[N], patterns: Sequence[str], option: str, place: str) -> list[N]:
@@ -41,6 +59,25 @@ def select(specs: Sequence[N], patterns: Sequence[str], option: str, place: str)
             raise InputError(f"{option} '{pattern}' matches nothing in {place}; {_instead(pattern, names)}")
         picked.update(found)
     return [spec for spec in specs if not patterns or spec.name in picked]
+
+
+def in_shard(models: "Sequence[ModelEntry]", shard: Shard) -> "list[ModelEntry]":
+    """Return the models of a shard, in their own order; none where there are fewer models than shards.
+
+    The largest model goes first to the shard that has the least, as all models run the same workloads and what a token
+    takes grows with the parameters. An entry that does not say how many it has counts as the median of the others.
+    Nothing else counts: the tasks of an array start at different times, and what is measured by then, or what memory is
+    free, must not move a model from one to another.
+    """
+    known = [entry.parameters for entry in models if entry.parameters]
+    usual = median(known) if known else 1
+    loads, chosen = [0.0] * shard.of, set()
+    for entry in sorted(models, key=lambda entry: (-(entry.parameters or usual), entry.name)):
+        least = loads.index(min(loads))
+        loads[least] += entry.parameters or usual
+        if least == shard.number - 1:
+            chosen.add(entry.name)
+    return [entry for entry in models if entry.name in chosen]
 
 
 def _instead(pattern: str, names: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from benchmark.inputs.selection import Shard
 from benchmark.inputs.settings import ClockSettings, EngineName, GatedSettings
-from benchmark.inputs.shards import Shard
 from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_TIMED_BATCHES, OPTIONS, gated_cases
 from benchmark.trace.sample import SignalsOf
 

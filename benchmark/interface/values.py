@@ -2,7 +2,7 @@
 
 from argparse import ArgumentTypeError
 
-from benchmark.inputs.shards import Shard
+from benchmark.inputs.selection import Shard
 
 _SEEDS = 2**32
 

@@ -178,7 +178,7 @@ class TestEdges:
         blind = {name for gate in BUILDABLE if gate.vocabulary for name in gates if f"_{gate.name}_" in name}
         blind |= {name for name in gates if name.endswith(("certified_threshold", "certified_skip_ratio"))}
         assert unknown - {"interval_missing", "exit_layer_mean_continuation", "not_argmax_share"} == {
-            "skip_ratio_chance",
+            *("skip_ratio_chance", "agreement_chance"),
             *("eas_topk", "similarity_topk", "tau_skip_ratio_topk", "tau_agreement_topk"),
             *("entropy_nats", "max_prob", "prob_margin", "kl_nats", "target_rank", "margin"),
             *(name for name in Row.model_fields if name.startswith("half_")),

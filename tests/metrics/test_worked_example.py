@@ -73,6 +73,7 @@ NUMBERS: dict[str, list[float]] = {
     "skip_ratio_ci_high": [0.5556],
     "skip_ratio_chance": [0.2133],
     "agreement": [0.4, 0.6, 1],
+    "agreement_chance": [0.2, 0.32, 0.36],
     "exit_share": [0.4, 0.4, 0.2],
     "settled_share": [0.2, 0.4, 0.4],
     "similarity_logit": [0.24, 0.75, 1],

@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace, entry: "ModelEntry", workloads: "list[Work
     from benchmark.cases.identity import machine_of
     from benchmark.cases.job import Job, run_job
     from benchmark.cases.resources import Resources
-    from benchmark.cases.sweep import Scale, sweep
+    from benchmark.cases.studies.sweep import Scale, sweep
     from benchmark.interface.option_table import capture_settings
     from benchmark.metrics.scoring import Scoring
     from benchmark.models import hardware

@@ -7,8 +7,7 @@ from benchmark.inputs.catalog import asked_workloads
 from benchmark.inputs.data.texts import read_texts, refuse_texts
 from benchmark.inputs.model_entry import ModelEntry, load_models
 from benchmark.inputs.packaged import model_file
-from benchmark.inputs.selection import select
-from benchmark.inputs.shards import in_shard
+from benchmark.inputs.selection import in_shard, select
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.interface.options import Options
 

@@ -1,15 +1,15 @@
 """Oracle exits: how many layers could each token have skipped, with a perfect exit rule?"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
-from benchmark.metrics.column_types import Column, Columns, Share
+from benchmark.metrics.column_types import Column, Columns, Share, Shares
 from benchmark.metrics.exits import agreement, exit_share, first_match, settled, skip_ratio, tie_rate
 from benchmark.metrics.experiment import Experiment
 from benchmark.metrics.scoring import Scoring
 from benchmark.metrics.statistics.bootstrap import ONE_PROMPT, interval_columns
-from benchmark.metrics.statistics.chance import chance_skip_ratio
+from benchmark.metrics.statistics.chance import chance_agreement, chance_skip_ratio
 from benchmark.trace.costs import Costs
 from benchmark.trace.record import GivenTrace, Trace, WrittenTrace
 
@@ -89,6 +89,8 @@ class ExitColumns(SkipColumns):
     where the model wrote the text itself, and all are its own."""
     agreement: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
     """Share of tokens on which the layer has the full model's token."""
+    agreement_chance: Shares = None
+    """`agreement` expected when the full model's tokens are shuffled, as for `skip_ratio_chance`."""
     settled_share: Annotated[list[float] | None, Column(low=0, high=1, counted=True)] = None
     """Share of tokens whose settled exit the layer is; sums to 1."""
 
@@ -112,7 +114,7 @@ def exit_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> ExitCol
         skip_ratio_settled=float(skipped_settled.mean()),
         **interval_columns("skip_ratio_settled", skipped_settled, trace.prompt, scoring.seed),
         interval_missing=_interval_missing(trace),
-        skip_ratio_chance=chance_skip_ratio(trace.target, trace.predictions) if trace.signalled.any() else None,
+        **_by_chance(trace),
         hesitation_layers_mean=float((last - first).mean()),
         contradicted_share=float((last > first).mean()),
         tie_rate=tie_rate(trace.margin),
@@ -121,6 +123,16 @@ def exit_columns(trace: Trace, scoring: Scoring, costs: Costs | None) -> ExitCol
         exit_share=exit_share(first, layers).tolist(),
         settled_share=exit_share(last, layers).tolist(),
     )
+
+
+def _by_chance(trace: Trace) -> dict[str, Any]:
+    """Return what is expected of shuffled tokens; nothing where no layer's tokens are known."""
+    if not trace.signalled.any():
+        return {}
+    return {
+        "skip_ratio_chance": chance_skip_ratio(trace.target, trace.predictions),
+        "agreement_chance": chance_agreement(trace.target, trace.predictions).tolist(),
+    }
 
 
 def _not_argmax_share(trace: Trace) -> float | None:

@@ -17,9 +17,7 @@ def chance_skip_ratio(target: NDArray[np.int32], predictions: NDArray[np.int32])
         target: T tokens of the full model.
         predictions: m × L, the token of every layer at the m positions where that is known, at least one.
     """
-    vocabulary, counts = np.unique(target, return_counts=True)
-    place = np.searchsorted(vocabulary, predictions).clip(max=len(vocabulary) - 1)
-    probability = np.where(vocabulary[place] == predictions, counts[place] / len(target), 0.0)
+    probability = _share_in_text(target, predictions)
     # Only the first layer that predicts a token counts: the stable order has equal predictions by layer.
     order = predictions.argsort(axis=1, kind="stable")
     predicted = np.take_along_axis(predictions, order, axis=1)
@@ -27,3 +25,23 @@ def chance_skip_ratio(target: NDArray[np.int32], predictions: NDArray[np.int32])
     first[:, 1:] = predicted[:, 1:] != predicted[:, :-1]
     skipped = exit_weights(predictions.shape[1])[order] * first
     return float((np.take_along_axis(probability, order, axis=1) * skipped).sum(axis=1).mean())
+
+
+def chance_agreement(target: NDArray[np.int32], predictions: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Share of tokens that each layer has right when the full model's tokens are shuffled, likewise.
+
+    Args:
+        target: T tokens of the full model.
+        predictions: m × L, the token of every layer at the m positions where that is known, at least one.
+
+    Returns:
+        L shares.
+    """
+    return _share_in_text(target, predictions).mean(axis=0)
+
+
+def _share_in_text(target: NDArray[np.int32], predictions: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return, of each token that a layer predicts, its share in all texts of the case: m × L."""
+    vocabulary, counts = np.unique(target, return_counts=True)
+    place = np.searchsorted(vocabulary, predictions).clip(max=len(vocabulary) - 1)
+    return np.where(vocabulary[place] == predictions, counts[place] / len(target), 0.0)

@@ -50,6 +50,9 @@ def layers(measured: Sequence[Measured], lines_of_board: int, families: dict[str
 
     def panel(heading: str, y: Axis, column: str, guides: tuple[Guide, ...] = (), shift: float = 0.0) -> Panel:
         series = tuple(_curves(measured, looks, lambda row: getattr(row, column), shift))
+        if column == "agreement":
+            floors = _curves(measured, looks, lambda row: row.agreement_chance, 0.0)
+            series += tuple(replace(_dashed(one), dash="dot") for one in floors)
         if column == "half_agreement":
             series += tuple(_dashed(one) for one in _curves(measured, looks, _agreement, 0.0))
         # A guide without a curve would say something of nothing.
@@ -57,7 +60,7 @@ def layers(measured: Sequence[Measured], lines_of_board: int, families: dict[str
 
     ranks = {10.0**decade: f"{10**decade:,}".replace(",", " ") for decade in range(6)}
     panels = [
-        panel("the full model's token", Axis("tokens", "percent", ends=(0.0, 1.03)), "agreement"),
+        panel("the full model's token (dotted: by chance)", Axis("tokens", "percent", ends=(0.0, 1.03)), "agreement"),
         panel("entropy", Axis("nats"), "entropy_nats", uniform),
         panel("divergence from the last layer", Axis("nats"), "kl_nats"),
         panel("rank of the full model's token", Axis("rank", log=True, ticks=ranks), "target_rank", guessing),

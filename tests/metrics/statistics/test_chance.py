@@ -9,7 +9,7 @@ from hypothesis import given
 from strategies import trace_of, traces
 
 from benchmark.metrics.exits import first_match, skip_ratio
-from benchmark.metrics.statistics.chance import chance_skip_ratio
+from benchmark.metrics.statistics.chance import chance_agreement, chance_skip_ratio
 from benchmark.trace.record import Trace
 
 
@@ -63,3 +63,19 @@ def _mean_over_shuffles(trace: Trace) -> Fraction:
             total += Fraction(layers - exit_layer, layers)
             count += 1
     return total / count
+
+
+def test_agreement_of_each_layer_by_hand():
+    # Position 1 says 8 at layer 1, position 2 says 9 there, which is nowhere: half of half. Layer 2 says what is there.
+    trace = trace_of([[8, 7], [9, 8]])
+    assert chance_agreement(trace.target, trace.predictions).tolist() == [1 / 4, 1 / 2]
+
+
+@given(traces(max_tokens=5))
+def test_agreement_is_the_mean_over_all_shuffles(trace: Trace):
+    right = [
+        trace.predictions == np.array(shuffled)[trace.signalled][:, None]
+        for shuffled in itertools.permutations(trace.target.tolist())
+    ]
+    expected = np.mean([each.mean(axis=0) for each in right], axis=0)
+    np.testing.assert_allclose(chance_agreement(trace.target, trace.predictions), expected, atol=1e-12)

@@ -27,6 +27,7 @@ _LISTS = {
     "tokens": 100,
     "vocab_size": 1000,
     "agreement": [0.1, 0.6, 1.0],
+    "agreement_chance": [0.05, 0.1, 0.15],
     "entropy_nats": [3.0, 2.0, 1.0],
     "half_agreement": [None, 0.3, 0.8],
     "gate_max_prob_skip_ratio": [0.3, 0.1],
@@ -234,6 +235,8 @@ def test_the_heatmap_is_above_chance_and_links_each_cell_to_its_row(pictured: di
 def test_layers_are_means_of_the_workloads_and_gaps_stay_gaps(pictured: dict[str, Chart]):
     agreement, halves = pictured["layers"].panels[0], pictured["layers"].panels[-1]
     assert [mark.y for mark in agreement.series[0].marks] == [0.1, 0.6, 1.0]
+    assert [mark.y for mark in agreement.series[1].marks] == [0.05, 0.1, 0.15]
+    assert (agreement.series[1].dash, agreement.series[1].named) == ("dot", False)
     assert [mark.x for mark in halves.series[0].marks] == pytest.approx([1.5 / 3, 2.5 / 3])
     assert pictured["layers"].title == "In tiny, layer 2 of 3 is the first that has half of the tokens"
 

@@ -41,8 +41,7 @@ def add(commands: Any) -> None:
 def _fetch(options: argparse.Namespace) -> int:
     from benchmark.inputs.catalog import asked_workloads
     from benchmark.inputs.model_entry import load_models
-    from benchmark.inputs.selection import select
-    from benchmark.inputs.shards import in_shard
+    from benchmark.inputs.selection import in_shard, select
 
     file = model_file(options.model_file)
     models = select(load_models(file), options.models, "fetch", str(file))
@@ -67,7 +66,7 @@ def _that_could_run(models: "Sequence[ModelEntry]", options: argparse.Namespace)
     Raises:
         InputError: there is none.
     """
-    from benchmark.cases.plan import plan
+    from benchmark.cases.planning.plan import plan
     from benchmark.inputs.settings import CaptureSettings
     from benchmark.models import hardware
 

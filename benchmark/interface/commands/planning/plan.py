@@ -42,8 +42,7 @@ def add(commands: Any) -> None:
 def _plan(options: argparse.Namespace) -> int:
     from benchmark.inputs.catalog import asked_workloads
     from benchmark.inputs.model_entry import load_models
-    from benchmark.inputs.selection import select
-    from benchmark.inputs.shards import in_shard
+    from benchmark.inputs.selection import in_shard, select
     from benchmark.interface.option_table import capture_settings, decoded_workloads, gated_cases
 
     file = model_file(options.model_file)
@@ -54,7 +53,7 @@ def _plan(options: argparse.Namespace) -> int:
     gates = gated_cases(options)
 
     # Only now, because torch and transformers take seconds, and a mistyped name is told by then.
-    from benchmark.cases.plan import biggest_first, plan
+    from benchmark.cases.planning.plan import biggest_first, plan
     from benchmark.interface.commands.planning.text import as_data, as_text
     from benchmark.models import hardware
 

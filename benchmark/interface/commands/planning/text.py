@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from huggingface_hub import constants
 
-from benchmark.cases.plan import ModelPlan
+from benchmark.cases.planning.plan import ModelPlan
 from benchmark.errors import CannotRun, option
 from benchmark.models import hardware
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from strategies import row_of
 
-from benchmark.cases.estimate import estimate
 from benchmark.cases.job import Job
+from benchmark.cases.planning.estimate import estimate
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.settings import CaptureSettings, GatedSettings

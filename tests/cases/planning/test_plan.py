@@ -10,7 +10,7 @@ from huggingface_hub import constants
 from measured import measure
 from strategies import row_of
 
-from benchmark.cases.plan import ModelPlan, biggest_first, plan
+from benchmark.cases.planning.plan import ModelPlan, biggest_first, plan
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import load_models
 from benchmark.inputs.settings import CaptureSettings

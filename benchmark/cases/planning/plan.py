@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cases.estimate import estimate
 from benchmark.cases.identity import machine_of
 from benchmark.cases.job import Job, located
+from benchmark.cases.planning.estimate import estimate
 from benchmark.cases.resources import Resources
 from benchmark.errors import CannotRun, ExitBenchError, NotFetched
 from benchmark.inputs.model_entry import ModelEntry

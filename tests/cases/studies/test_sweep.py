@@ -3,7 +3,7 @@
 import pytest
 from strategies import row_of
 
-from benchmark.cases.sweep import Scale, sweep
+from benchmark.cases.studies.sweep import Scale, sweep
 from benchmark.errors import MeasurementError
 from benchmark.inputs.settings import GateName
 from benchmark.metrics.experiments.decoding.loss import max_skip_ratio_at_loss
