@@ -60,7 +60,7 @@ def layers(measured: Sequence[Measured], lines_of_board: int, families: dict[str
 
     ranks = {10.0**decade: f"{10**decade:,}".replace(",", " ") for decade in range(6)}
     panels = [
-        panel("the full model's token (dotted: by chance)", Axis("tokens", "percent", ends=(0.0, 1.03)), "agreement"),
+        panel("the full model's token (dotted: chance)", Axis("tokens", "percent", ends=(0.0, 1.03)), "agreement"),
         panel("entropy", Axis("nats"), "entropy_nats", uniform),
         panel("divergence from the last layer", Axis("nats"), "kl_nats"),
         panel("rank of the full model's token", Axis("rank", log=True, ticks=ranks), "target_rank", guessing),

@@ -48,9 +48,17 @@ def test_others_tell_by_tokens_and_parameters():
 
 
 def test_the_model_itself_tells_more():
-    assert seconds([job()], [row(), row(model="m", case_seconds=300.0)]) == pytest.approx(
-        2 * 3 / 2 * TOKENS * 1000 / 1000
-    )
+    assert seconds([job()], [row(), row(model="m", case_seconds=300.0)]) == pytest.approx(3 * TOKENS)
+
+
+def test_what_every_model_takes_does_not_grow_with_its_size():
+    rows = [row(case_seconds=100.0 * (5 + size), parameters=1000 * size) for size in (1, 3, 4)]
+    assert seconds([job()], rows) == pytest.approx((5 + 2) * TOKENS)
+
+
+def test_larger_models_that_were_faster_make_none_take_less_than_nothing():
+    rows = [row(case_seconds=1000.0, parameters=100), row(case_seconds=100.0, parameters=1000)]
+    assert 0 < seconds([job()], rows) < 10 * TOKENS
 
 
 def test_loading_counts_once():
