@@ -117,6 +117,17 @@ def speeds_of_clock(chart: Chart) -> list[float]:
     return [mark.x for mark in marks(chart, "measured")]
 
 
+def test_marks_of_the_clock_name_their_batch_where_there_are_several(tmp_path: Path):
+    plain = {"replay_speedup": 1.2, "replay_bound": 1.3}
+    write_case(tmp_path, "tiny", "chat", 0.2, num_layers=3)
+    write_study(tmp_path, "clock", "chat", "0000000a", **plain, **_ALONE)
+    names = {series.name for series in of_folder(tmp_path)[0]["clock"].panels[0].series}
+    assert names == {"the whole bound", "chat"}
+    write_study(tmp_path, "clock", "chat", "0000000b", **plain, batch_size_asked=4)
+    names = {series.name for series in of_folder(tmp_path)[0]["clock"].panels[0].series}
+    assert names == {"the whole bound", "chat, batch 1", "chat, batch 4"}
+
+
 class TestClockOfTheLadder:
     """Its steps on the clock are of batch 1, one gate, and the newest row of each workload."""
 
