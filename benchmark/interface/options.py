@@ -1,15 +1,25 @@
 """The options of a measurement on pytest's command line, and what they ask for."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from benchmark.inputs.settings import ClockSettings, EngineName, GatedSettings
-from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_POLICIES, DEFAULT_TIMED_BATCHES, OPTIONS
+from benchmark.interface.option_table import (
+    DEFAULT_DECODED_WORKLOADS,
+    DEFAULT_GATES,
+    DEFAULT_POLICIES,
+    DEFAULT_TIMED_BATCHES,
+    DEFAULT_TIMED_WORKLOAD,
+    OPTIONS,
+)
 from benchmark.trace.sample import SignalsOf
+
+if TYPE_CHECKING:  # which takes a second, and sessions without a case have none
+    from benchmark.inputs.workload_entry import WorkloadEntry
 
 _PREFIX = "exitbench_"
 """Of the names that pytest keeps our options under, so that those of others stay theirs."""
@@ -54,6 +64,29 @@ class Options:
     signals: SignalsOf
     engine: EngineName | None
     seed: int
+
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """The studies that are asked for; that of the clock wants an idle machine, and is run by itself.
+
+        Nothing is decoded where texts are given.
+        """
+        if self.texts:
+            return ("oracle",)
+        return ("oracle", "decoding") if self.study is None else (self.study,)
+
+    def decoded(self, workloads: "Sequence[WorkloadEntry]") -> "list[WorkloadEntry]":
+        """Return the workloads of the decoding study: those that were named, else those that take minutes."""
+        return self._beside(workloads, DEFAULT_DECODED_WORKLOADS)
+
+    def timed(self, workloads: "Sequence[WorkloadEntry]") -> "list[WorkloadEntry]":
+        """Return the workloads of the study of the clock: those that were named, else one."""
+        return self._beside(workloads, (DEFAULT_TIMED_WORKLOAD,))
+
+    def _beside(self, workloads: "Sequence[WorkloadEntry]", usual: Sequence[str]) -> "list[WorkloadEntry]":
+        if self.workload or self.workload_file:
+            return [workload for workload in workloads if workload.kind not in ("masked", "text")]
+        return [workload for workload in workloads if workload.name in usual]
 
     def decodings(self) -> list[GatedSettings]:
         """Return the cases of the decoding study that are asked for, for every model and workload.
@@ -100,6 +133,11 @@ class Options:
                 f"exitbench: {taken[0]} is an option of another plugin; leave that out with -p no:NAME"
             )
         return cls(**{field.name: config.getoption(_PREFIX + field.name) for field in dataclasses.fields(cls)})
+
+    @classmethod
+    def among(cls, values: Mapping[str, Any]) -> "Options":
+        """Return options with these values; what is not among them is as it is by default."""
+        return cls(**{name: values.get(name, default) for name, default in _defaults().items()})
 
     @classmethod
     def given(cls, config: pytest.Config) -> bool:
