@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,8 @@ def require() -> None:
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
-    """Be the driver of a cluster inside the block.
+    """Be the driver of a cluster inside the block, where nothing that is printed is seen: Ray tells at length of every
+    node that dies.
 
     Args:
         address: HOST:PORT of one that is there; None to start one on this machine, for this driver alone.
@@ -57,17 +58,18 @@ def cluster(address: str | None) -> Iterator[None]:
     options: dict[str, Any] = {"address": address or "local"}
     if address is None:
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
-    try:
-        ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
-    except Exception as error:  # whatever its layers raise: RuntimeError, ConnectionError, ValueError, its own
-        reason = " ".join(str(error).split())[:300]
-        where = f"--address {printable(address)}: cannot be joined" if address else "Ray cannot be started here"
-        raise InputError(f"{where}: {printable(reason)}") from None
-    try:
-        yield
-    finally:
-        with suppress(KeyboardInterrupt):
-            ray.shutdown()
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        try:
+            ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
+        except Exception as error:  # whatever its layers raise: RuntimeError, ConnectionError, ValueError, its own
+            reason = printable(" ".join(str(error).split())[:300])
+            where = f"--address {printable(address)}: cannot be joined" if address else "Ray cannot be started here"
+            raise InputError(f"{where}: {reason}") from None
+        try:
+            yield
+        finally:
+            with suppress(KeyboardInterrupt):
+                ray.shutdown()
 
 
 def _alone() -> dict[str, str]:

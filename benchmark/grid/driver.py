@@ -35,6 +35,7 @@ class Counts:
     total: int
     outcomes: Counter[Outcome]
     running: int
+    """One of each model that is on a node; it may still be loading."""
     left: float | None
     """Seconds that the rest will take, about; None if that cannot be known yet."""
 
@@ -123,7 +124,7 @@ class Driver:
 
     def counts(self) -> Counts:
         """Return how far it is now."""
-        running = sum(one.cell is not None for one in self._running.values())
+        running = sum(bool(self._open[one.placed.model]) for one in self._running.values())
         return Counts(self._total, self._outcomes.copy(), running, self._left())
 
     def _start(self) -> None:
@@ -165,13 +166,13 @@ class Driver:
         return [node for node in self._nodes if self._held.get(node.id, 0.0) <= now]
 
     def _hear(self) -> None:
-        """Take what nodes have told, one message of each."""
+        """Take the next that a node has told, if one does soon."""
         import ray
 
         if not self._running:
             time.sleep(_TICK)
             return
-        ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=_TICK)
+        ready, _ = ray.wait(list(self._running), timeout=_TICK)
         for messages in ready:
             running = self._running[messages]
             try:
