@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ def cluster(address: str | None) -> Iterator[None]:
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         try:
-            ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
+            with chdir("/"):  # Ray lets nodes import from the driver's current folder, whatever lies there
+                ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
         except Exception as error:  # whatever its layers raise: RuntimeError, ConnectionError, ValueError, its own
             reason = printable(" ".join(str(error).split())[:300])
             where = f"--address {printable(address)}: cannot be joined" if address else "Ray cannot be started here"

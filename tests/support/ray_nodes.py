@@ -27,10 +27,16 @@ class RayNodes:
         self._folder, self._started = folder, list[subprocess.Popen[bytes]]()
         self.head = self.add("--head", "--port", self.address.split(":")[1], "--include-dashboard", "false")
 
-    def add(self, *options: str, hidden: Path | None = None, environment: dict[str, str] | None = None) -> int:
+    def add(
+        self,
+        *options: str,
+        hidden: Path | None = None,
+        environment: dict[str, str] | None = None,
+        python: Path = Path(sys.executable),
+    ) -> int:
         """Start a node; returns the process of its raylet. It does not see what is in the folder `hidden`."""
         options = options or ("--address", self.address)
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options]
+        command = [str(python), "-m", "ray.scripts.scripts", "start", "--block", *options]
         command += ["--num-cpus", "1", "--object-store-memory", "80000000"]
         if hidden is not None:
             mount = 'mount -t tmpfs -o size=1m none "$0" && rm -f "$0"/* && exec "$@"'
