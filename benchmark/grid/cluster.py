@@ -46,13 +46,14 @@ def cluster(address: str | None) -> Iterator[None]:
         InputError: no cluster answers at the address, or it refuses the token.
     """
     require()
-    os.environ.update(_QUIET)
     if address is None:
-        os.environ.update(_alone())
+        os.environ.update(_QUIET | _alone())
     else:
+        host, port = _parted(address)
+        os.environ.update(_QUIET)
         if any(os.environ.get(name) for name in _TOKEN_NAMES):
             os.environ.setdefault("RAY_AUTH_MODE", "token")
-        _refuse_dead(address)
+        _refuse_dead(address, host, port)
     import ray
 
     options: dict[str, Any] = {"address": address or "local"}
@@ -86,19 +87,30 @@ def _alone() -> dict[str, str]:
     }
 
 
-def _refuse_dead(address: str) -> None:
+def _parted(address: str) -> tuple[str, int]:
+    """Return host and port of an address.
+
+    Raises:
+        InputError: it is none.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(
+            f"--address {printable(address)}: must be HOST:PORT, such as 10.0.0.1:6379, as ray start printed it"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _refuse_dead(address: str, host: str, port: int) -> None:
     """Make sure that a cluster answers, and takes the token; Ray itself would try for minutes, line by line.
 
     Raises:
         InputError: it does not.
     """
     where = f"--address {printable(address)}"
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise InputError(f"{where}: must be HOST:PORT, such as 10.0.0.1:6379, as ray start printed it")
     start = "start one with: ray start --head, and give the address it prints"
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+        socket.create_connection((host, port), timeout=_PATIENCE).close()
     except OSError as error:
         raise InputError(f"{where}: no cluster answers there ({error.strerror or error}); {start}") from None
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]

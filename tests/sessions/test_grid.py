@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from interpreters import python_without
 from ray_nodes import RayNodes, is_gone, until
 
 from benchmark.grid.node import harness
@@ -52,9 +53,9 @@ def cluster() -> Iterator[RayNodes]:
 def grid(cluster: RayNodes, models: Path, start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Any]:
     """Begin `exitbench grid` on the cluster; keywords go to its environment."""
 
-    def begin(*arguments: object, address: str | None = None, **environment: str) -> subprocess.Popen[str]:
+    def begin(*arguments: object, **environment: str) -> subprocess.Popen[str]:
         command = [Path(sys.executable).with_name("exitbench"), "grid", f"--model-file={models}"]
-        command += [f"--address={address or cluster.address}", *ASKED, *map(str, arguments)]
+        command += [f"--address={cluster.address}", *ASKED, *map(str, arguments)]
         return start(*command, **{**cluster.environment, **environment})
 
     return begin
@@ -198,7 +199,7 @@ def test_a_node_with_other_code_is_refused_by_name(cluster, grid, tmp_path):
 
 
 def test_a_node_without_the_package_is_refused_by_name(cluster, grid, tmp_path):
-    node = cluster.add(python=python_without_us(tmp_path / "python"))
+    node = cluster.add(python=python_without(tmp_path / "python", "exitbench"))
     try:
         line = refused(grid(f"--results-dir={tmp_path / 'results'}"))
     finally:
@@ -206,31 +207,9 @@ def test_a_node_without_the_package_is_refused_by_name(cluster, grid, tmp_path):
     assert f"exitbench is not installed there; install {harness()} on every node" in line
 
 
-def python_without_us(folder: Path) -> Path:
-    """An interpreter with all that is installed here, but for this package."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    (packages,) = folder.glob("lib/*/site-packages")
-    for entry in Path(pytest.__file__).parents[1].iterdir():
-        if "exitbench" not in entry.name and not (packages / entry.name).exists():
-            (packages / entry.name).symlink_to(entry)
-    return folder / "bin" / "python"
-
-
 def test_a_wrong_token_is_told_in_a_line(grid, tmp_path):
     line = refused(grid(f"--results-dir={tmp_path}", RAY_AUTH_TOKEN="5ca1ab1e" * 6))
     assert "the cluster refuses the token; give the one it was started with, in RAY_AUTH_TOKEN" in line
-
-
-def test_an_address_where_nobody_answers_is_told_in_a_line(grid, tmp_path):
-    line = refused(grid(f"--results-dir={tmp_path}", address="127.0.0.1:9"))
-    assert line.startswith("exitbench: --address 127.0.0.1:9: no cluster answers there (")
-
-
-@pytest.mark.parametrize("address", ["nowhere", "http://127.0.0.1:9", "127.0.0.1:99999", ":6379", "a\x1b[2Jb:c"])
-def test_what_is_no_address_is_told_in_a_line(grid, tmp_path, address):
-    line = refused(grid(f"--results-dir={tmp_path}", address=address))
-    assert "must be HOST:PORT, such as 10.0.0.1:6379" in line
-    assert "\x1b" not in line
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_a_cluster_is_asked(grid, tmp_path):

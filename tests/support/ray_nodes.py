@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,10 +64,8 @@ class RayNodes:
             if process.poll() is None:
                 below = psutil.Process(process.pid).children(recursive=True)
                 for one in (*below, process):
-                    try:
+                    with suppress(ProcessLookupError):
                         os.kill(one.pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
             process.wait()
 
 
