@@ -20,8 +20,8 @@ _TICK = 1.0
 """Seconds between two looks at what has come."""
 _MOST_LOSSES = 3
 """Processes that may be lost at one cell before it is given up."""
-_HOLD = 30.0
-"""Seconds in which a node that lost a process gets none: Ray needs some to learn that a node is dead."""
+_HOLD = 5.0
+"""Seconds in which a node that lost a process gets none: Ray needs a moment to learn that a node is dead."""
 _UNREAD = 4
 """Messages of a node that wait for the driver at most; then the node waits."""
 _FAREWELL = 15.0

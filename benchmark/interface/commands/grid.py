@@ -20,6 +20,7 @@ _SHARED = (
     *("--download", "--trust-remote-code", "--allow-code-execution", "--top-k", "--sample", "--signals", "--engine"),
     "--seed",
 )
+_MOST_REASONS = 8
 _NOTHING_RAN = 5
 """Exit code where nothing could run, as pytest has it."""
 
@@ -112,16 +113,18 @@ def _run(
         return _exit_code(driver.run())
     finally:
         status.end()
+        for line in _summary(driver.counts(), status.cannot, asked):
+            status.tell(line)
         if any(asked.results.glob("*/*/*.json")):
             store.write_table()
-        for line in _summary(driver.counts(), asked):
-            status.tell(line)
 
 
-def _summary(counts: "Counts", asked: "Asked") -> list[str]:
-    told = Counter({str(outcome): count for outcome, count in counts.outcomes.items()})
-    ended = ", ".join(f"{count} {outcome}" for outcome, count in told.items()) or "nothing was measured"
-    lines = [f"{ended}, in {asked.results} (table.csv: all rows there)"]
+def _summary(counts: "Counts", cannot: Counter[str], asked: "Asked") -> list[str]:
+    lines = [f"{count} cannot run: {reason}" for reason, count in cannot.most_common(_MOST_REASONS)]
+    if len(cannot) > _MOST_REASONS:
+        lines.append(f"and {cannot.total() - sum(dict(cannot.most_common(_MOST_REASONS)).values())} for other reasons")
+    ended = ", ".join(f"{count} {outcome}" for outcome, count in counts.outcomes.items()) or "nothing was measured"
+    lines.append(f"{ended}, in {asked.results} (table.csv: all rows there)")
     if counts.ended < counts.total:
         lines.append(f"interrupted: {counts.ended} of {counts.total} cases ended; run the same command to go on")
     return lines

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections import Counter
 from typing import TextIO
 
 from benchmark.grid.driver import Counts
@@ -22,6 +23,8 @@ class GridStatus:
         self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
         self._letters = Letters(getattr(stream, "encoding", None) or "utf-8")
         self._began = time.monotonic()
+        self.cannot: Counter[str] = Counter()
+        """Why cells could not run where they were to, and how many."""
 
     def tell(self, text: str) -> None:
         """Write a whole line."""
@@ -30,6 +33,8 @@ class GridStatus:
 
     def ended(self, where: str, title: str, ended: Ended, counts: Counts) -> None:
         """Tell of a cell that was measured or has failed; what it is about the others is told in the end."""
+        if ended.outcome == Outcome.CANNOT:
+            self.cannot[ended.reason] += 1
         if ended.outcome in (Outcome.MEASURED, Outcome.FAILED):
             reason = f": {ended.reason}" if ended.reason else ""
             far = "" if self._live else f" ({_far(counts)})"
