@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from benchmark.errors import ExitBenchError, told
-from benchmark.interface.commands import contribution, inspection, leaderboard, run, sweep
+from benchmark.interface.commands import contribution, grid, inspection, leaderboard, run, sweep
 from benchmark.interface.commands.lm_eval import choices, harness
 from benchmark.interface.commands.planning import fetch, plan
 from benchmark.interface.commands.rows import compare, ladder, show
@@ -75,6 +75,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     ladder.add(added)
     compare.add(added)
     sweep.add(added)
+    grid.add(added)
     leaderboard.add(added)
     plan.add(added)
     fetch.add(added)

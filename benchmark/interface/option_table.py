@@ -1,9 +1,8 @@
 """The options of a measurement, as argparse and pytest declare them; both know them, and this needs neither."""
 
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from benchmark.inputs.packaged import LOCAL_RESULTS
 from benchmark.inputs.settings import (
@@ -13,14 +12,10 @@ from benchmark.inputs.settings import (
     MAX_PENDING,
     POLICIES,
     CaptureSettings,
-    GatedSettings,
 )
 from benchmark.interface.values import fraction, positive, sample, seed, shard, thresholds
 from benchmark.metrics.scoring import ALPHA, TAU
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf
-
-if TYPE_CHECKING:  # it takes a tenth of a second, and sessions of others have no case
-    from benchmark.inputs.workload_entry import WorkloadEntry
 
 DEFAULT_GATES = ("margin@0.95", "oracle")
 """Gates of the decoding study, unless asked otherwise: one that can be built, and what missing states alone cost."""
@@ -195,33 +190,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--seed": {"type": seed, "default": 0, "help": "seed of the intervals, of the sample and of masking (default 0)"},
 }
 """Each name with what `add_argument` and `addoption` take; ASCII, for any terminal may show the help of pytest."""
-
-
-def gated_cases(asked: Any) -> list[GatedSettings]:
-    """Return the cases of the decoding study that options ask for, for every model and workload.
-
-    The oracle under `recompute` writes the full model's text, so it is run only where nothing else is asked of it.
-
-    Args:
-        asked: has the values of options under their names.
-
-    Raises:
-        InputError: a gate is not written as one.
-    """
-    policies = asked.policy or list(DEFAULT_POLICIES)
-    return [
-        GatedSettings.of(rule, policy, asked.check_every, asked.min_exit_layer)
-        for rule in dict.fromkeys(asked.gate or DEFAULT_GATES)
-        for policy in dict.fromkeys(policies)
-        if rule != "oracle" or policy != "recompute" or {*policies} == {"recompute"}
-    ]
-
-
-def decoded_workloads(workloads: "Sequence[WorkloadEntry]", named: bool) -> "list[WorkloadEntry]":
-    """Return the workloads of the decoding study: those that were named, else those that take minutes."""
-    if named:
-        return [workload for workload in workloads if workload.kind not in ("masked", "text")]
-    return [workload for workload in workloads if workload.name in DEFAULT_DECODED_WORKLOADS]
 
 
 def capture_settings(asked: Any, device: str) -> CaptureSettings:

@@ -1,24 +1,24 @@
-"""The options of a measurement on pytest's command line, and what they ask for."""
+"""What the options of a measurement ask for, whoever has read them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from benchmark.inputs.selection import Shard
 from benchmark.inputs.settings import ClockSettings, EngineName, GatedSettings
-from benchmark.interface.option_table import DEFAULT_GATES, DEFAULT_TIMED_BATCHES, OPTIONS, gated_cases
+from benchmark.interface.option_table import (
+    DEFAULT_DECODED_WORKLOADS,
+    DEFAULT_GATES,
+    DEFAULT_POLICIES,
+    DEFAULT_TIMED_BATCHES,
+    DEFAULT_TIMED_WORKLOAD,
+    OPTIONS,
+)
 from benchmark.trace.sample import SignalsOf
 
-_PREFIX = "exitbench_"
-"""Of the names that pytest keeps our options under, so that those of others stay theirs."""
-_OF_BENCHMARKS = tuple(
-    f"--benchmark-{name}"
-    for name in ("columns", "sort", "group-by", "name", "verbose", "enable", "compare", "histogram")
-)
-"""Options of pytest-benchmark that ask for its table."""
+if TYPE_CHECKING:  # which takes a second, and sessions without a case have none
+    from benchmark.inputs.workload_entry import WorkloadEntry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +57,44 @@ class Options:
     engine: EngineName | None
     seed: int
 
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """The studies that are asked for; that of the clock wants an idle machine, and is run by itself.
+
+        Nothing is decoded where texts are given.
+        """
+        if self.texts:
+            return ("oracle",)
+        return ("oracle", "decoding") if self.study is None else (self.study,)
+
+    def decoded(self, workloads: "Sequence[WorkloadEntry]") -> "list[WorkloadEntry]":
+        """Return the workloads of the decoding study: those that were named, else those that take minutes."""
+        return self._beside(workloads, DEFAULT_DECODED_WORKLOADS)
+
+    def timed(self, workloads: "Sequence[WorkloadEntry]") -> "list[WorkloadEntry]":
+        """Return the workloads of the study of the clock: those that were named, else one."""
+        return self._beside(workloads, (DEFAULT_TIMED_WORKLOAD,))
+
+    def _beside(self, workloads: "Sequence[WorkloadEntry]", usual: Sequence[str]) -> "list[WorkloadEntry]":
+        if self.workload or self.workload_file:
+            return [workload for workload in workloads if workload.kind not in ("masked", "text")]
+        return [workload for workload in workloads if workload.name in usual]
+
     def decodings(self) -> list[GatedSettings]:
         """Return the cases of the decoding study that are asked for, for every model and workload.
+
+        The oracle under `recompute` writes the full model's text, so it is run only where nothing else is asked of it.
 
         Raises:
             InputError: a gate is not written as one.
         """
-        return gated_cases(self)
+        policies = self.policy or list(DEFAULT_POLICIES)
+        return [
+            GatedSettings.of(rule, policy, self.check_every, self.min_exit_layer)
+            for rule in dict.fromkeys(self.gate or DEFAULT_GATES)
+            for policy in dict.fromkeys(policies)
+            if rule != "oracle" or policy != "recompute" or {*policies} == {"recompute"}
+        ]
 
     def clocks(self) -> list[ClockSettings]:
         """Return the cases of the study of the clock that are asked for, for every model and workload.
@@ -82,62 +113,15 @@ class Options:
         return cases
 
     @classmethod
-    def of(cls, config: pytest.Config) -> "Options":
-        """Return the options of a session.
-
-        Raises:
-            pytest.UsageError: another plugin has an option of the same name.
-        """
-        taken = config.stash.get(_TAKEN, [])
-        if taken:
-            raise pytest.UsageError(
-                f"exitbench: {taken[0]} is an option of another plugin; leave that out with -p no:NAME"
-            )
-        return cls(**{field.name: config.getoption(_PREFIX + field.name) for field in dataclasses.fields(cls)})
-
-    @classmethod
-    def given(cls, config: pytest.Config) -> bool:
-        """Return whether any of them is on the command line."""
-        option = config.option.__dict__
-        return any(
-            _PREFIX + name in option and option[_PREFIX + name] != default for name, default in _defaults().items()
-        )
+    def among(cls, values: Mapping[str, Any]) -> "Options":
+        """Return options with these values; what is not among them is as it is by default."""
+        return cls(**{name: values.get(name, default) for name, default in defaults().items()})
 
 
-def wants_benchmarks(arguments: Sequence[str]) -> bool:
-    """Return whether a command line asks for the table of pytest-benchmark: by an option that shapes or compares it."""
-    return any(word.startswith(_OF_BENCHMARKS) for word in map(str, arguments))
-
-
-_TAKEN = pytest.StashKey[list[str]]()
-
-
-def add_options(parser: pytest.Parser, config: pytest.Config) -> None:
-    """Declare the options, but for those whose names others have taken."""
-    taken = _names(parser)
-    group = parser.getgroup("exitbench", "measuring early-exit potential")
-    clashes = []
-    for name, options in OPTIONS.items():
-        if name in taken:
-            clashes.append(name)
-        else:
-            group.addoption(name, dest=_dest(name), **options)
-    config.stash[_TAKEN] = clashes
-
-
-def _names(parser: pytest.Parser) -> set[str]:
-    """The options that are declared already; pytest has no public way to ask."""
-    groups = [*getattr(parser, "_groups", []), getattr(parser, "_anonymous", None)]
-    return {name for group in groups if group is not None for option in group.options for name in option.names()}
-
-
-def _dest(name: str) -> str:
-    return _PREFIX + name.removeprefix("--").replace("-", "_")
-
-
-def _defaults() -> dict[str, Any]:
+def defaults() -> dict[str, Any]:
+    """Return the value of every option where a person gives none, by the names of the fields of `Options`."""
     flags = {"store_true": False}
     return {
-        _dest(name).removeprefix(_PREFIX): options.get("default", flags.get(options.get("action", "")))
+        name.removeprefix("--").replace("-", "_"): options.get("default", flags.get(options.get("action", "")))
         for name, options in OPTIONS.items()
     }

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmark.errors import CannotRun, ExitBenchError, InputError, told
-from benchmark.interface.options import Options, add_options, wants_benchmarks
 from benchmark.interface.session.collection import (
     combinations,
     left_away,
@@ -24,6 +23,7 @@ from benchmark.interface.session.collection import (
     parametrize,
     variant_of,
 )
+from benchmark.interface.session.command_line import add_options, any_given, options_of, wants_benchmarks
 from benchmark.interface.terminal.letters import folded
 from benchmark.interface.terminal.streams import legible
 from benchmark.ranks import rank
@@ -61,7 +61,7 @@ def pytest_load_initial_conftests(
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Tell a mistake in the options before anything is collected."""
-    if Options.given(session.config):
+    if any_given(session.config):
         _begin(session.config)
         _tell_mistakes(session.config)
 
@@ -122,11 +122,11 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     from benchmark.interface.terminal.cannot_run import cannot_run_line
     from benchmark.models import hardware
 
-    auto = Options.of(config).device == "auto"
+    auto = options_of(config).device == "auto"
     why = " (no accelerator found)" if auto and session.device.type == "cpu" else ""
     lines = [f"exitbench: on {session.device.type}{why}: {hardware.accelerator(session.device)}"]
     if not session.models:
-        lines.append(f"exitbench: --shard {Options.of(config).shard}: there are fewer models than shards; it has none")
+        lines.append(f"exitbench: --shard {options_of(config).shard}: there are fewer models than shards; it has none")
     if cannot_run := session.report().cannot_run:
         lines.append(f"exitbench: {cannot_run_line(*session.names, cannot_run)}")
         session.told |= cannot_run.keys()
@@ -259,7 +259,7 @@ def _begin(config: pytest.Config) -> "MeasuringSession | None":
     from benchmark.interface.terminal.display import Display
     from benchmark.interface.terminal.screen import Screen
 
-    options = Options.of(config)
+    options = options_of(config)
     legible(sys.__stdout__)
     screen = Screen(config, silent=rank() > 0)  # the first prints for all
     config.stash[_DISPLAY] = display = Display(screen, quiet=config.get_verbosity() < -1)

@@ -141,6 +141,24 @@ class Store:
                     return _write(path, change(row), None)
         raise InputError(f"{path}: is gone; measure the case again")
 
+    def take(self, path: Path, row: Row, tokens: bytes | None) -> Row:
+        """Write a row that was measured elsewhere, with the bytes of its tokens; returns the row that is there then.
+
+        A row that went well and is there already stays.
+
+        Raises:
+            InputError: it is another row than its place says, or these are not its tokens.
+        """
+        if (problem := misplaced(path, row.model_dump())) is not None:
+            raise InputError(f"{printable(path)}: a row was sent for it that is not its own: {problem}")
+        digest = None if tokens is None else hashlib.sha256(tokens).hexdigest()
+        if digest != row.token_records_sha256:
+            raise InputError(f"{printable(path)}: a row was sent without the tokens it was computed from")
+        there = self.read(path)
+        if there is not None and there.status == "ok":
+            return there
+        return self._locked_write(path, row, None if tokens is None else lambda draft: draft.write_bytes(tokens))
+
     def _locked_write(self, path: Path, row: Row, write_tokens: Callable[[Path], object] | None) -> Row:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

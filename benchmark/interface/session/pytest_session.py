@@ -17,7 +17,7 @@ from benchmark.errors import CannotRun, ExitBenchError, InputError, NotFetched, 
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.settings import ClockSettings, GatedSettings
 from benchmark.inputs.workload_entry import WorkloadEntry
-from benchmark.interface.option_table import DEFAULT_TIMED_WORKLOAD, capture_settings, decoded_workloads
+from benchmark.interface.option_table import capture_settings
 from benchmark.interface.options import Options
 from benchmark.interface.session.workers import Ended, Names
 from benchmark.interface.terminal.display import Display
@@ -32,13 +32,6 @@ Variant = GatedSettings | ClockSettings | None
 """How tokens leave early in the study of decoding, what is timed in that of the clock; None in that of the oracle."""
 Combination = tuple[ModelEntry, WorkloadEntry, Variant]
 """A case: a model, a workload, and which of the cases of its study it is."""
-
-
-def _studies(options: Options) -> tuple[str, ...]:
-    """Return the studies that options ask for; that of the clock wants an idle machine, and is run by itself."""
-    if options.texts:
-        return ("oracle",)
-    return ("oracle", "decoding") if options.study is None else (options.study,)
 
 
 def names_of(job: Job) -> Names:
@@ -79,8 +72,10 @@ class MeasuringSession:
         """Rules and policies of the decoding study."""
         self.clocks = options.clocks() if options.study == "clock" else []
         """Cases of the study of the clock, which runs where it is asked for."""
-        self.studies = _studies(options)
-        """The studies that are asked for. Nothing is decoded where texts are given."""
+        self.studies = options.studies
+        """The studies that are asked for."""
+        self.decoded_workloads, self.timed_workloads = options.decoded(workloads), options.timed(workloads)
+        """Workloads of the study of decoding, and of that of the clock."""
         self.device = hardware.choose_device(options.device)
         self._folder = Store(options.results_dir)
         self.store = self._folder
@@ -88,7 +83,6 @@ class MeasuringSession:
             ranks.join(self.device.type)
             self.store = RankedStore(options.results_dir)
         self._rerun = options.rerun
-        self._named = bool(options.workload or options.workload_file)
         self._display = display
         self._download = options.download
         self._resources = Resources(Hub(options.download), display.announce, display.phase)
@@ -184,18 +178,6 @@ class MeasuringSession:
         if row is None:
             return self._rerun != "failed"
         return self._will_decode(row) and not (row.status == "failed" and self._rerun == "missing")
-
-    @property
-    def decoded_workloads(self) -> list[WorkloadEntry]:
-        """Workloads of the decoding study."""
-        return decoded_workloads(self.workloads, self._named)
-
-    @property
-    def timed_workloads(self) -> list[WorkloadEntry]:
-        """Workloads of the study of the clock: those that were named, else one."""
-        if self._named:
-            return [workload for workload in self.workloads if workload.kind not in ("masked", "text")]
-        return [workload for workload in self.workloads if workload.name == DEFAULT_TIMED_WORKLOAD]
 
     def release(self) -> None:
         """Free the memory of the loaded model."""

@@ -110,9 +110,13 @@ def clock(rows: Sequence[Filed], families: Mapping[str, Look]) -> Chart:
         (families.get(row.family or "", NO_LOOK)[0], MARKERS[workloads.index(row.workload) % len(MARKERS)])
         for _, _, row in timed
     ]
-    one_model, one_size = (len({getattr(row, name) for _, _, row in timed}) == 1 for name in ("model", "batch_size_asked"))
+    one_model, one_size = (
+        len({getattr(row, name) for _, _, row in timed}) == 1 for name in ("model", "batch_size_asked")
+    )
     names = [
-        ("" if one_model else f"{row.model} × ") + row.workload + ("" if one_size else f", batch {row.batch_size_asked}")
+        ("" if one_model else f"{row.model} × ")
+        + row.workload
+        + ("" if one_size else f", batch {row.batch_size_asked}")
         for _, _, row in timed
     ]
     bounded = [

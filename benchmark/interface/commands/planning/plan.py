@@ -5,7 +5,6 @@ import json
 import sys
 from typing import Any
 
-from benchmark.inputs.packaged import model_file
 from benchmark.messages import printable
 
 _SHARED = (
@@ -39,43 +38,32 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=_plan)
 
 
-def _plan(options: argparse.Namespace) -> int:
-    from benchmark.inputs.catalog import asked_workloads
-    from benchmark.inputs.model_entry import load_models
-    from benchmark.inputs.selection import in_shard, select
-    from benchmark.interface.option_table import capture_settings, decoded_workloads, gated_cases
+def _plan(asked: argparse.Namespace) -> int:
+    from benchmark.interface.options import Options
+    from benchmark.interface.session.opening import asked_for
 
-    file = model_file(options.model_file)
-    models = select(load_models(file), options.model, "--model", str(file))
-    if options.shard is not None:
-        models = in_shard(models, options.shard)
-    workloads = asked_workloads(options.workload_file, options.workload)
-    gates = gated_cases(options)
+    options = Options.among(vars(asked))
+    models, workloads = asked_for(options)
 
     # Only now, because torch and transformers take seconds, and a mistyped name is told by then.
     from benchmark.cases.planning.plan import biggest_first, plan
     from benchmark.interface.commands.planning.text import as_data, as_text
+    from benchmark.interface.option_table import capture_settings
     from benchmark.models import hardware
+    from benchmark.results.versions import remark
 
     device = hardware.choose_device(options.device)
     settings = capture_settings(options, device.type)
-    named = bool(options.workload or options.workload_file)
-    decoded = decoded_workloads(workloads, named) if options.study != "oracle" else []
-    decodings = [(workload, gated) for workload in decoded for gated in gates]
-    read = [] if options.study == "decoding" else workloads
+    decoded = options.decoded(workloads) if "decoding" in options.studies else []
+    decodings = [(workload, gated) for workload in decoded for gated in options.decodings()]
+    read = workloads if "oracle" in options.studies else []
     plans = biggest_first(list(plan(models, read, settings, options.results_dir, decodings)))
-    if options.json:
+    if asked.json:
         print(json.dumps(as_data(plans, device), indent=1, allow_nan=False))
-    elif options.names:
+    elif asked.names:
         print("".join(f"{planned.name}\n" for planned in plans if planned.missing is None), end="")
     else:
         print("\n".join(as_text(plans, device)))
-        _tell_of_others(options)
+        if (line := remark(options.results_dir)) is not None:
+            print(printable(line), file=sys.stderr)
     return 0
-
-
-def _tell_of_others(options: argparse.Namespace) -> None:
-    from benchmark.results.versions import remark
-
-    if (line := remark(options.results_dir)) is not None:
-        print(printable(line), file=sys.stderr)

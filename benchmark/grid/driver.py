@@ -1,0 +1,269 @@
+"""The loop of the driver: models go to nodes, cells come back, what is lost goes out again."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from benchmark.errors import InputError, told
+from benchmark.grid.node import measure
+from benchmark.grid.nodes import alive, on
+from benchmark.grid.placement import Node, Placed, order, place
+from benchmark.grid.work import Asked, Cell, Ended, ModelWork, Outcome, Place, Started
+from benchmark.inputs.model_entry import ModelEntry
+from benchmark.results.row import Row
+from benchmark.results.store import Store, intact_tokens
+
+_TICK = 1.0
+"""Seconds between two looks at what has come."""
+_MOST_LOSSES = 3
+"""Processes that may be lost at one cell before it is given up."""
+_HOLD = 5.0
+"""Seconds in which a node that lost a process gets none: Ray needs a moment to learn that a node is dead."""
+_UNREAD = 4
+"""Messages of a node that wait for the driver at most; then the node waits."""
+_FAREWELL = 15.0
+"""Seconds in which the nodes may end in good order after Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far a grid is, in cells."""
+
+    total: int
+    outcomes: Counter[Outcome]
+    running: int
+    """One of each model that is on a node; it may still be loading."""
+    left: float | None
+    """Seconds that the rest will take, about; None if that cannot be known yet."""
+
+    @property
+    def ended(self) -> int:
+        """Cells that nothing is left to do of."""
+        return self.outcomes.total()
+
+    @property
+    def waiting(self) -> int:
+        """Cells that have not begun."""
+        return self.total - self.ended - self.running
+
+
+class Report(Protocol):
+    """Who tells a person."""
+
+    def ended(self, where: str, title: str, ended: Ended, counts: Counts) -> None:
+        """Tell what became of a cell."""
+
+    def tell(self, text: str) -> None:
+        """Tell something else that has happened."""
+
+    def show(self, counts: Counts) -> None:
+        """Show how far all of it is."""
+
+
+@dataclass
+class _Running:
+    placed: Placed
+    cell: int | None = None
+    """The one that is being measured; None before the first has begun."""
+
+
+class Driver:
+    """The cells of a grid, where each is, and what has come of it."""
+
+    def __init__(
+        self,
+        entries: Sequence[ModelEntry],
+        cells: Sequence[Cell],
+        nodes: Sequence[Node],
+        asked: Asked,
+        report: Report,
+        cpus: int | None = None,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            entries: of models that some node can hold.
+            cells: of each model.
+            nodes: to run them on.
+            asked: what is asked of all.
+            report: who tells a person.
+            cpus: that a model gets; None for its part of a node's.
+        """
+        self._entries = {entry.name: entry for entry in entries}
+        names = order(list(self._entries), nodes)
+        numbers = iter(range(len(entries) * len(cells)))
+        self._open: dict[str, dict[int, Cell]] = {name: {next(numbers): cell for cell in cells} for name in names}
+        """Cells that have not ended, by model."""
+        self._waiting = names
+        self._running: dict[Any, _Running] = {}
+        """By what Ray hands their messages out of."""
+        self._nodes, self._asked, self._report, self._cpus = list(nodes), asked, report, cpus
+        self._store = Store(asked.results)
+        self._losses: Counter[tuple[str, int | None]] = Counter()
+        self._held: dict[str, float] = {}
+        self._outcomes: Counter[Outcome] = Counter()
+        self._total, self._began = len(entries) * len(cells), time.monotonic()
+
+    def run(self) -> Counts:
+        """Return what came of all cells; where this ends early, no process of it lives on.
+
+        Raises:
+            InputError: no node is left.
+        """
+        try:
+            while self._waiting or self._running:
+                self._start()
+                self._hear()
+                self._report.show(self.counts())
+        finally:
+            self._stop()
+        return self.counts()
+
+    def counts(self) -> Counts:
+        """Return how far it is now."""
+        running = sum(bool(self._open[one.placed.model]) for one in self._running.values())
+        return Counts(self._total, self._outcomes.copy(), running, self._left())
+
+    def _start(self) -> None:
+        """Send out what finds room."""
+        import ray
+
+        nodes = self._usable() if self._waiting else []
+        free = {node.id: node.whole for node in nodes}
+        for running in self._running.values():
+            if running.placed.node.id in free:
+                free[running.placed.node.id] = free[running.placed.node.id].without(running.placed.share)
+        for placed in place(self._waiting, nodes, free, self._cpus):
+            self._waiting.remove(placed.model)
+            share, node = placed.share, placed.node
+            finished = frozenset[Place]() if node.sees_results else _finished(self._store, placed.model)
+            task = ray.remote(measure).options(
+                name=f"exitbench {placed.model}",
+                num_returns="streaming",
+                num_cpus=share.cpus,
+                num_gpus=share.gpus,
+                memory=int(share.memory),
+                max_retries=0,  # what is to be done again is known here
+                scheduling_strategy=on(node.id),
+                _generator_backpressure_num_objects=_UNREAD,
+            )
+            work = ModelWork(self._entries[placed.model], dict(self._open[placed.model]))
+            messages = task.remote(work, self._asked, int(share.cpus), node.sees_results, finished)
+            self._running[messages] = _Running(placed)
+
+    def _usable(self) -> list[Node]:
+        """The nodes that are alive, and have not just lost a process."""
+        there = {node["NodeID"] for node in alive()}
+        for node in [node for node in self._nodes if node.id not in there]:
+            self._nodes.remove(node)
+            self._report.tell(f"node {node.name} is gone; what ran there runs elsewhere")
+        if not self._nodes:
+            raise InputError("no node is left; start some, and run the same command to go on")
+        now = time.monotonic()
+        return [node for node in self._nodes if self._held.get(node.id, 0.0) <= now]
+
+    def _hear(self) -> None:
+        """Take the next that a node has told, if one does soon."""
+        import ray
+
+        if not self._running:
+            time.sleep(_TICK)
+            return
+        ready, _ = ray.wait(list(self._running), timeout=_TICK)
+        for messages in ready:
+            running = self._running[messages]
+            try:
+                message = ray.get(next(messages))
+            except StopIteration:
+                del self._running[messages]
+                if self._open[running.placed.model]:
+                    self._lost(running, "it ended early")
+            except ray.exceptions.RayTaskError as error:
+                del self._running[messages]
+                self._give_up(running, f"{type(error.cause).__name__}: {error.cause}")
+            except ray.exceptions.RayError as error:
+                del self._running[messages]
+                self._lost(running, type(error).__name__)
+            else:
+                self._take(running, message)
+
+    def _take(self, running: _Running, message: Started | Ended) -> None:
+        if isinstance(message, Started):
+            running.cell = message.number
+            return
+        running.cell = None
+        if message.sent is not None:
+            try:
+                sent, path = message.sent, self._store.path(*message.sent.place)
+                self._store.take(path, Row.model_validate_json(sent.row), sent.tokens)
+            except InputError as error:
+                message = Ended(message.number, Outcome.FAILED, told(error))
+        self._end(running.placed, message)
+
+    def _end(self, placed: Placed, ended: Ended) -> None:
+        cell = self._open[placed.model].pop(ended.number)
+        self._outcomes[ended.outcome] += 1
+        self._report.ended(placed.node.name, f"{placed.model} × {cell.title}", ended, self.counts())
+
+    def _lost(self, running: _Running, how: str) -> None:
+        """Send out again what was lost with a process, but for a cell that processes are lost at each time."""
+        placed, at = running.placed, (running.placed.model, running.cell)
+        self._held[placed.node.id] = time.monotonic() + _HOLD
+        self._losses[at] += 1
+        if self._losses[at] < _MOST_LOSSES:
+            self._report.tell(f"{placed.model}: its process on {placed.node.name} was lost ({how}); it runs again")
+        else:
+            reason = f"its process was lost {_MOST_LOSSES} times ({how}), so it may need more memory than there is"
+            if running.cell is None:
+                self._give_up(running, reason)
+                return
+            self._end(placed, Ended(running.cell, Outcome.FAILED, reason))
+        if self._open[placed.model]:
+            self._waiting.insert(0, placed.model)
+
+    def _give_up(self, running: _Running, reason: str) -> None:
+        for number in list(self._open[running.placed.model]):
+            self._end(running.placed, Ended(number, Outcome.FAILED, " ".join(reason.split())[:300]))
+
+    def _stop(self) -> None:
+        """Let the nodes end what they do: each leaves its case, and so frees it, before its process ends."""
+        import ray
+
+        for messages in self._running:
+            with suppress(Exception):
+                ray.cancel(messages)
+        until = time.monotonic() + _FAREWELL
+        while self._running and time.monotonic() < until:
+            ready, _ = ray.wait(list(self._running), timeout=_TICK)
+            for messages in ready:
+                try:
+                    ray.get(next(messages))
+                except (StopIteration, ray.exceptions.RayError):
+                    del self._running[messages]
+
+    def _left(self) -> float | None:
+        """By what machines reckon of each model; where one cannot, by what ended cells have taken."""
+        known = [self._seconds(model) for model, cells in self._open.items() for _ in cells]
+        if all(seconds is not None for seconds in known):
+            return sum(seconds or 0 for seconds in known) / max(len(self._running), 1)
+        done = self._outcomes[Outcome.MEASURED]
+        return (time.monotonic() - self._began) / done * len(known) if done else None
+
+    def _seconds(self, model: str) -> float | None:
+        outlooks = [node.machine.outlooks[model] for node in self._nodes]
+        return next((outlook.seconds for outlook in outlooks if outlook.seconds is not None), None)
+
+
+def _finished(store: Store, model: str) -> frozenset[Place]:
+    """The cases of a model that have a whole row in a folder."""
+    found = set()
+    for path in (store.folder / model).glob("*/*.json"):
+        row = store.read(path)
+        if row is not None and row.status == "ok":
+            with suppress(InputError):
+                intact_tokens(path, row.token_records_sha256)
+                found.add((row.model, row.workload, row.suite, row.configuration))
+    return frozenset(found)
