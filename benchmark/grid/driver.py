@@ -107,7 +107,9 @@ class Driver:
         self._losses: Counter[tuple[str, int | None]] = Counter()
         self._held: dict[str, float] = {}
         self._outcomes: Counter[CellOutcome] = Counter()
-        self._total, self._began = len(entries) * len(cells), time.monotonic()
+        self._total = len(entries) * len(cells)
+        self._began = self._last = time.monotonic()
+        """When this began, and when a cell was measured last."""
 
     def run(self) -> Counts:
         """Return what came of all cells; where this ends early, no process of it lives on.
@@ -217,6 +219,8 @@ class Driver:
     def _end(self, model: str, where: str, ended: CellEnded) -> None:
         cell = self._open[model].pop(ended.number)
         self._outcomes[ended.outcome] += 1
+        if ended.outcome == CellOutcome.MEASURED:
+            self._last = time.monotonic()
         self._report.ended(where, f"{model} × {cell.title}", ended, self.counts())
 
     def _lost(self, running: _Running, how: str) -> None:
@@ -256,16 +260,30 @@ class Driver:
                     del self._running[messages]
 
     def _left(self) -> float | None:
-        """By what machines reckon of each model; where one cannot, by what ended cells have taken."""
-        known = [self._seconds(model) for model, cells in self._open.items() for _ in cells]
-        if all(seconds is not None for seconds in known):
-            return sum(seconds or 0 for seconds in known) / max(len(self._running), 1)
-        done = self._outcomes[CellOutcome.MEASURED]
-        return (time.monotonic() - self._began) / done * len(known) if done else None
+        open_cells = [self._seconds(model) for model, cells in self._open.items() for _ in cells]
+        done, began, now = self._outcomes[CellOutcome.MEASURED], self._began, time.monotonic()
+        return time_left(open_cells, len(self._running), done, self._last - began, now - self._last)
 
     def _seconds(self, model: str) -> float | None:
         outlooks = [node.host.outlooks[model] for node in self._nodes]
         return next((outlook.seconds for outlook in outlooks if outlook.seconds is not None), None)
+
+
+def time_left(open_cells: Sequence[float | None], running: int, done: int, worked: float, since: float) -> float | None:
+    """Return about how many seconds the rest takes; None if that cannot be known yet.
+
+    Args:
+        open_cells: seconds that a machine reckons for each cell that has not ended; None where it cannot.
+        running: models that run at once.
+        done: cells that were measured.
+        worked: seconds in which they were.
+        since: seconds since then.
+    """
+    known = [seconds for seconds in open_cells if seconds is not None]
+    if len(known) == len(open_cells):
+        return sum(known) / max(running, 1)
+    # By what ended cells have taken, with the models that ran beside each other.
+    return max(worked / done * len(open_cells) - since, 0.0) if done else None
 
 
 def _finished(store: Store, model: str) -> frozenset[Place]:
