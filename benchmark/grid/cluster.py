@@ -19,7 +19,7 @@ _PATIENCE = 20
 """Seconds in which a cluster must answer."""
 _OBJECT_STORE = 200_000_000
 """Bytes that a cluster of ours keeps for what nodes send; its rows are written where they are made."""
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 _TOKEN_NAMES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 

@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from benchmark.errors import InputError, told
-from benchmark.grid.node import measure
 from benchmark.grid.nodes import alive, on
-from benchmark.grid.placement import Node, Placed, order, place
-from benchmark.grid.work import Asked, Cell, Ended, ModelWork, Outcome, Place, Started
+from benchmark.grid.placement import Node, Placed, order, place, refusal
+from benchmark.grid.work import CellEnded, CellOutcome, CellStarted, GridCell, GridSettings, ModelWork, Place
+from benchmark.grid.worker import measure
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.results.row import Row
 from benchmark.results.store import Store, intact_tokens
@@ -33,7 +35,7 @@ class Counts:
     """How far a grid is, in cells."""
 
     total: int
-    outcomes: Counter[Outcome]
+    outcomes: Counter[CellOutcome]
     running: int
     """One of each model that is on a node; it may still be loading."""
     left: float | None
@@ -53,7 +55,7 @@ class Counts:
 class Report(Protocol):
     """Who tells a person."""
 
-    def ended(self, where: str, title: str, ended: Ended, counts: Counts) -> None:
+    def ended(self, where: str, title: str, ended: CellEnded, counts: Counts) -> None:
         """Tell what became of a cell."""
 
     def tell(self, text: str) -> None:
@@ -76,9 +78,9 @@ class Driver:
     def __init__(
         self,
         entries: Sequence[ModelEntry],
-        cells: Sequence[Cell],
+        cells: Sequence[GridCell],
         nodes: Sequence[Node],
-        asked: Asked,
+        asked: GridSettings,
         report: Report,
         cpus: int | None = None,
     ) -> None:
@@ -95,7 +97,7 @@ class Driver:
         self._entries = {entry.name: entry for entry in entries}
         names = order(list(self._entries), nodes)
         numbers = iter(range(len(entries) * len(cells)))
-        self._open: dict[str, dict[int, Cell]] = {name: {next(numbers): cell for cell in cells} for name in names}
+        self._open: dict[str, dict[int, GridCell]] = {name: {next(numbers): cell for cell in cells} for name in names}
         """Cells that have not ended, by model."""
         self._waiting = names
         self._running: dict[Any, _Running] = {}
@@ -104,8 +106,10 @@ class Driver:
         self._store = Store(asked.results)
         self._losses: Counter[tuple[str, int | None]] = Counter()
         self._held: dict[str, float] = {}
-        self._outcomes: Counter[Outcome] = Counter()
-        self._total, self._began = len(entries) * len(cells), time.monotonic()
+        self._outcomes: Counter[CellOutcome] = Counter()
+        self._total = len(entries) * len(cells)
+        self._began = self._last = time.monotonic()
+        """When this began, and when a cell was measured last."""
 
     def run(self) -> Counts:
         """Return what came of all cells; where this ends early, no process of it lives on.
@@ -132,6 +136,10 @@ class Driver:
         import ray
 
         nodes = self._usable() if self._waiting else []
+        for model in list(self._waiting):
+            if (reason := refusal(model, self._nodes, self._cpus)) is not None:  # by those that are left
+                self._waiting.remove(model)
+                self._give_up(model, "no node", reason)
         free = {node.id: node.whole for node in nodes}
         for running in self._running.values():
             if running.placed.node.id in free:
@@ -183,15 +191,17 @@ class Driver:
                     self._lost(running, "it ended early")
             except ray.exceptions.RayTaskError as error:
                 del self._running[messages]
-                self._give_up(running, f"{type(error.cause).__name__}: {error.cause}")
+                self._give_up(
+                    running.placed.model, running.placed.node.name, f"{type(error.cause).__name__}: {error.cause}"
+                )
             except ray.exceptions.RayError as error:
                 del self._running[messages]
                 self._lost(running, type(error).__name__)
             else:
                 self._take(running, message)
 
-    def _take(self, running: _Running, message: Started | Ended) -> None:
-        if isinstance(message, Started):
+    def _take(self, running: _Running, message: CellStarted | CellEnded) -> None:
+        if isinstance(message, CellStarted):
             running.cell = message.number
             return
         running.cell = None
@@ -200,13 +210,18 @@ class Driver:
                 sent, path = message.sent, self._store.path(*message.sent.place)
                 self._store.take(path, Row.model_validate_json(sent.row), sent.tokens)
             except InputError as error:
-                message = Ended(message.number, Outcome.FAILED, told(error))
-        self._end(running.placed, message)
+                message = CellEnded(message.number, CellOutcome.FAILED, told(error))
+            except ValidationError:
+                reason = "the row that was sent of it cannot be read; report this"
+                message = CellEnded(message.number, CellOutcome.FAILED, reason)
+        self._end(running.placed.model, running.placed.node.name, message)
 
-    def _end(self, placed: Placed, ended: Ended) -> None:
-        cell = self._open[placed.model].pop(ended.number)
+    def _end(self, model: str, where: str, ended: CellEnded) -> None:
+        cell = self._open[model].pop(ended.number)
         self._outcomes[ended.outcome] += 1
-        self._report.ended(placed.node.name, f"{placed.model} × {cell.title}", ended, self.counts())
+        if ended.outcome == CellOutcome.MEASURED:
+            self._last = time.monotonic()
+        self._report.ended(where, f"{model} × {cell.title}", ended, self.counts())
 
     def _lost(self, running: _Running, how: str) -> None:
         """Send out again what was lost with a process, but for a cell that processes are lost at each time."""
@@ -218,15 +233,15 @@ class Driver:
         else:
             reason = f"its process was lost {_MOST_LOSSES} times ({how}), so it may need more memory than there is"
             if running.cell is None:
-                self._give_up(running, reason)
+                self._give_up(placed.model, placed.node.name, reason)
                 return
-            self._end(placed, Ended(running.cell, Outcome.FAILED, reason))
+            self._end(placed.model, placed.node.name, CellEnded(running.cell, CellOutcome.FAILED, reason))
         if self._open[placed.model]:
             self._waiting.insert(0, placed.model)
 
-    def _give_up(self, running: _Running, reason: str) -> None:
-        for number in list(self._open[running.placed.model]):
-            self._end(running.placed, Ended(number, Outcome.FAILED, " ".join(reason.split())[:300]))
+    def _give_up(self, model: str, where: str, reason: str) -> None:
+        for number in list(self._open[model]):
+            self._end(model, where, CellEnded(number, CellOutcome.FAILED, " ".join(reason.split())[:300]))
 
     def _stop(self) -> None:
         """Let the nodes end what they do: each leaves its case, and so frees it, before its process ends."""
@@ -245,16 +260,30 @@ class Driver:
                     del self._running[messages]
 
     def _left(self) -> float | None:
-        """By what machines reckon of each model; where one cannot, by what ended cells have taken."""
-        known = [self._seconds(model) for model, cells in self._open.items() for _ in cells]
-        if all(seconds is not None for seconds in known):
-            return sum(seconds or 0 for seconds in known) / max(len(self._running), 1)
-        done = self._outcomes[Outcome.MEASURED]
-        return (time.monotonic() - self._began) / done * len(known) if done else None
+        open_cells = [self._seconds(model) for model, cells in self._open.items() for _ in cells]
+        done, began, now = self._outcomes[CellOutcome.MEASURED], self._began, time.monotonic()
+        return time_left(open_cells, len(self._running), done, self._last - began, now - self._last)
 
     def _seconds(self, model: str) -> float | None:
-        outlooks = [node.machine.outlooks[model] for node in self._nodes]
+        outlooks = [node.host.outlooks[model] for node in self._nodes]
         return next((outlook.seconds for outlook in outlooks if outlook.seconds is not None), None)
+
+
+def time_left(open_cells: Sequence[float | None], running: int, done: int, worked: float, since: float) -> float | None:
+    """Return about how many seconds the rest takes; None if that cannot be known yet.
+
+    Args:
+        open_cells: seconds that a machine reckons for each cell that has not ended; None where it cannot.
+        running: models that run at once.
+        done: cells that were measured.
+        worked: seconds in which they were.
+        since: seconds since then.
+    """
+    known = [seconds for seconds in open_cells if seconds is not None]
+    if len(known) == len(open_cells):
+        return sum(known) / max(running, 1)
+    # By what ended cells have taken, with the models that ran beside each other.
+    return max(worked / done * len(open_cells) - since, 0.0) if done else None
 
 
 def _finished(store: Store, model: str) -> frozenset[Place]:

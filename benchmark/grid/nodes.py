@@ -7,9 +7,9 @@ from typing import Any
 
 from benchmark.atomic_files import lock_of, locked
 from benchmark.errors import InputError
-from benchmark.grid.node import describe, harness, looker
 from benchmark.grid.placement import USUAL_CPUS, Node, Share
-from benchmark.grid.work import Asked, Machine
+from benchmark.grid.work import GridSettings, Host
+from benchmark.grid.worker import describe, harness, looker
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.messages import printable
@@ -22,7 +22,7 @@ _A_LITTLE = 0.01
 
 
 def nodes_there(
-    entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], asked: Asked, cpus: int | None
+    entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], asked: GridSettings, cpus: int | None
 ) -> list[Node]:
     """Return the nodes of the cluster that have CPUs, each with what it says of itself and of the models.
 
@@ -42,9 +42,9 @@ def nodes_there(
         raise InputError("the cluster has no node with a CPU to lend; add one with: ray start --address HOST:PORT")
     names = _names(found)
     sees = _look(found, names, asked)
-    machines = _describe(found, names, entries, workloads, asked, cpus)
+    hosts = _describe(found, names, entries, workloads, asked, cpus)
     return [
-        Node(node["NodeID"], name, _share(node), machines[node["NodeManagerHostname"]], seen)
+        Node(node["NodeID"], name, _share(node), hosts[node["NodeManagerHostname"]], seen)
         for node, name, seen in zip(found, names, sees, strict=True)
     ]
 
@@ -72,7 +72,7 @@ def on(node_id: str) -> Any:
     return NodeAffinitySchedulingStrategy(node_id, soft=False)
 
 
-def _look(found: Sequence[dict[str, Any]], names: Sequence[str], asked: Asked) -> list[bool]:
+def _look(found: Sequence[dict[str, Any]], names: Sequence[str], asked: GridSettings) -> list[bool]:
     """Return of each node whether it sees the results folder; refuses a harness that is not ours."""
     import ray
 
@@ -100,9 +100,9 @@ def _describe(
     names: Sequence[str],
     entries: Sequence[ModelEntry],
     workloads: Sequence[WorkloadEntry],
-    asked: Asked,
+    asked: GridSettings,
     cpus: int | None,
-) -> dict[str, Machine]:
+) -> dict[str, Host]:
     """Return what each machine says of itself, by its host name."""
     import ray
 

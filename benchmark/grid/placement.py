@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.grid.work import Machine, Outlook
+from benchmark.grid.work import Host, Outlook
 
 USUAL_CPUS = 4
 """Of a model on a machine without GPUs, where there are as many: a second model gains more from a core than a fifth
@@ -36,7 +36,7 @@ class Node:
     name: str
     """What a person reads of it."""
     whole: Share
-    machine: Machine
+    host: Host
     sees_results: bool = True
     """Whether it reads and writes the results folder of the driver."""
 
@@ -60,8 +60,8 @@ def share_of(model: str, node: Node, cpus: int | None = None) -> Share | str:
         node: an idle one.
         cpus: that a model gets; None for its part of those of the node.
     """
-    outlook, machine = node.machine.outlooks[model], node.machine
-    on_gpus = machine.device != "cpu" and machine.gpu_memory is not None and node.whole.gpus >= 1
+    outlook, host = node.host.outlooks[model], node.host
+    on_gpus = host.device != "cpu" and host.gpu_memory is not None and node.whole.gpus >= 1
     memory = outlook.memory
     # The machine looked at one of its GPUs; a model that spreads may take them all.
     if outlook.missing and not (on_gpus and outlook.spreads and memory is not None):
@@ -72,12 +72,12 @@ def share_of(model: str, node: Node, cpus: int | None = None) -> Share | str:
         share = Share(max(threads, 1), 0, node.whole.memory if memory is None else memory)
         enough = node.whole.memory
     else:
-        assert machine.gpu_memory is not None
-        gpus = 1 if memory is None else math.ceil(memory / machine.gpu_memory)
+        assert host.gpu_memory is not None
+        gpus = 1 if memory is None else math.ceil(memory / host.gpu_memory)
         most = int(node.whole.gpus) if outlook.spreads else 1
         threads = cpus or int(node.whole.cpus / node.whole.gpus) * min(gpus, most)
         share = Share(min(max(threads, 1), node.whole.cpus), gpus, 0)
-        enough = machine.gpu_memory * most
+        enough = host.gpu_memory * most
         if gpus > most:
             return _too_large(memory or 0, enough, "a larger GPU" if outlook.spreads else "'device_map' in the entry")
     if share.cpus > node.whole.cpus:
@@ -130,7 +130,7 @@ def refusal(model: str, nodes: Sequence[Node], cpus: int | None = None) -> str |
 
 def _known(model: str, nodes: Sequence[Node]) -> Outlook:
     """What is said of a model by the machine that knows its size, if one does."""
-    outlooks = [node.machine.outlooks[model] for node in nodes]
+    outlooks = [node.host.outlooks[model] for node in nodes]
     return next((outlook for outlook in outlooks if outlook.memory is not None), outlooks[0])
 
 

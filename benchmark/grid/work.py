@@ -13,7 +13,7 @@ Place = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """A case of a model: a workload, and how tokens leave early in the study of decoding."""
 
     workload: WorkloadEntry
@@ -26,7 +26,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Asked:
+class GridSettings:
     """What is asked of every cell alike."""
 
     capture: CaptureSettings
@@ -53,7 +53,7 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Host:
     """What a machine says of itself."""
 
     device: str
@@ -69,11 +69,11 @@ class ModelWork:
     """One model with what is left to do of it; goes to one process of a node."""
 
     entry: ModelEntry
-    cells: dict[int, Cell]
+    cells: dict[int, GridCell]
     """By their number among all cells of the grid."""
 
 
-class Outcome(StrEnum):
+class CellOutcome(StrEnum):
     """What became of a cell."""
 
     MEASURED = "measured"
@@ -93,17 +93,17 @@ class SentRow:
 
 
 @dataclass(frozen=True)
-class Started:
+class CellStarted:
     """A cell has begun."""
 
     number: int
 
 
 @dataclass(frozen=True)
-class Ended:
+class CellEnded:
     """A cell has ended."""
 
     number: int
-    outcome: Outcome
+    outcome: CellOutcome
     reason: str = ""
     sent: SentRow | None = None

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.grid.placement import Node, Share, order, place, refusal, share_of
-from benchmark.grid.work import Machine, Outlook
+from benchmark.grid.work import Host, Outlook
 
 GB = 1e9
 
 
 def node(name: str = "one", cpus: float = 8, gpus: float = 0, memory: float = 64 * GB, **outlooks: Outlook) -> Node:
     """A node; with GPUs, of 80 GB each."""
-    machine = Machine("cuda" if gpus else "cpu", 80 * GB if gpus else None, outlooks)
-    return Node(name, name, Share(cpus, gpus, memory), machine)
+    host = Host("cuda" if gpus else "cpu", 80 * GB if gpus else None, outlooks)
+    return Node(name, name, Share(cpus, gpus, memory), host)
 
 
 def outlook(gigabytes: float | None, **more: object) -> Outlook:

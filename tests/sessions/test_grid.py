@@ -18,7 +18,7 @@ import pytest
 from interpreters import python_without
 from ray_nodes import RayNodes, is_gone, until
 
-from benchmark.grid.node import harness
+from benchmark.grid.worker import harness
 from benchmark.inputs.packaged import PACKAGE
 
 pytest.importorskip("ray", reason="needs the extra ray: pip install 'exitbench[ray]'")

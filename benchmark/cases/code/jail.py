@@ -43,6 +43,7 @@ def main() -> None:
     report, nowhere = os.dup(1), os.open(os.devnull, os.O_RDWR)
     try:
         _isolate()
+        _end_with_parent()  # not before: it is forgotten where privileges change
         first = os.fork()
     except (OSError, AttributeError) as error:
         os.write(report, str(error).encode())
@@ -50,7 +51,7 @@ def main() -> None:
     if first:  # the program is the first process of its namespace, and this one waits for it outside
         os.waitpid(first, 0)
         os._exit(0)
-    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    _end_with_parent()
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     _limit(memory, seconds)
@@ -82,6 +83,11 @@ def _isolate() -> None:
     options = f"size={FOLDER_BYTES}".encode()
     call("mount", libc.mount(b"none", folder, b"tmpfs", _NO_SUID_NO_DEVICES, options))
     os.chdir(folder)
+
+
+def _end_with_parent() -> None:
+    """Let the system kill this process when the one that started it dies."""
+    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def _limit(memory: int, seconds: int) -> None:

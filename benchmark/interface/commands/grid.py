@@ -10,7 +10,7 @@ from benchmark.interface.values import positive
 
 if TYPE_CHECKING:
     from benchmark.grid.driver import Counts
-    from benchmark.grid.work import Asked, Cell
+    from benchmark.grid.work import GridCell, GridSettings
     from benchmark.inputs.model_entry import ModelEntry
     from benchmark.interface.terminal.grid_status import GridStatus
 
@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
 
 def _grid(asked: argparse.Namespace) -> int:
     from benchmark.grid.cluster import cluster, require
-    from benchmark.grid.work import Asked, Cell
+    from benchmark.grid.work import GridCell, GridSettings
     from benchmark.inputs.packaged import model_file
     from benchmark.interface.option_table import capture_settings
     from benchmark.interface.options import Options
@@ -72,12 +72,12 @@ def _grid(asked: argparse.Namespace) -> int:
     require()
     options = Options.among(vars(asked) | _with_whole_paths(asked, model_file(asked.model_file)))
     entries, workloads = asked_for(options)
-    oracle = [Cell(workload) for workload in workloads] if "oracle" in options.studies else []
+    oracle = [GridCell(workload) for workload in workloads] if "oracle" in options.studies else []
     decoded = options.decoded(workloads) if "decoding" in options.studies else []
-    cells = [*oracle, *(Cell(workload, gated) for workload in decoded for gated in options.decodings())]
+    cells = [*oracle, *(GridCell(workload, gated) for workload in decoded for gated in options.decodings())]
     store = Store(options.results_dir)
     store.check_writable()
-    everywhere = Asked(capture_settings(options, "cpu"), options.device, options.download, options.results_dir)
+    everywhere = GridSettings(capture_settings(options, "cpu"), options.device, options.download, options.results_dir)
     status = GridStatus(sys.stdout)
     with cluster(asked.address):
         signal.signal(signal.SIGTERM, _stop)  # Ray has one of its own, which tells nobody
@@ -88,7 +88,7 @@ def _grid(asked: argparse.Namespace) -> int:
 
 
 def _run(
-    entries: "list[ModelEntry]", cells: "list[Cell]", asked: "Asked", status: "GridStatus", cpus: int | None
+    entries: "list[ModelEntry]", cells: "list[GridCell]", asked: "GridSettings", status: "GridStatus", cpus: int | None
 ) -> int:
     from benchmark.grid.driver import Driver
     from benchmark.grid.nodes import nodes_there
@@ -119,7 +119,7 @@ def _run(
             store.write_table()
 
 
-def _summary(counts: "Counts", cannot: Counter[str], asked: "Asked") -> list[str]:
+def _summary(counts: "Counts", cannot: Counter[str], asked: "GridSettings") -> list[str]:
     lines = [f"{count} cannot run: {reason}" for reason, count in cannot.most_common(_MOST_REASONS)]
     if len(cannot) > _MOST_REASONS:
         lines.append(f"and {cannot.total() - sum(dict(cannot.most_common(_MOST_REASONS)).values())} for other reasons")
@@ -131,11 +131,11 @@ def _summary(counts: "Counts", cannot: Counter[str], asked: "Asked") -> list[str
 
 
 def _exit_code(counts: "Counts") -> int:
-    from benchmark.grid.work import Outcome
+    from benchmark.grid.work import CellOutcome
 
-    if counts.outcomes[Outcome.FAILED]:
+    if counts.outcomes[CellOutcome.FAILED]:
         return 1
-    return 0 if counts.outcomes[Outcome.MEASURED] or counts.outcomes[Outcome.BEFORE] else _NOTHING_RAN
+    return 0 if counts.outcomes[CellOutcome.MEASURED] or counts.outcomes[CellOutcome.BEFORE] else _NOTHING_RAN
 
 
 def _with_whole_paths(asked: argparse.Namespace, file: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TextIO
 
 from benchmark.grid.driver import Counts
-from benchmark.grid.work import Ended, Outcome
+from benchmark.grid.work import CellEnded, CellOutcome
 from benchmark.interface.terminal.letters import Letters
 from benchmark.interface.terminal.status import Status, duration
 
@@ -31,11 +31,11 @@ class GridStatus:
         self._stream.write(f"{_CLEAR if self._live else ''}{self._letters.shown(text)}\n")
         self._stream.flush()
 
-    def ended(self, where: str, title: str, ended: Ended, counts: Counts) -> None:
+    def ended(self, where: str, title: str, ended: CellEnded, counts: Counts) -> None:
         """Tell of a cell that was measured or has failed; what it is about the others is told in the end."""
-        if ended.outcome == Outcome.CANNOT:
+        if ended.outcome == CellOutcome.CANNOT:
             self.cannot[ended.reason] += 1
-        if ended.outcome in (Outcome.MEASURED, Outcome.FAILED):
+        if ended.outcome in (CellOutcome.MEASURED, CellOutcome.FAILED):
             reason = f": {ended.reason}" if ended.reason else ""
             far = "" if self._live else f" ({_far(counts)})"
             self.tell(f"{title}: {ended.outcome} on {where}{reason}{far}")
@@ -67,4 +67,4 @@ def _far(counts: Counts) -> str:
 
 
 def _others(counts: Counts) -> str:
-    return f"{counts.running} running, {counts.outcomes[Outcome.FAILED]} failed, {counts.waiting} waiting"
+    return f"{counts.running} running, {counts.outcomes[CellOutcome.FAILED]} failed, {counts.waiting} waiting"

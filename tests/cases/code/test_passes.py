@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmark.cases.code import passes as passing
@@ -163,3 +164,18 @@ def test_the_solutions_of_humaneval_pass_its_tests_and_their_beginnings_do_not()
     for prompt, solution in list(zip(read_prompts(humaneval, 164, Hub(download=False)), solutions, strict=True))[::16]:
         assert passes(f"{prompt.text}{solution}\n{prompt.targets[0]}"), prompt.id
         assert not passes(f"{prompt.text}    return 'nothing'\n{prompt.targets[0]}"), prompt.id
+
+
+def test_a_program_ends_with_the_process_that_runs_it():
+    """Whoever is killed cannot end it; a sleeping program would take no time of the processor, and stay for ever."""
+    code = "from benchmark.cases.code.passes import passes\npasses('import time; time.sleep(100)', seconds=100)"
+    runs = psutil.Popen([sys.executable, "-c", code])
+    end = time.monotonic() + 60
+    while len(jailed := runs.children(recursive=True)) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    time.sleep(0.5)  # until the program is in its jail
+    runs.kill()
+    runs.wait()
+    _, alive = psutil.wait_procs(jailed, timeout=10)
+    assert [one for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []

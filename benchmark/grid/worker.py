@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.errors import CannotRun, ExitBenchError, told
-from benchmark.grid.work import Asked, Ended, Machine, ModelWork, Outcome, Outlook, Place, SentRow, Started
+from benchmark.grid.work import (
+    CellEnded,
+    CellOutcome,
+    CellStarted,
+    GridSettings,
+    Host,
+    ModelWork,
+    Outlook,
+    Place,
+    SentRow,
+)
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.packaged import PACKAGE
 from benchmark.inputs.workload_entry import WorkloadEntry
@@ -48,7 +58,7 @@ def looker() -> Callable[[Path], tuple[str | None, bool]]:
         import tempfile
 
         try:
-            from benchmark.grid.node import harness
+            from benchmark.grid.worker import harness
 
             found = harness()
         except ImportError:
@@ -67,7 +77,7 @@ def looker() -> Callable[[Path], tuple[str | None, bool]]:
     return look
 
 
-def describe(entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], asked: Asked, cpus: int) -> Machine:
+def describe(entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], asked: GridSettings, cpus: int) -> Host:
     """Return what this machine is, and what it says of each model; loads and fetches nothing."""
     import torch
 
@@ -78,7 +88,7 @@ def describe(entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], 
     try:
         device = hardware.choose_device(asked.device)
     except ExitBenchError as error:
-        return Machine("cpu", None, {entry.name: Outlook(None, told(error)) for entry in entries})
+        return Host("cpu", None, {entry.name: Outlook(None, told(error)) for entry in entries})
     capture = replace(asked.capture, device=device.type)
     outlooks = {}
     for entry, planned in zip(entries, plan(entries, workloads, capture, asked.results), strict=True):
@@ -88,12 +98,12 @@ def describe(entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], 
         seconds = None if planned.seconds is None else planned.seconds / max(len(planned.to_do), 1)
         reason = "" if missing is None else _line(told(missing))
         outlooks[entry.name] = Outlook(planned.memory, reason, entry.device_map is not None, seconds)
-    return Machine(device.type, _gpu_memory() if device.type != "cpu" else None, outlooks)
+    return Host(device.type, _gpu_memory() if device.type != "cpu" else None, outlooks)
 
 
 def measure(
-    work: ModelWork, asked: Asked, cpus: int, shared: bool, finished: frozenset[Place]
-) -> Iterator[Started | Ended]:
+    work: ModelWork, asked: GridSettings, cpus: int, shared: bool, finished: frozenset[Place]
+) -> Iterator[CellStarted | CellEnded]:
     """Measure the cells of a model, one after the other, and tell when each begins and what came of it.
 
     Args:
@@ -120,7 +130,7 @@ def measure(
     with ExitStack() as held:
         held.callback(resources.release)
         for number, cell in work.cells.items():
-            yield Started(number)
+            yield CellStarted(number)
             job = Job(work.entry, cell.workload, capture, Scoring(seed=capture.seed), gated=cell.gated)
             if shared:
                 yield _ended(number, job, Store(asked.results), resources)
@@ -141,7 +151,7 @@ def _ended(
     resources: "Resources",
     finished: frozenset[Place] = frozenset(),
     sends: bool = False,
-) -> Ended:
+) -> CellEnded:
     """Measure one cell, unless it is finished; never raises what is wrong with the cell alone."""
     from benchmark.cases.job import located, run_job
 
@@ -152,20 +162,20 @@ def _ended(
         decoded = True
 
     place: Place | None = None
-    outcome, reason = Outcome.BEFORE, ""
+    outcome, reason = CellOutcome.BEFORE, ""
     try:
         place = located(job, resources).place
         if place in finished:
-            return Ended(number, Outcome.BEFORE)
+            return CellEnded(number, CellOutcome.BEFORE)
         run_job(job, store, progress, resources)
-        outcome = Outcome.MEASURED if decoded else Outcome.BEFORE
+        outcome = CellOutcome.MEASURED if decoded else CellOutcome.BEFORE
     except CannotRun as error:
-        return Ended(number, Outcome.CANNOT, _line(told(error)))
+        return CellEnded(number, CellOutcome.CANNOT, _line(told(error)))
     except Exception as error:  # of this case alone; run_job has written a row that says so
         text = told(error) if isinstance(error, ExitBenchError) else f"{type(error).__name__}: {error}"
-        outcome, reason = Outcome.FAILED, _line(text)
+        outcome, reason = CellOutcome.FAILED, _line(text)
     sent = _sent(store, place) if sends and place is not None else None
-    return Ended(number, outcome, reason, sent)
+    return CellEnded(number, outcome, reason, sent)
 
 
 def _sent(store: "Store", place: Place) -> SentRow | None:

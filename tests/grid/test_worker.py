@@ -9,8 +9,8 @@ from measured import fresh_job
 
 from benchmark.cases.job import Job, run_job
 from benchmark.errors import InputError
-from benchmark.grid.node import describe, looker, measure
-from benchmark.grid.work import Asked, Cell, Ended, ModelWork, Outcome, Started
+from benchmark.grid.work import CellEnded, CellOutcome, CellStarted, GridCell, GridSettings, ModelWork
+from benchmark.grid.worker import describe, looker, measure
 from benchmark.inputs.workload_entry import WorkloadEntry
 from benchmark.results.row import Row
 from benchmark.results.store import Store
@@ -25,12 +25,12 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
 
 
 @pytest.fixture
-def asked(job: Job, tmp_path: Path) -> Asked:
-    return Asked(replace(job.capture, limit=2), "cpu", False, tmp_path / "results")
+def asked(job: Job, tmp_path: Path) -> GridSettings:
+    return GridSettings(replace(job.capture, limit=2), "cpu", False, tmp_path / "results")
 
 
-def told(job: Job, asked: Asked, shared: bool, finished: frozenset = frozenset(), **workload: object) -> list:
-    cell = Cell(job.workload.model_copy(update=workload))
+def told(job: Job, asked: GridSettings, shared: bool, finished: frozenset = frozenset(), **workload: object) -> list:
+    cell = GridCell(job.workload.model_copy(update=workload))
     return list(measure(ModelWork(job.entry, {7: cell}), asked, 1, shared, finished))
 
 
@@ -39,9 +39,9 @@ def steady(row: Row) -> dict:
     return {name: value for name, value in row.model_dump().items() if not any(part in name for part in _DIFFERS)}
 
 
-def test_a_row_that_is_sent_is_that_of_run_job(job: Job, asked: Asked, tmp_path: Path):
+def test_a_row_that_is_sent_is_that_of_run_job(job: Job, asked: GridSettings, tmp_path: Path):
     started, ended = told(job, asked, shared=False)
-    assert (started, ended.number, ended.outcome) == (Started(7), 7, Outcome.MEASURED)
+    assert (started, ended.number, ended.outcome) == (CellStarted(7), 7, CellOutcome.MEASURED)
     store, plain = Store(tmp_path / "sent"), Store(tmp_path / "plain")
     taken = store.take(store.path(*ended.sent.place), Row.model_validate_json(ended.sent.row), ended.sent.tokens)
     row = run_job(replace(job, capture=asked.capture), plain)
@@ -50,35 +50,35 @@ def test_a_row_that_is_sent_is_that_of_run_job(job: Job, asked: Asked, tmp_path:
     assert not asked.results.exists()
 
 
-def test_what_the_driver_has_is_not_measured_again(job: Job, asked: Asked):
+def test_what_the_driver_has_is_not_measured_again(job: Job, asked: GridSettings):
     _, first = told(job, asked, shared=False)
     _, second = told(job, asked, shared=False, finished=frozenset({first.sent.place}))
-    assert second == Ended(7, Outcome.BEFORE)
+    assert second == CellEnded(7, CellOutcome.BEFORE)
 
 
-def test_in_a_folder_that_all_see_rows_lie_and_nothing_is_sent(job: Job, asked: Asked):
-    assert told(job, asked, shared=True)[1:] == [Ended(7, Outcome.MEASURED)]
-    assert told(job, asked, shared=True)[1:] == [Ended(7, Outcome.BEFORE)]
+def test_in_a_folder_that_all_see_rows_lie_and_nothing_is_sent(job: Job, asked: GridSettings):
+    assert told(job, asked, shared=True)[1:] == [CellEnded(7, CellOutcome.MEASURED)]
+    assert told(job, asked, shared=True)[1:] == [CellEnded(7, CellOutcome.BEFORE)]
     assert len(list(asked.results.rglob("oracle-*.json"))) == 1
 
 
-def test_a_case_that_fails_says_why_and_its_row_is_sent(job: Job, asked: Asked):
+def test_a_case_that_fails_says_why_and_its_row_is_sent(job: Job, asked: GridSettings):
     # More than the model has positions for.
     asked = replace(asked, capture=replace(asked.capture, max_new_tokens=100_000))
     _, ended = told(job, asked, shared=False)
-    assert ended.outcome == Outcome.FAILED
+    assert ended.outcome == CellOutcome.FAILED
     row = json.loads(ended.sent.row)
     assert (row["status"], ended.sent.tokens) == ("failed", None)
     assert ended.reason == f"{row['error']} (--max-new-tokens)"
 
 
-def test_a_workload_that_does_not_go_with_the_model_is_no_failure(job: Job, asked: Asked):
+def test_a_workload_that_does_not_go_with_the_model_is_no_failure(job: Job, asked: GridSettings):
     _, ended = told(job, asked, shared=False, kind="masked")
-    assert (ended.outcome, ended.sent) == (Outcome.CANNOT, None)
+    assert (ended.outcome, ended.sent) == (CellOutcome.CANNOT, None)
     assert ended.reason
 
 
-def test_a_row_that_is_not_what_its_place_says_is_refused(job: Job, asked: Asked, tmp_path: Path):
+def test_a_row_that_is_not_what_its_place_says_is_refused(job: Job, asked: GridSettings, tmp_path: Path):
     _, ended = told(job, asked, shared=False)
     store, row = Store(tmp_path / "sent"), Row.model_validate_json(ended.sent.row)
     with pytest.raises(InputError, match="a row was sent without the tokens it was computed from"):
@@ -88,7 +88,7 @@ def test_a_row_that_is_not_what_its_place_says_is_refused(job: Job, asked: Asked
     assert list((tmp_path / "sent").rglob("*.json")) == []
 
 
-def test_a_row_that_is_there_stays(job: Job, asked: Asked, tmp_path: Path):
+def test_a_row_that_is_there_stays(job: Job, asked: GridSettings, tmp_path: Path):
     _, ended = told(job, asked, shared=False)
     store, row = Store(tmp_path / "sent"), Row.model_validate_json(ended.sent.row)
     path = store.path(*ended.sent.place)
@@ -98,14 +98,14 @@ def test_a_row_that_is_there_stays(job: Job, asked: Asked, tmp_path: Path):
     assert path.stat().st_mtime_ns == before
 
 
-def test_a_machine_says_of_each_model_what_it_takes_or_what_is_missing(job: Job, asked: Asked):
+def test_a_machine_says_of_each_model_what_it_takes_or_what_is_missing(job: Job, asked: GridSettings):
     gone = job.entry.model_copy(update={"name": "gone", "path": "nowhere"})
     workloads: list[WorkloadEntry] = [job.workload]
-    machine = describe([job.entry, gone], workloads, asked, 1)
-    assert (machine.device, machine.gpu_memory) == ("cpu", None)
-    assert machine.outlooks["tiny"].memory > 0
-    assert machine.outlooks["tiny"].missing == ""
-    assert "nowhere" in machine.outlooks["gone"].missing
+    host = describe([job.entry, gone], workloads, asked, 1)
+    assert (host.device, host.gpu_memory) == ("cpu", None)
+    assert host.outlooks["tiny"].memory > 0
+    assert host.outlooks["tiny"].missing == ""
+    assert "nowhere" in host.outlooks["gone"].missing
 
 
 def test_who_does_not_find_the_mark_does_not_see_the_folder(tmp_path: Path):
