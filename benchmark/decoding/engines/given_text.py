@@ -19,6 +19,7 @@ from benchmark.decoding.batching import padded, passes, side
 from benchmark.decoding.engine import Limits, Sink, Step
 from benchmark.decoding.engines.one_pass import OnePass
 from benchmark.errors import MeasurementError
+from benchmark.models.footprint import streamed_states
 from benchmark.models.tasks import forward_logits, keeps_last, run_encoder
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.portions import portions_of
@@ -127,7 +128,8 @@ def most_positions(model: LoadedModel) -> int:
     """Return how many positions a pass may have, so that what it shows fits in memory; at least one."""
     portions = portions_of(model.device)
     shown_bytes = model.anatomy.state_bytes * (2 if any(model.halves) else 1)
-    most = _SHOWN * portions.waiting_bytes // shown_bytes
+    states = streamed_states(model.device) if model.streamed else _SHOWN * portions.waiting_bytes
+    most = states // shown_bytes
     if not keeps_last(model.model, model.task):
         most = min(most, _SHOWN * portions.logits_bytes // (4 * model.readout.vocab_size))
     return max(1, most)
