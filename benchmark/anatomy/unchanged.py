@@ -54,6 +54,9 @@ def rewritten_tensors(model: PreTrainedModel, task: Task, ids: Tensor) -> tuple[
         model: in evaluation mode.
         task: how it is run.
         ids: 1 × positions, a short text.
+
+    Raises:
+        MeasurementError: it writes into weights that are not there.
     """
     writes = _Writes(_tensors(model))
     with _same_attributes(model):
@@ -82,6 +85,11 @@ class _Writes(TorchDispatchMode):
             writes = argument.alias_info is not None and argument.alias_info.is_write
             if writes and isinstance(value, Tensor):
                 tensor = self._watched.pop(_place(value), None)
+                if tensor is not None and torch._debug_has_internal_overlap(tensor) == 1:
+                    raise MeasurementError(
+                        "the model rewrites weights of layers from outside, so these cannot be streamed; remove "
+                        "'device_map: stream'"
+                    )
                 if tensor is not None:
                     self.found.append((tensor, tensor.clone()))
         return func(*args, **(kwargs or {}))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from benchmark.anatomy.gradients import needed_for, reached_from, share_of
 from benchmark.anatomy.layers import Anatomy, Layer
 from benchmark.errors import MeasurementError
 
@@ -72,6 +73,7 @@ class Watch:
         in_layers = {parameter for parameters in self._inside for parameter in parameters}
         self._outside = [parameter for parameter in self._owned if parameter not in in_layers]
         self._at = 0
+        self._entered: Tensor | None = None
         self._held: dict[str, tuple[Tensor, int, torch.Size]] = {}
         self._open: tuple[int, nn.Module, tuple[Any, ...], dict[str, Any], Tensor] | None = None
 
@@ -100,13 +102,13 @@ class Watch:
 
     def _enter(self, number: int, layer: Layer) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            state = layer.state_in(args, kwargs)
             if number == 1:
                 self._read(self.parts[0], _tensors((args, kwargs)).values(), self._outside)
-                state = layer.state_in(args, kwargs)
                 if not state.requires_grad:  # of packed weights only what they give to a state can be seen
                     state.requires_grad_()
             self._close()
-            self._at = number
+            self._at, self._entered = number, state
             self._held = _snapshot(module, args, kwargs)
 
         return hook
@@ -136,12 +138,15 @@ class Watch:
                 part.kept |= same_size
         self._read(part, [state, *written], self._inside[number - 1])
         part.owed = self._owed(part, written, self._inside[number - 1]) if written else []
+        part.called.clear()
+        if self._entered is not None:
+            _let_go([state, *written], self._entered)
         self._open = None
 
     def _read(self, part: Part, results: Iterable[Tensor], candidates: Iterable[Tensor]) -> None:
         """Note which parameters the results need: those they were computed from, and those of modules that ran."""
         results = list(results)
-        reached = _reached(results)
+        reached = reached_from(results)
         for parameter in dict.fromkeys([*candidates, *part.called]):
             path, owner = self._owned[parameter]
             experts = "experts" in path.split(".")
@@ -162,12 +167,12 @@ class Watch:
     def _active(self, use: Use, results: list[Tensor], fused: bool) -> float:
         """Share of the experts in a parameter that the results depend on."""
         try:
-            needed = None if is_opaque(use.parameter) else _needed(results, [use.parameter])[0]
+            needed = None if is_opaque(use.parameter) else next(needed_for(results, [use.parameter]))
         except RuntimeError:  # no memory for it, or a kernel without a backward pass
             needed = None
         if needed is None:
             return self._configured(use.parameter) if fused and "experts" in use.path.split(".") else 1.0
-        return _share(needed, 0) if fused else float(needed.any())
+        return share_of(needed, 0) if fused else float(needed.any())
 
     def _configured(self, parameter: Tensor) -> float:
         config = self._model.config.get_text_config(decoder=True)
@@ -189,14 +194,14 @@ class Watch:
             return None
         if any(is_opaque(weight) and weight not in known for weight in weights):
             return None
+        masks = needed_for(written, [tensor for tensor in seen if tensor is not None], projections=3)
+        owed = []
         try:
-            masks = _needed(written, [tensor for tensor in seen if tensor is not None], projections=3)
+            for use, mask in zip(uses, masks, strict=True):
+                if mask is not None and mask.any():
+                    owed.append(replace(use, share=min(use.share, self._owed_share(use, mask, part))))
         except RuntimeError:  # a kernel without a backward pass
             return None
-        owed = []
-        for use, mask in zip(uses, masks, strict=True):
-            if mask is not None and mask.any():
-                owed.append(replace(use, share=min(use.share, self._owed_share(use, mask, part))))
         return owed
 
     def _owed_share(self, use: Use, mask: Tensor, part: Part) -> float:
@@ -205,13 +210,13 @@ class Watch:
         Only features that go out count. Those that come in are read all, also where the token's state is zero.
         """
         if is_opaque(use.parameter):
-            return _share(mask, -1)
+            return share_of(mask, -1)
         if mask.dim() == 1:
-            return _share(mask, 0) if use.path.endswith("bias") else 1.0
+            return share_of(mask, 0) if use.path.endswith("bias") else 1.0
         _, output = part.called.get(use.parameter, (None, None))
         widths = {tensor.shape[-1] for tensor in _tensors(output).values() if tensor.dim()}
         turned = mask.dim() == 2 and mask.shape[0] not in widths and mask.shape[1] in widths
-        return _share(mask, 1 if turned else 0)
+        return share_of(mask, 1 if turned else 0)
 
     def _visible(self, use: Use, part: Part) -> Tensor | None:
         """Where the gradient of a parameter shows: in itself, else in what the module that holds it returned."""
@@ -248,6 +253,13 @@ def owned_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]
             yield f"{path}.{name}", module, parameter
 
 
+def _let_go(results: Sequence[Tensor], entered: Tensor) -> None:
+    """Free the graph between what entered a layer and its results: it keeps weights that nobody else may have."""
+    ends = [result for result in results if result.requires_grad]
+    with suppress(RuntimeError):  # a kernel without a backward pass
+        torch.autograd.grad(ends, [entered], [torch.ones_like(end) for end in ends], allow_unused=True)
+
+
 def _tensors(value: Any, path: str = "", seen: set[int] | None = None) -> dict[str, Tensor]:
     """Every tensor in arguments of a call, however deep in a cache, by where it is."""
     seen = set() if seen is None else seen
@@ -276,46 +288,3 @@ def _snapshot(module: nn.Module, args: Any, kwargs: Any) -> dict[str, tuple[Tens
     return {
         path: (tensor, 0 if tensor.is_inference() else tensor._version, tensor.shape) for path, tensor in held.items()
     }
-
-
-def _reached(results: Iterable[Tensor]) -> dict[Tensor, set[str]]:
-    """The parameters that results were computed from, and the names of the operations that used them."""
-    pending: list[Any] = [result.grad_fn for result in results if result.grad_fn is not None]
-    visited = set(pending)
-    reached: dict[Tensor, set[str]] = {}
-    while pending:
-        node = pending.pop()
-        for following, _ in node.next_functions:
-            if hasattr(following, "variable"):
-                reached.setdefault(following.variable, set()).add(node.name())
-            elif following is not None and following not in visited:
-                visited.add(following)
-                pending.append(following)
-    return reached
-
-
-def _needed(results: list[Tensor], inputs: list[Tensor], projections: int = 1) -> list[Tensor | None]:
-    """Of each input, which elements the results depend on: a mask of gradients that are not zero, None for no element.
-
-    They are gradients of random projections. Behind a norm a plain sum can have none, and in half precision single
-    elements of one projection cancel out; those of three hardly do.
-    """
-    generator = torch.Generator().manual_seed(0)
-    masks: list[Tensor | None] = [None] * len(inputs)
-    for _ in range(projections):
-        total = torch.zeros(())
-        for result in results:
-            if result.requires_grad:
-                weights = torch.randn(result.shape, generator=generator).to(result.device)
-                total = total + (result.float() * weights).sum().to("cpu")
-        gradients = torch.autograd.grad(total, inputs, retain_graph=True, allow_unused=True)
-        for index, gradient in enumerate(gradients):
-            if gradient is not None:
-                mask = masks[index]
-                masks[index] = gradient != 0 if mask is None else mask.logical_or_(gradient != 0)
-    return masks
-
-
-def _share(mask: Tensor, axis: int) -> float:
-    """Share of the slices along an axis that have something in them."""
-    return float(mask.movedim(axis, 0).flatten(1).any(1).float().mean() if mask.dim() > 1 else mask.float().mean())

@@ -91,7 +91,11 @@ def asked_of(
     """
     count = capture.limit or full_run(workload, clock)
     task = resources.task(workload, count)
+    if gated or clock:
+        refuse_streamed(entry)
     prompts = given if given is not None else _prompts(workload, capture, resources, count)
+    if not any(prompt.given for prompt in prompts):
+        refuse_streamed(entry)
     if task is not None and [one.model_copy(update={"given": None}) for one in prompts] != list(task.prompts):
         raise InputError(f"job: prompts: are not those of the task {task.place.name}, which scores no others")
     return Asked(
@@ -227,6 +231,21 @@ def _of_study(capture: CaptureSettings, asked: Asked) -> dict[str, Any]:
         "check_every": gated.check_every,
         "min_exit_layer": gated.min_exit_layer,
     }
+
+
+def refuse_streamed(entry: ModelEntry) -> None:
+    """Let a model whose weights are streamed have texts that are given only.
+
+    Raises:
+        CannotRun: it is such a model; each token that it decoded would read all of its weights.
+    """
+    if entry.streamed:
+        raise CannotRun(
+            "its weights are streamed, so it reads texts and decodes none",
+            "give texts or a workload of the kind 'text', or remove 'device_map: stream'",
+            entry.name,
+            "texts",
+        )
 
 
 def refuse_misfit(model: str, task: Task, workload: WorkloadEntry) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -20,6 +21,7 @@ from benchmark.decoding.text.tokenize import leaving_open, refuse_unusable
 from benchmark.errors import MeasurementError
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.models.source import Machine, Source
+from benchmark.models.stream import LayerStream
 from benchmark.models.tasks import input_device
 from benchmark.models.weights import load_weights, out_of_memory
 from benchmark.readout.loaded_model import LoadedModel
@@ -46,7 +48,9 @@ def load(entry: ModelEntry, source: Source, machine: Machine, phase: Phase = lam
     """
     weights = load_weights(entry, source, machine)
     try:
-        loaded = prepare(weights.model, weights.tokenizer, weights.task, entry.layer_stack, entry.seam, phase)
+        loaded = prepare(
+            weights.model, weights.tokenizer, weights.task, entry.layer_stack, entry.seam, phase, weights.stream
+        )
     except torch.OutOfMemoryError:
         raise out_of_memory(machine.device) from None
     return replace(loaded, stored_as=weights.stored_as)
@@ -59,6 +63,7 @@ def prepare(
     stack: str | None = None,
     seam: str | None = None,
     phase: Phase = lambda what: None,
+    stream: LayerStream | None = None,
 ) -> LoadedModel:
     """Make a model in memory ready to be measured: plain greedy decoding, anatomy found, readout proven.
 
@@ -69,6 +74,8 @@ def prepare(
         stack: module path of the layer stack, where it is not to be found by watching.
         seam: module path of the seam, likewise.
         phase: told what is proven next.
+        stream: what reads the weights of layers when they run. Decoding is not proven then: it would read all of them
+            for each token.
 
     Raises:
         InputError: the tokenizer knows no words, or loses text.
@@ -104,7 +111,8 @@ def prepare(
     with unchanged(model, rewritten):
         anatomy, readout, _ = dissect(model, task, probe, stack, seam)
         phase("proving 2 of 4: what a token costs")
-        costs = _costs(model, anatomy, task)
+        with nullcontext() if stream is None else stream.held():
+            costs = _costs(model, anatomy, task)
         phase("proving 3 of 4: halves of layers")
         loaded = LoadedModel(
             model=model,
@@ -120,7 +128,10 @@ def prepare(
             encoder_context=_positions(model.get_encoder()) if task == "encoder-decoder" else None,
             thresholds=length_thresholds(model.config.to_dict()),
             rewritten=rewritten,
+            streamed=stream is not None,
         )
+        if loaded.streamed:
+            return loaded
         phase("proving 4 of 4: decoding")
         return prove_masking(loaded, probe) if task == "masked" else prove_decoding(loaded, probe)
 

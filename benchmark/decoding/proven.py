@@ -81,8 +81,10 @@ def capture_proven(
         phase: told what is done next.
 
     Raises:
-        MeasurementError: as `capture` does, or no way holds.
+        MeasurementError: as `capture` does, no way holds, or a model that is streamed is to write.
     """
+    if loaded.streamed and given is None:
+        raise MeasurementError("weights that are streamed would be read as a whole for each token; give texts", "texts")
     if in_two_phases and loaded.with_cache:
         phases = capture_in_two_phases(loaded, prompts, limits, sampling, progress, phase)
         phase(_AGAIN)
@@ -113,7 +115,10 @@ def capture_proven(
 def _ways(loaded: LoadedModel) -> list[LoadedModel]:
     alone = replace(loaded, batchable=False)
     found = [loaded, alone] if loaded.batchable else [loaded]
-    return [*found, replace(alone, with_cache=False)] if loaded.with_cache and loaded.task != "masked" else found
+    # A pass for every token of a model that is streamed would read all of its weights for each.
+    if loaded.with_cache and loaded.task != "masked" and not loaded.streamed:
+        found.append(replace(alone, with_cache=False))
+    return found
 
 
 def read_again(loaded: LoadedModel, prompts: Sequence[Sequence[int]], trace: Trace, limits: Limits) -> Again:

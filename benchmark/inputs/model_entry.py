@@ -76,8 +76,9 @@ class ModelEntry(Strict):
 
     dtype: Dtype = "auto"
     """Type of the weights; `auto` is what the checkpoint was saved in."""
-    device_map: Literal["auto", "balanced", "sequential"] | None = None
-    """Spread the model over several devices, as accelerate does."""
+    device_map: Literal["auto", "balanced", "sequential", "stream"] | None = None
+    """Spread the model over several devices, as accelerate does; or `stream`: read each layer's weights from the files
+    when it runs, for a model that is larger than the memory, on texts that are given."""
     parallel: Literal["tensor", "expert"] | None = None
     """Spread the model over the processes that torchrun started: each holds a part of every matrix, or some of the
     experts."""
@@ -142,6 +143,14 @@ class ModelEntry(Strict):
         return self
 
     @model_validator(mode="after")
+    def _can_be_streamed(self) -> Self:
+        if self.streamed and self.quantization is not None:
+            raise ValueError("'quantization' and 'device_map: stream' do not go together; remove one of them")
+        if self.streamed and self.trust_remote_code:
+            raise ValueError("'device_map: stream' runs no code of a repository; remove one of the two fields")
+        return self
+
+    @model_validator(mode="after")
     def _usable_revisions(self) -> Self:
         if self.revisions is None:
             return self
@@ -161,6 +170,11 @@ class ModelEntry(Strict):
         spec = self.model_copy(update={"name": checkpoint.name(self.name), "revision": revision, "revisions": None})
         spec._checkpoint = checkpoint
         return spec
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the weights of each layer are read when it runs."""
+        return self.device_map == "stream"
 
     @property
     def checkpoint(self) -> str | None:

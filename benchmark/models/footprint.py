@@ -8,6 +8,7 @@ import json
 import math
 import re
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,13 @@ _QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 """Of a weight that bitsandbytes packs while it is loaded; of 4 bit with one scale in float32 for 64 weights."""
 _LEFT_ALONE = 0.25
 """Share of what is not packed, embeddings and heads, where nothing tells: that of gpt-oss-20b's bytes."""
+STREAMED_STATES = 2**30
+"""Bytes of states that a pass of a model may show whose weights are streamed, where it is not a CPU four times as many:
+each pass reads all weights, so it shows many tokens."""
+_LAYERS = 32
+"""Of a model, where nothing tells."""
+_LAYER = re.compile(r"(.*?)\.(\d+)\.")
+"""How the names of a layer's tensors begin."""
 _LONGEST_HEADER = 100_000_000
 """Bytes; the format allows no more."""
 
@@ -54,8 +62,10 @@ def published_footprint(entry: ModelEntry, machine: Machine) -> tuple[float, flo
     """Return the same of a model that is not on this machine, by its published size; None if the entry has none."""
     if entry.parameters is None:
         return None
-    each = _average(entry, entry.parameters, _asked_bytes(entry, machine) or _SAVED_BYTES)
-    return entry.parameters * each * MEMORY_MARGIN, entry.parameters * _SAVED_BYTES
+    weights = entry.parameters * _average(entry, entry.parameters, _asked_bytes(entry, machine) or _SAVED_BYTES)
+    if entry.streamed:
+        weights = _streamed_share(machine, {}, weights, entry.parameters)
+    return weights * MEMORY_MARGIN, entry.parameters * _SAVED_BYTES
 
 
 def gguf_bytes(entry: ModelEntry, machine: Machine, weights: int) -> tuple[float, float]:
@@ -69,6 +79,8 @@ def gguf_bytes(entry: ModelEntry, machine: Machine, weights: int) -> tuple[float
 
 def loaded_bytes(entry: ModelEntry, machine: Machine, config: Mapping[str, Any], files: Sequence[Path] | int) -> float:
     """Return what the weights of a checkpoint take in memory once they are loaded.
+
+    Of one that is streamed, that is what of them is there at once, and the states of a pass.
 
     Args:
         entry: says the type, and whether to quantize.
@@ -85,11 +97,17 @@ def loaded_bytes(entry: ModelEntry, machine: Machine, config: Mapping[str, Any],
         tensors = [_tensors(file) for file in files]
         if all(tensors):
             size_of = _packed_bytes(packed) if packed else _plain_bytes(entry, config)
+            if entry.streamed:
+                return _streamed_bytes(
+                    machine, [(each.name, size_of(each, asked)) for part in tensors for each in part]
+                )
             return sum(size_of(tensor, asked) for each in tensors for tensor in each)
         files = sum(file.stat().st_size for file in files)
     asked, saved = asked or _SAVED_BYTES, saved or _SAVED_BYTES
     if packed is None:
         weights = files / saved
+        if entry.streamed:
+            return _streamed_share(machine, config, weights * asked, weights)
         return weights * _average(entry, weights, asked)
     if not packed.unpacked:
         return files
@@ -100,6 +118,7 @@ def loaded_bytes(entry: ModelEntry, machine: Machine, config: Mapping[str, Any],
 class _Tensor:
     """A tensor of a safetensors file, as its header has it."""
 
+    name: str
     kind: str
     shape: tuple[int, ...]
 
@@ -146,6 +165,38 @@ def _plain_bytes(entry: ModelEntry, config: Mapping[str, Any]) -> Callable[[_Ten
     return size
 
 
+def _streamed_bytes(machine: Machine, tensors: Sequence[tuple[str, float]]) -> float:
+    """Return the memory of a model whose weights are streamed, from names and bytes of the tensors in its files."""
+    stacks: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for name, size in tensors:
+        if match := _LAYER.match(name):
+            stacks[match[1]][match[2]] += size
+    layers = max((list(stack.values()) for stack in stacks.values()), key=sum, default=[0.0])
+    return _there_at_once(machine, sum(size for _, size in tensors) - sum(layers), max(layers))
+
+
+def _streamed_share(machine: Machine, config: Mapping[str, Any], weight_bytes: float, weights: float) -> float:
+    """Return the same of a model whose files are not here."""
+    text = config.get("text_config")
+    layers = config.get("num_hidden_layers") or (text.get("num_hidden_layers") if isinstance(text, dict) else None)
+    outside = _share_outside(weights) * weight_bytes
+    return _there_at_once(machine, outside, (weight_bytes - outside) / (layers if isinstance(layers, int) else _LAYERS))
+
+
+def _there_at_once(machine: Machine, outside: float, layer: float) -> float:
+    """Bytes of what stands outside the layers, of two layers, and of states.
+
+    Two, because making the weights of one takes as much again where experts are put together. What stands outside
+    counts one and a half times, as the head is kept in a second type where that makes products cheap.
+    """
+    return 1.5 * outside + 2 * layer + streamed_states(machine.device)
+
+
+def streamed_states(device: torch.device) -> int:
+    """Return how many bytes of states one pass may show of a model whose weights are streamed."""
+    return STREAMED_STATES if device.type == "cpu" else 4 * STREAMED_STATES
+
+
 def _tensors(file: Path) -> list[_Tensor]:
     """Tensors of a safetensors file; none if it is another file, or not whole."""
     try:
@@ -156,7 +207,7 @@ def _tensors(file: Path) -> list[_Tensor]:
         end = max((each["data_offsets"][1] for each in header.values()), default=0)
         if file.stat().st_size != 8 + length + end:
             return []
-        return [_Tensor(str(each["dtype"]), tuple(each["shape"])) for each in header.values()]
+        return [_Tensor(name, str(each["dtype"]), tuple(each["shape"])) for name, each in header.items()]
     except (OSError, ValueError, struct.error, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return []
 
@@ -180,9 +231,13 @@ def _average(entry: ModelEntry, weights: float, plain: float) -> float:
     """Bytes of a weight, of all of a model's; `plain` of one that nothing packs."""
     if entry.quantization is None:
         return plain
-    # Embeddings grow with the width of a model, and all the rest with its square.
-    left = _LEFT_ALONE * min(1.0, (1e9 / weights) ** 0.5)
+    left = _share_outside(weights)
     return left * plain + (1 - left) * _QUANTIZED_BYTES[entry.quantization]
+
+
+def _share_outside(weights: float) -> float:
+    """Share of embeddings and head: they grow with the width of a model, and all the rest with its square."""
+    return _LEFT_ALONE * min(1.0, (1e9 / weights) ** 0.5)
 
 
 def refuse_unfit_weights(
@@ -204,7 +259,8 @@ def refuse_unfit_weights(
 
 def free_for(entry: ModelEntry, machine: Machine) -> int:
     """Return how many bytes are free where a model would go to."""
-    return hardware.free_memory_everywhere() if entry.device_map else hardware.free_memory(machine.device)
+    spread = entry.device_map is not None and not entry.streamed
+    return hardware.free_memory_everywhere() if spread else hardware.free_memory(machine.device)
 
 
 def remedy_for(entry: ModelEntry, machine: Machine, config: Mapping[str, Any] | None = None) -> str:
@@ -214,7 +270,7 @@ def remedy_for(entry: ModelEntry, machine: Machine, config: Mapping[str, Any] | 
     if (_asked_bytes(entry, machine) or saved) > _SAVED_BYTES:
         remedies.append("a smaller dtype")
     packed = entry.quantization or quantization_of(config or {})
-    fields = [] if packed else ["'quantization'"]
+    fields = [] if packed or entry.streamed else ["'quantization'"]
     fields += ["'device_map'"] if machine.device.type != "cpu" and not entry.device_map else []
     if fields:
         remedies.append(f"{' or '.join(fields)} in the entry")

@@ -36,6 +36,7 @@ from benchmark.models.tasks import task_of
 _SMALL_FILE = 50_000_000
 _PART = re.compile(r"-\d{5}(-of-(\d{5})\.gguf)$", re.IGNORECASE)
 """How the parts of a model that was split are named."""
+_STREAMED = ".safetensors"
 _CPU = torch.device("cpu")
 
 
@@ -127,6 +128,8 @@ def _on_disk(spec: ModelEntry, machine: Machine) -> Source:
 
 def _gguf(spec: ModelEntry, path: Path, label: str, machine: Machine) -> Source:
     where = spec.where(spec.source_field)
+    if spec.streamed:
+        raise InputError(f"{spec.where('device_map')}: 'stream' reads safetensors, and {path.name} is a GGUF file")
     _refuse_part(where, path.name)
     with path.open("rb") as stream:
         if stream.read(4) != b"GGUF":
@@ -185,7 +188,20 @@ def _refuse_unfit(spec: ModelEntry, config_file: Path, weights: Sequence[Path] |
         raise _unknown(config)
     if spec.quantization is not None and quantization_of(config) is not None:
         raise InputError(f"{spec.where('quantization')}: the checkpoint is quantized already; remove the field")
+    if spec.streamed:
+        _refuse_unstreamed(spec, config, weights)
     refuse_unfit_weights(loaded_bytes(spec, machine, config, weights), spec, machine, config)
+
+
+def _refuse_unstreamed(spec: ModelEntry, config: dict[str, Any], weights: Sequence[Path] | int) -> None:
+    """Refuse a model whose layers cannot be read one by one."""
+    where = spec.where("device_map")
+    if quantization_of(config) is not None:
+        raise InputError(f"{where}: 'stream' reads weights as they are, and the checkpoint is quantized")
+    if task_of(config) != "causal":
+        raise InputError(f"{where}: 'stream' is for models that continue a text; remove the field")
+    if not isinstance(weights, int) and (other := next((file for file in weights if file.suffix != _STREAMED), None)):
+        raise InputError(f"{where}: 'stream' reads safetensors, not {other.name}; save the model with save_pretrained")
 
 
 def _unknown(config: dict[str, Any]) -> CannotRun:

@@ -1,6 +1,8 @@
 """A located model → its weights on a device, and its tokenizer."""
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from benchmark.models.gguf import convert
 from benchmark.models.gguf.header import stored_as
 from benchmark.models.hub import weight_files
 from benchmark.models.source import Machine, Source
+from benchmark.models.stream import LayerStream, without_weights
 from benchmark.models.tasks import AUTO_CLASS, runs_as, task_of
 from benchmark.trace.costs import Task
 
@@ -32,6 +35,8 @@ class Weights:
     """How the model is run."""
     stored_as: str
     """What most of its weights are stored in, such as `bfloat16` or `Q4_1`."""
+    stream: LayerStream | None = None
+    """What reads the weights of its layers when they run; None of a model that is in memory as a whole."""
 
 
 def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
@@ -56,24 +61,41 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     if spec.quantization is not None:
         bits = {"load_in_8bit": True} if spec.quantization == "8bit" else {"load_in_4bit": True}
         options["quantization_config"] = BitsAndBytesConfig(**bits)
-    shapes = read_shapes(weight_files(folder), where)
-    try:
+    files = weight_files(folder)
+    shapes = read_shapes(files, where)
+    stream = None
+    with _failures_told(spec, machine):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=custom_code, local_files_only=True)
         task = task_of(config.to_dict()) or "causal"
         refuse_packed(shapes, config.to_dict(), where)
-        model, info = AUTO_CLASS[task].from_pretrained(
-            folder,
-            dtype=machine.dtype or spec.dtype,
-            trust_remote_code=custom_code,
-            # Weights are data: safetensors, or tensors unpickled without the right to build anything else.
-            weights_only=True,
-            local_files_only=True,
-            output_loading_info=True,
-            # Else its error points at a report that is not shown.
-            ignore_mismatched_sizes=True,
-            **options,
-        )
+        if spec.streamed:
+            model, info = without_weights(folder, config, task, machine.dtype or spec.dtype, shapes)
+        else:
+            model, info = AUTO_CLASS[task].from_pretrained(
+                folder,
+                dtype=machine.dtype or spec.dtype,
+                trust_remote_code=custom_code,
+                # Weights are data: safetensors, or tensors unpickled without the right to build anything else.
+                weights_only=True,
+                local_files_only=True,
+                output_loading_info=True,
+                # Else its error points at a report that is not shown.
+                ignore_mismatched_sizes=True,
+                **options,
+            )
         tokenizer = _tokenizer(folder, custom_code)
+        refuse_another_model(model, info, shapes, allowed, where)
+        if spec.streamed:
+            stream = LayerStream(model, files, machine.device, spec.layer_stack)
+    stored = stored_as(source.path) if source.is_gguf else stored_type(shapes, config.to_dict())
+    return Weights(model, tokenizer, runs_as(task, model), stored, stream)
+
+
+@contextmanager
+def _failures_told(spec: ModelEntry, machine: Machine) -> Iterator[None]:
+    """Inside the block files are read as a model; what that fails with becomes a line that names the entry."""
+    try:
+        yield
     except ExitBenchError:
         raise
     except ImportError as error:
@@ -83,11 +105,8 @@ def load_weights(spec: ModelEntry, source: Source, machine: Machine) -> Weights:
     except Exception as error:
         # Damaged files end in many kinds of errors, from safetensors, json, pickle, tokenizers and transformers.
         raise InputError(
-            f"{spec.where(field)}: cannot be loaded: {type(error).__name__}: {_first_line(error)}"
+            f"{spec.where(spec.source_field)}: cannot be loaded: {type(error).__name__}: {_first_line(error)}"
         ) from None
-    refuse_another_model(model, info, shapes, allowed, where)
-    stored = stored_as(source.path) if source.is_gguf else stored_type(shapes, config.to_dict())
-    return Weights(model, tokenizer, runs_as(task, model), stored)
 
 
 def _distributed(parallel: str, device: torch.device) -> DistributedConfig:

@@ -43,6 +43,8 @@ class LoadedModel:
     """Lengths of a text at which the model may begin to work in another way, in rising order."""
     rewritten: tuple[Tensor, ...] = ()
     """Parameters and buffers that the model itself writes into while it runs."""
+    streamed: bool = False
+    """Whether the weights of each layer are read from the files when it runs; such a model decodes nothing."""
 
     @property
     def device(self) -> torch.device:

@@ -126,8 +126,9 @@ def _refuse_mixing_in_front(
     other[:, 0] = ids[:, 1]
     handle = first.module.register_forward_pre_hook(keep, with_kwargs=True)
     try:
-        for tokens in (ids, other):
-            forward_logits(model, task, tokens, encoded)
+        with passed_through(anatomy.layers):
+            for tokens in (ids, other):
+                forward_logits(model, task, tokens, encoded)
     finally:
         handle.remove()
     if not torch.equal(*entering):

@@ -42,6 +42,8 @@ class ExitBenchLM(TemplateLM):
         super().__init__()
         if loaded.task == "masked":
             raise MeasurementError("lm-eval: an encoder writes no text; use a model that does")
+        if loaded.streamed:
+            raise MeasurementError("lm-eval: weights that are streamed decode no text; remove 'device_map: stream'")
         self.loaded = loaded
         self.gated = gated
         self.batch_size = batch_size

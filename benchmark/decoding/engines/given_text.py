@@ -19,6 +19,7 @@ from benchmark.decoding.batching import padded, passes, side
 from benchmark.decoding.engine import Limits, Sink, Step
 from benchmark.decoding.engines.one_pass import OnePass
 from benchmark.errors import MeasurementError
+from benchmark.models.footprint import streamed_states
 from benchmark.models.tasks import forward_logits, keeps_last, run_encoder
 from benchmark.readout.loaded_model import LoadedModel
 from benchmark.readout.portions import portions_of
@@ -126,11 +127,16 @@ class GivenText:
 def most_positions(model: LoadedModel) -> int:
     """Return how many positions a pass may have, so that what it shows fits in memory; at least one."""
     portions = portions_of(model.device)
-    shown_bytes = model.anatomy.state_bytes * (2 if any(model.halves) else 1)
-    most = _SHOWN * portions.waiting_bytes // shown_bytes
+    states = streamed_states(model.device) if model.streamed else _SHOWN * portions.waiting_bytes
+    most = states // _shown_bytes(model)
     if not keeps_last(model.model, model.task):
         most = min(most, _SHOWN * portions.logits_bytes // (4 * model.readout.vocab_size))
     return max(1, most)
+
+
+def _shown_bytes(model: LoadedModel) -> int:
+    """Return the bytes of what a pass shows of a token."""
+    return model.anatomy.state_bytes * (2 if any(model.halves) else 1)
 
 
 def start(model: LoadedModel, prompt: Sequence[int]) -> tuple[list[int], ModelOutput | None]:
@@ -168,6 +174,8 @@ def shown(model: LoadedModel, parts: Sequence[Part]) -> Iterator[Step]:
         last = min(last, max(1, few // len(parts)))
     with seen.watching(len(parts)):
         own = forward_logits(model.model, model.task, ids, parts[0].encoded, last)
+    if model.streamed:  # a pass shows far more than may wait to be read out
+        few = min(few, portions_of(model.device).waiting_bytes // _shown_bytes(model))
     portions = np.array_split(np.arange(len(row)), -(-len(row) // max(1, few)))
     chosen = _chosen(model, seen, own, ids.shape[1] - last, portions)
     numbers = np.array([part.written for part in parts])[row] + place

@@ -17,11 +17,14 @@ def report(loaded: LoadedModel) -> Iterator[str]:
     else:
         yield from _costs(loaded, loaded.costs)
     together = "of equal length only" if loaded.recurrent else "padded"
+    together += ", as each case proves" if loaded.streamed else ""
     yield f"context       {'not limited' if loaded.context is None else f'{loaded.context:,} tokens'}"
     yield f"batches       {together if loaded.batchable else 'no, one prompt would change what is read of another'}"
     yield "proof         passed: the readout of the last layer gives the model's logits, that of inner layers what the"
     yield "              model gives with the later layers passed through, no layer is missed in front or behind"
-    if loaded.task != "masked":
+    if loaded.streamed:
+        yield "              of them; its weights are streamed, so it decodes nothing and reads texts that are given"
+    elif loaded.task != "masked":
         yield "              of them; decoding chooses the tokens that generate chooses, and its exits are those of the"
         how = "" if loaded.with_cache else ", which it runs for every token"
         yield f"              model's own forward pass{how}"

@@ -58,7 +58,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, entry: "ModelEntry", workloads: "list[WorkloadEntry]") -> int:
     # Only now, because torch and transformers take seconds, and a mistyped name is told by then.
-    from benchmark.cases.identity import machine_of
+    from benchmark.cases.identity import machine_of, refuse_streamed
     from benchmark.cases.job import Job, run_job
     from benchmark.cases.resources import Resources
     from benchmark.cases.studies.sweep import Scale, sweep
@@ -71,6 +71,7 @@ def _run(options: argparse.Namespace, entry: "ModelEntry", workloads: "list[Work
     from benchmark.results.store import Store
 
     capture = capture_settings(options, hardware.choose_device(options.device).type)
+    refuse_streamed(entry)
     store, resources = Store(Path(options.results_dir)), Resources(Hub(options.download), print)
     store.check_writable()
     found: list[Row] = []

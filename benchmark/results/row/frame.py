@@ -71,7 +71,8 @@ class Setting(Columns):
     device: str | None = None
     """What the model ran on, as torch names it: `cpu`, `cuda`, …"""
     device_map: str | None = None
-    """How the model was spread over devices, as the entry says."""
+    """How the model was spread over devices, as the entry says; `stream` where each layer's weights were read when it
+    ran."""
     parallel: Literal["tensor", "expert"] | None = None
     """How the model was spread over processes, as the entry says."""
     ranks: Annotated[int, Field(gt=1)] | None = None

@@ -8,7 +8,7 @@ import torch
 from captures import decode
 
 from benchmark.decoding.buffer import capture
-from benchmark.decoding.engine import Limits
+from benchmark.decoding.engine import Limits, Step
 from benchmark.decoding.engines import given_text
 from benchmark.decoding.engines.given_text import GivenText, most_positions
 from benchmark.decoding.prepare import prepare
@@ -130,6 +130,21 @@ def test_memory_is_bounded_and_changes_nothing(waiting: int, logits: int, monkey
     assert max(shown) <= max(len(PROMPTS), logits)  # one position of each text at least
     assert (most_positions(model) < 100) == (waiting == 1)
     assert portions.portions_of(model.device) is not few
+
+
+def test_a_pass_of_a_streamed_model_shows_more_than_waits_to_be_read(monkeypatch: pytest.MonkeyPatch):
+    model = loaded("llama")
+    texts = texts_of(decode(model, encoded(model), NEW_TOKENS, 1).trace)
+    expected, streamed = given(model, texts), replace(model, streamed=True)
+    waiting = 8 * 2 * model.anatomy.state_bytes  # eight tokens, with the halves of their layers
+    monkeypatch.setattr(given_text, "portions_of", lambda device: Portions(waiting, 3, 10**9, 64))
+    assert most_positions(model) == 64 < most_positions(streamed)
+    portions: list[int] = []
+    monkeypatch.setattr(
+        given_text, "Step", lambda prompts, *rest: portions.append(len(prompts)) or Step(prompts, *rest)
+    )
+    assert_same(given(streamed, texts), expected)
+    assert sum(portions) == sum(map(len, texts)) and max(portions) == 8
 
 
 def counting(shown: list[int], forward):
