@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmark.atomic_files import lock_of, locked
@@ -22,7 +22,11 @@ _A_LITTLE = 0.01
 
 
 def nodes_there(
-    entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], asked: GridSettings, cpus: int | None
+    entries: Sequence[ModelEntry],
+    workloads: Sequence[WorkloadEntry],
+    asked: GridSettings,
+    cpus: int | None,
+    tell: Callable[[str], None],
 ) -> list[Node]:
     """Return the nodes of the cluster that have CPUs, each with what it says of itself and of the models.
 
@@ -33,20 +37,28 @@ def nodes_there(
         workloads: that are asked for.
         asked: what is asked of all; the results folder is there.
         cpus: that a model gets; None for its part of a node's.
+        tell: told of a node that is left out because it does not answer, as one that has just died.
 
     Raises:
-        InputError: a node has another harness than the driver, or none, or does not answer.
+        InputError: a node has another harness than the driver, or none, or cannot run tasks; or none answers.
     """
     found = [node for node in alive() if node["Resources"].get("CPU", 0) >= 1]
     if not found:
         raise InputError("the cluster has no node with a CPU to lend; add one with: ray start --address HOST:PORT")
     names = _names(found)
-    sees = _look(found, names, asked)
-    hosts = _describe(found, names, entries, workloads, asked, cpus)
-    return [
-        Node(node["NodeID"], name, _share(node), hosts[node["NodeManagerHostname"]], seen)
-        for node, name, seen in zip(found, names, sees, strict=True)
-    ]
+    sees = dict(zip(names, _look(found, names, asked), strict=True))
+    there = {name: node for name, node in zip(names, found, strict=True) if sees[name] is not None}
+    hosts = _describe(list(there.values()), list(there), entries, workloads, asked, cpus)
+    nodes = []
+    for name, node in zip(names, found, strict=True):
+        seen, host = sees[name], hosts.get(node["NodeManagerHostname"])
+        if seen is None or host is None:
+            tell(f"node {name} does not answer, and is left out")
+        else:
+            nodes.append(Node(node["NodeID"], name, _share(node), host, seen))
+    if not nodes:
+        raise InputError("no node of the cluster answers; look at them with: ray status")
+    return nodes
 
 
 def _names(found: Sequence[dict[str, Any]]) -> list[str]:
@@ -72,8 +84,8 @@ def on(node_id: str) -> Any:
     return NodeAffinitySchedulingStrategy(node_id, soft=False)
 
 
-def _look(found: Sequence[dict[str, Any]], names: Sequence[str], asked: GridSettings) -> list[bool]:
-    """Return of each node whether it sees the results folder; refuses a harness that is not ours."""
+def _look(found: Sequence[dict[str, Any]], names: Sequence[str], asked: GridSettings) -> list[bool | None]:
+    """Return whether each node sees the results folder, None where it does not answer; refuses another harness."""
     import ray
 
     look = ray.remote(looker())
@@ -85,14 +97,17 @@ def _look(found: Sequence[dict[str, Any]], names: Sequence[str], asked: GridSett
         ]
         answers = [_answer(ref, name) for ref, name in zip(refs, names, strict=True)]
     ours = harness()
-    for (theirs, _), name in zip(answers, names, strict=True):
+    for answer, name in zip(answers, names, strict=True):
+        if answer is None:
+            continue
+        theirs = answer[0]
         if theirs is None:
             raise InputError(f"node {name}: exitbench is not installed there; install {ours} on every node")
         if theirs != ours:
             raise InputError(
                 f"node {name}: has exitbench {printable(theirs)}, here is {ours}; install the same on both"
             )
-    return [seen for _, seen in answers]
+    return [None if answer is None else answer[1] for answer in answers]
 
 
 def _describe(
@@ -102,8 +117,8 @@ def _describe(
     workloads: Sequence[WorkloadEntry],
     asked: GridSettings,
     cpus: int | None,
-) -> dict[str, Host]:
-    """Return what each machine says of itself, by its host name."""
+) -> dict[str, Host | None]:
+    """Return what each machine says of itself, by its host name; None where it does not answer."""
     import ray
 
     asking = {}
@@ -117,14 +132,16 @@ def _describe(
 
 
 def _answer(ref: Any, name: str) -> Any:
+    """What a node has answered; None if it does not, because it has died."""
     import ray
 
     try:
         return ray.get(ref, timeout=_PATIENCE)
-    except ray.exceptions.RayError as error:
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = printable(lines[-1].strip())[:300] if lines else type(error).__name__
-        raise InputError(f"node {name}: cannot run tasks: {type(error).__name__}: {reason}") from None
+    except ray.exceptions.RayTaskError as error:
+        reason = printable(" ".join(f"{type(error.cause).__name__}: {error.cause}".split()))[:300]
+        raise InputError(f"node {name}: cannot run tasks: {reason}") from None
+    except ray.exceptions.RayError:
+        return None
 
 
 def _share(node: dict[str, Any]) -> Share:

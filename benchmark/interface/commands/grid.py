@@ -97,7 +97,7 @@ def _run(
 
     status.tell("exitbench: looking at the nodes")
     workloads = list({cell.workload.name: cell.workload for cell in cells}.values())
-    nodes = nodes_there(entries, workloads, asked, cpus)
+    nodes = nodes_there(entries, workloads, asked, cpus, status.tell)
     for node in nodes:
         rows = "" if node.sees_results else "; it does not see the results folder, so rows are sent"
         status.tell(f"node {node.name}: {node.whole.cpus:g} CPUs, {node.whole.gpus:g} GPUs{rows}")
