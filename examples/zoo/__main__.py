@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.atomic_files import atomic_file
-from benchmark.errors import ExitBenchError, InputError
+from benchmark.errors import InputError
+from benchmark.interface.values import positive
 from examples.zoo.architectures import sized_config
 from examples.zoo.corpus import Document, provenance, standard_library
 from examples.zoo.entries import Model, Zoo, read_zoo
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_losses(zoo.models, home)
     code = 0
     if learned and not options.train_only:
-        code = measure(write_models(learned, home), home / "text", results, options.workers)
+        code = measure(write_models(learned, home), zoo.workloads, home / "text", results, options.workers)
     for problem in problems.values():
         print(problem, file=sys.stderr)
     return 1 if problems or code else 0
@@ -127,8 +128,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where models go (default: build/zoo)")
     parser.add_argument("--results-dir", type=Path, metavar="DIR", help="where rows go (default: results/zoo)")
     parser.add_argument("--train-only", action="store_true", help="train and do not measure")
+    cores = os.cpu_count() or 1
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="models at a time (default: a core each)"
+        "--workers", type=positive, default=cores, metavar="N", help="models at a time (default: cores)"
     )
     return parser
 

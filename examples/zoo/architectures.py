@@ -25,6 +25,7 @@ EXPERTS, CHOSEN = 8, 2
 """Experts of a layer, and how many of them a token meets."""
 ALIGNED = 4
 """Channels come in multiples of this: kernels that multiply with several experts at once need rows of 16 bytes."""
+_HYBRID = ("linear_attention", "linear_attention", "linear_attention", "full_attention")
 TOLERANCE = 0.05
 
 
@@ -82,7 +83,7 @@ def config_of(entry: Entry, inner: int, vocabulary: int) -> PreTrainedConfig:
                 shared_intermediate_size=inner,
                 num_local_experts=0,
                 num_experts_per_tok=0,
-                layer_types=["full_attention" if layer % 4 == 3 else "linear_attention" for layer in range(entry.layers)],
+                layer_types=[_HYBRID[layer % len(_HYBRID)] for layer in range(entry.layers)],
                 position_embedding_type="rope",
                 mamba_expand=2,
                 mamba_n_heads=2 * heads,
@@ -120,9 +121,10 @@ def sized_config(entry: Entry, vocabulary: int) -> PreTrainedConfig:
     inner = step * max(1, round(1 + (entry.parameters - one) / (two - one)))
     met = size(inner)
     if abs(met - entry.parameters) > TOLERANCE * entry.parameters:
+        what = f"{entry.architecture} of {entry.layers} layers and width {entry.width}"
         raise InputError(
-            f"{entry.name}: field 'parameters': {entry.parameters:,} cannot be met within 5 % by {entry.architecture} of "
-            f"{entry.layers} layers and width {entry.width}, whose nearest is {met:,}; change one of the three"
+            f"{entry.name}: field 'parameters': {entry.parameters:,} cannot be met within 5 % by {what}, "
+            f"whose nearest is {met:,}; change one of the three"
         )
     return config_of(entry, inner, vocabulary)
 

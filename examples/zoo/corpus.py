@@ -1,4 +1,4 @@
-"""The text: sources and documentation of the standard library of the Python that runs, split by the hash of their names."""
+"""The text: sources and documentation of the standard library of the Python that runs, split by hash of their names."""
 
 import ast
 import hashlib
@@ -13,8 +13,8 @@ from benchmark.errors import InputError
 
 Part = Literal["train", "held-out"]
 LICENCE = (
-    f"Sources and documentation of the standard library of Python {platform.python_version()}, copyright Python Software "
-    "Foundation and contributors, PSF-2.0 (docs.python.org/3/license.html). Prompts quote some of it."
+    f"Sources and documentation of the standard library of Python {platform.python_version()}, copyright Python "
+    "Software Foundation and contributors, PSF-2.0 (docs.python.org/3/license.html). Prompts quote some of it."
 )
 _LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "encodings"}
 """Folders of tests, of other packages, and of tables of letters."""

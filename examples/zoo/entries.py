@@ -11,7 +11,7 @@ from benchmark.inputs.fields import Name
 from benchmark.inputs.yaml_reader import Strict, explain, read_yaml
 from benchmark.messages import printable, suggest
 
-_SECTIONS = ("text", "workloads", "defaults", "models")
+_SECTIONS = ["text", "workloads", "defaults", "models"]
 Count = Annotated[int, Field(gt=0)]
 Spec = TypeVar("Spec", bound=Strict)
 
@@ -26,10 +26,13 @@ class Text(Strict):
 
 
 class Workloads(Strict):
-    """The two workloads that are made of held-out text."""
+    """The two workloads that are made of held-out text, and what the decoding study does on them."""
 
     prompts: Count
     max_new_tokens: Count
+    gates: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]")]], Field(min_length=1)]
+    """As `--gate` takes them."""
+    policies: Annotated[list[Literal["recompute", "propagate", "copy"]], Field(min_length=1)]
 
 
 class ExitLoss(Strict):
@@ -96,8 +99,8 @@ class Model:
 
     entry: Entry
     seed: int
-    base: str | None
-    """Name of the model that it is tuned from."""
+    base: "Model | None" = None
+    """The one that it is tuned from."""
 
     @property
     def name(self) -> str:
@@ -191,7 +194,7 @@ def _models(entries: list[Entry], file: str) -> list[Model]:
             shape = ("architecture", "layers", "width", "parameters", "counted", "tied")
             entry = entry.model_copy(update={field: getattr(base, field) for field in shape})
         for seed in entry.seeds:
-            model = Model(entry, seed, None if base is None else Model(base, seed, None).name)
+            model = Model(entry, seed, None if base is None else Model(base, seed))
             # Models live in folders of these names, and some file systems do not tell A from a.
             if model.name.casefold() in {other.name.casefold() for other in models}:
                 raise InputError(f"{label}: field 'name': '{model.name}' is there twice; give another name")

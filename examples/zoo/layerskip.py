@@ -1,8 +1,8 @@
 """Training for early exit by LayerSkip's recipe (arXiv 2404.16710): a loss at exits, and layers that are dropped.
 
 Layer l of L (from 0) is dropped for a text with p = S(t) D(l) p_max, where D grows with depth and S with training, both
-from 0 to 1 as exp(x ln 2) - 1. Exits read out by the model's own norm and head; their losses weigh e_scale times the sum
-of the layers before, and at each step only every R-th layer has one, and the last.
+from 0 to 1 as exp(x ln 2) - 1. Exits are read out by the model's own norm and head. Their losses weigh e_scale times
+the sum of the layers before, and at each step only every R-th layer has one, and the last.
 """
 
 from collections.abc import Iterator

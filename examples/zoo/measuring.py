@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from benchmark.atomic_files import atomic_file
-from examples.zoo.entries import Model
+from examples.zoo.entries import Model, Workloads
 from examples.zoo.training import RECORD
 
 WELL_BELOW = 0.85
@@ -34,7 +35,7 @@ def why_not_measured(model: Model, home: Path) -> str | None:
     falling = [record["held_out_loss"] for record in records.values()]
     told = ", ".join(f"{loss:.3f}" for loss in falling)
     unigram = next(iter(records.values()))["unigram_loss"]
-    if not all(later < earlier for earlier, later in zip(falling, falling[1:], strict=False)):
+    if not all(later < earlier for earlier, later in pairwise(falling)):
         return f"{model.name}: not measured: its held-out loss does not fall from checkpoint to checkpoint: {told}"
     if not falling[-1] <= WELL_BELOW * unigram:
         return f"{model.name}: not measured: its held-out loss {told} is not well below a unigram's {unigram:.3f}"
@@ -43,13 +44,12 @@ def why_not_measured(model: Model, home: Path) -> str | None:
 
 def write_models(models: Sequence[Model], home: Path) -> Path:
     """Write the model file of the benchmark, with the checkpoints of each as revisions, and return its path."""
-    names = {model.name: model for model in models}
     entries = []
     for model in models:
         stage = "instruct" if model.base else "early-exit" if model.entry.exit_loss else "base"
         entry: dict[str, Any] = {"path": model.name, "family": "Zoo", "stage": stage}
-        if model.base in names:
-            entry["base_model"] = f"{model.base}@checkpoint-{names[model.base].entry.steps}"
+        if model.base is not None:
+            entry["base_model"] = f"{model.base.name}@checkpoint-{model.base.entry.steps}"
         entry["revisions"] = [f"checkpoint-{step}" for step in model.entry.saved_at]
         entries.append(entry)
     with atomic_file(home / "models.yaml") as draft:
@@ -71,11 +71,12 @@ def write_losses(models: Sequence[Model], home: Path) -> Path:
     return home / "losses.json"
 
 
-def measure(models: Path, text: Path, results: Path, workers: int) -> int:
+def measure(models: Path, asked: Workloads, text: Path, results: Path, workers: int) -> int:
     """Run both studies over a model file, print the findings over the rows, and return the exit code of the session.
 
     Args:
         models: the model file.
+        asked: which gates and policies.
         text: folder of the workloads.
         results: folder of the rows.
         workers: how many models are measured at a time.
@@ -83,8 +84,9 @@ def measure(models: Path, text: Path, results: Path, workers: int) -> int:
     files = [option for name in _WORKLOADS for option in ("--workload-file", str(text / f"{name}.yaml"))]
     names = [option for name in _WORKLOADS for option in ("--workload", name)]
     session = ["-m", "pytest", "suites/", "--model-file", str(models), *files, *names, "--results-dir", str(results)]
+    gates = [f"--gate={gate}" for gate in asked.gates] + [f"--policy={policy}" for policy in asked.policies]
     at_a_time = ["-n", str(workers)] if workers > 1 else []
-    code = _run(*session, "--signals", "all", "--device", "cpu", *at_a_time)
+    code = _run(*session, "--signals", "all", "--device", "cpu", *gates, *at_a_time)
     _run("-m", "benchmark", "findings", str(results))
     return code
 

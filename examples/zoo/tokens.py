@@ -32,6 +32,7 @@ class Examples:
     """texts × context: whether the next token there counts in the loss."""
 
     def __len__(self) -> int:
+        """Return the number of texts."""
         return len(self.ids)
 
     def take(self, rows: NDArray[np.int64]) -> "Examples":
@@ -43,10 +44,12 @@ class Examples:
         return self.take(np.unique(np.linspace(0, len(self) - 1, min(number, len(self))).astype(int)))
 
     def batch(self, step: int, size: int, seed: int) -> "Examples":
-        """Return the texts of a step: a function of step and seed, so a run that was killed goes on with the same ones."""
+        """Return the texts of a step: a function of step and seed, so a run that was killed goes on with the same."""
         each = len(self) // size
         if each == 0:
-            raise InputError(f"too little text: {len(self)} texts, fewer than a batch of {size}; lower batch or context")
+            raise InputError(
+                f"too little text: {len(self)} texts, fewer than a batch of {size}; lower batch or context"
+            )
         order = np.random.default_rng([seed, step // each]).permutation(len(self))
         first = step % each * size
         return self.take(order[first : first + size])

@@ -1,8 +1,9 @@
 """One model from its first step to its last checkpoint, resumable at any kill.
 
 A plain loop, not transformers' `Trainer`: here the texts of a step, what is dropped and the learning rate are functions
-of seed and step, so weights, optimizer and step in one file, replaced as a whole, are all there is to resume from, and a
-run that was killed ends with the same bits. `Trainer` keeps its state in folders of several files, which a kill can halve.
+of seed and step, so weights, optimizer and step in one file, replaced as a whole, are all there is to resume from, and
+a run that was killed ends with the same bits. `Trainer` keeps its state in folders of several files, which a kill can
+halve.
 """
 
 import json
@@ -91,21 +92,27 @@ class _Training:
             "entry": self.entry.model_dump(mode="json", exclude={"seeds"}),
             "seed": self.seed,
             "corpus_sha256": sha256((text / "corpus.json").read_bytes()).hexdigest(),
-            "base_sha256": None if self.base is None else json.loads((self._base() / RECORD).read_text())["weights_sha256"],
+            "base_sha256": None if self.base is None else self._base_record()["weights_sha256"],
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "tokenizers": tokenizers.__version__,
         }
 
+    def _base_record(self) -> dict[str, Any]:
+        """What the final checkpoint says of the model that this one is tuned from."""
+        assert self.base is not None
+        if not self._base.is_dir():
+            raise MeasurementError(f"{self.name}: is left: its base model {self.base.name} was not trained to its end")
+        record: dict[str, Any] = json.loads((self._base / RECORD).read_text(encoding="utf-8"))
+        return record
+
+    @property
     def _base(self) -> Path:
-        """The final checkpoint of the model that this one is tuned from."""
-        folders = (self.folder.parent / str(self.base)).glob("checkpoint-*")
-        last = max(folders, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
-        if last is None:
-            raise MeasurementError(f"{self.name}: is left: its base model {self.base} was not trained")
-        return last
+        assert self.base is not None
+        return self.folder.parent / self.base.name / f"checkpoint-{self.base.entry.steps}"
 
     def run(self) -> None:
+        """Take the steps that are left."""
         last = self.folder / f"checkpoint-{self.entry.steps}"
         if last.is_dir():
             self._refuse_other(json.loads((last / RECORD).read_text(encoding="utf-8")))
@@ -135,7 +142,7 @@ class _Training:
     def _new(self) -> PreTrainedModel:
         if self.base is None:
             return new_model(self.entry, self.seed, len(self.tokenizer))
-        return AutoModelForCausalLM.from_pretrained(self._base(), dtype=torch.float32)
+        return AutoModelForCausalLM.from_pretrained(self._base, dtype=torch.float32)
 
     def _resume(self, model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> int:
         """Put a saved state into model and optimizer; returns its step, 0 without one."""
@@ -200,7 +207,7 @@ class _Training:
         return total / int(self.held_out.learned.sum())
 
     def _keep(self, model: PreTrainedModel, step: int) -> None:
-        """Write a checkpoint, under its name only when it is whole; a run that goes on from before it leaves it alone."""
+        """Write a checkpoint, under its name only when it is whole; a run that goes on from before it leaves it."""
         folder, draft = self.folder / f"checkpoint-{step}", self.folder / f".checkpoint-{step}"
         if folder.is_dir():
             return
