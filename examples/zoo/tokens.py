@@ -48,7 +48,7 @@ class Examples:
         each = len(self) // size
         if each == 0:
             raise InputError(
-                f"too little text: {len(self)} texts, fewer than a batch of {size}; lower batch or context"
+                f"too little text: {len(self)} texts, fewer than a batch of {size}; lower 'batch'"
             )
         order = np.random.default_rng([seed, step // each]).permutation(len(self))
         first = step % each * size

@@ -76,10 +76,10 @@ class _Training:
     def __init__(self, model: Model, text: Path, folder: Path, tell: Callable[[str], None]) -> None:
         self.entry, self.seed, self.name, self.base = model.entry, model.seed, model.name, model.base
         self.folder, self.tell = folder, tell
+        self.identity = self._identity(text)
         self.tokenizer = PreTrainedTokenizerFast.from_pretrained(text)
         self.train, self.held_out = self._examples(text, "train"), self._examples(text, "held-out").some(_HELD_OUT)
         self.unigram = unigram_loss(self.train, self.held_out, len(self.tokenizer))
-        self.identity = self._identity(text)
 
     def _examples(self, text: Path, part: str) -> Examples:
         if self.base is None:
@@ -93,7 +93,7 @@ class _Training:
             "seed": self.seed,
             "corpus_sha256": sha256((text / "corpus.json").read_bytes()).hexdigest(),
             "base_sha256": None if self.base is None else self._base_record()["weights_sha256"],
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "transformers": transformers.__version__,
             "tokenizers": tokenizers.__version__,
         }
