@@ -12,6 +12,7 @@ import yaml
 
 from benchmark.atomic_files import atomic_file
 from examples.zoo.entries import Model, Workloads
+from examples.zoo.seeds import differences, told
 from examples.zoo.training import RECORD
 
 WELL_BELOW = 0.85
@@ -72,7 +73,7 @@ def write_losses(models: Sequence[Model], home: Path) -> Path:
 
 
 def measure(models: Path, asked: Workloads, text: Path, results: Path, workers: int) -> int:
-    """Run both studies over a model file, print the findings over the rows, and return the exit code of the session.
+    """Run both studies over a model file, print what the rows come to, and return the exit code of the session.
 
     Args:
         models: the model file.
@@ -87,7 +88,8 @@ def measure(models: Path, asked: Workloads, text: Path, results: Path, workers: 
     gates = [f"--gate={gate}" for gate in asked.gates] + [f"--policy={policy}" for policy in asked.policies]
     at_a_time = ["-n", str(workers)] if workers > 1 else []
     code = _run(*session, "--signals", "all", "--device", "cpu", *gates, *at_a_time)
-    _run("-m", "benchmark", "findings", str(results))
+    if _run("-m", "benchmark", "findings", str(results)) == 0:
+        print(told(differences(results)), flush=True)
     return code
 
 

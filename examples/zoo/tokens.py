@@ -47,9 +47,7 @@ class Examples:
         """Return the texts of a step: a function of step and seed, so a run that was killed goes on with the same."""
         each = len(self) // size
         if each == 0:
-            raise InputError(
-                f"too little text: {len(self)} texts, fewer than a batch of {size}; lower 'batch'"
-            )
+            raise InputError(f"too little text: {len(self)} texts, fewer than a batch of {size}; lower 'batch'")
         order = np.random.default_rng([seed, step // each]).permutation(len(self))
         first = step % each * size
         return self.take(order[first : first + size])
