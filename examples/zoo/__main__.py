@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,13 +17,13 @@ import numpy as np
 from benchmark.atomic_files import atomic_file
 from benchmark.errors import InputError
 from benchmark.interface.values import positive
-from examples.zoo.architectures import sized_config
+from examples.zoo.architectures import count, new_model, sized_config
 from examples.zoo.corpus import Document, provenance, standard_library
 from examples.zoo.entries import Model, Zoo, read_zoo
 from examples.zoo.excerpts import instructions, write_workloads
 from examples.zoo.measuring import measure, why_not_measured, write_losses, write_models
 from examples.zoo.tokens import stream, train_tokenizer
-from examples.zoo.training import train_or_tell
+from examples.zoo.training import seconds_a_step, train_or_tell
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return 1
+    if options.time:
+        print_reckoning(zoo, home / "text")
+        return 0
     problems = train_all(zoo.models, home, options.workers)
     learned = []
     for model in zoo.models:
@@ -121,12 +125,31 @@ def train_all(models: Sequence[Model], home: Path, workers: int) -> dict[str, st
     return problems
 
 
+def print_reckoning(zoo: Zoo, text: Path) -> None:
+    """Print what the training of each entry takes, by some of its steps, and of all together."""
+    seeds = Counter(model.entry.name for model in zoo.models)
+    print(f"{'entry':<12}{'parameters':>12}{'counted':>12}{'models':>8}{'s a step':>10}{'CPU min':>9}")
+    total = 0.0
+    for model in {model.entry.name: model for model in zoo.models}.values():
+        entry, models = model.entry, seeds[model.entry.name]
+        network = new_model(entry, model.seed, zoo.text.vocabulary)
+        sizes = f"{count(network):>12,}{count(network, entry.counted):>12,}"
+        each = seconds_a_step(model, text)
+        minutes = each * entry.steps * models / 60
+        total += minutes
+        print(f"{entry.name:<12}{sizes}{models:>8}{each:>10.2f}{minutes:>9.0f}", flush=True)
+    print(f"{total / 60:.1f} h of one core")
+
+
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make zoo ARGS=…", description=__doc__, allow_abbrev=False)
     parser.add_argument("--smoke", action="store_true", help="two very small models, in two minutes")
     parser.add_argument("--zoo", type=Path, metavar="FILE", help="another list of models than the shipped one")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where models go (default: build/zoo)")
     parser.add_argument("--results-dir", type=Path, metavar="DIR", help="where rows go (default: results/zoo)")
+    parser.add_argument(
+        "--time", action="store_true", help="only tell what training takes, by some steps of each model"
+    )
     parser.add_argument("--train-only", action="store_true", help="train and do not measure")
     cores = os.cpu_count() or 1
     parser.add_argument(

@@ -72,6 +72,21 @@ def train_or_tell(model: Model, text: Path, home: Path) -> str | None:
     return None
 
 
+def seconds_a_step(model: Model, text: Path, steps: int = 6) -> float:
+    """Return the CPU seconds of a step in the middle of training, the median of some; nothing is kept of it."""
+    torch.set_num_threads(1)
+    # A tuned model costs what its like costs from random weights, and needs no base then.
+    training = _Training(Model(model.entry, model.seed), text, Path(), print)
+    network = training._new()
+    optimizer = training._optimizer(network)
+    seconds = []
+    for step in range(model.entry.steps // 2, model.entry.steps // 2 + steps):
+        started = time.process_time()
+        training._step(network, optimizer, step)
+        seconds.append(time.process_time() - started)
+    return float(np.median(seconds[1:]))
+
+
 class _Training:
     def __init__(self, model: Model, text: Path, folder: Path, tell: Callable[[str], None]) -> None:
         self.entry, self.seed, self.name, self.base = model.entry, model.seed, model.name, model.base
@@ -119,7 +134,7 @@ class _Training:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         model = self._new()
-        optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.1)
+        optimizer = self._optimizer(model)
         start = self._resume(model, optimizer)
         started, saved, told = time.monotonic(), time.monotonic(), -math.inf
         for step in range(start, self.entry.steps):
@@ -143,6 +158,9 @@ class _Training:
         if self.base is None:
             return new_model(self.entry, self.seed, len(self.tokenizer))
         return AutoModelForCausalLM.from_pretrained(self._base, dtype=torch.float32)
+
+    def _optimizer(self, model: PreTrainedModel) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(model.parameters(), lr=self.entry.learning_rate, betas=(0.9, 0.95), weight_decay=0.1)
 
     def _resume(self, model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> int:
         """Put a saved state into model and optimizer; returns its step, 0 without one."""
