@@ -4,6 +4,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -46,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.time:
         print_reckoning(zoo, home / "text")
         return 0
-    problems = train_all(zoo.models, home, options.workers)
+    try:
+        problems = train_all(zoo.models, home, options.workers)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
     learned = []
     for model in zoo.models:
         if model.name in problems:
@@ -107,7 +112,9 @@ def train_all(models: Sequence[Model], home: Path, workers: int) -> dict[str, st
     """
     problems: dict[str, str] = {}
     started, done = time.monotonic(), 0
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    # A worker that is interrupted ends without a word; the command has one.
+    spawn, quiet = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(workers, spawn, initializer=signal.signal, initargs=quiet) as pool:
         for some in ([m for m in models if m.base is None], [m for m in models if m.base is not None]):
             running = {pool.submit(train_or_tell, model, home / "text", home): model for model in some}
             for future in as_completed(running):
