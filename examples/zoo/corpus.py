@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import os
 import platform
 import sysconfig
 from collections.abc import Iterator
@@ -72,9 +73,9 @@ def provenance(documents: list[Document]) -> dict[str, Any]:
 
 
 def _documents(root: Path) -> Iterator[Document]:
-    for path in sorted(root.rglob("*")):
+    for path in _files(root):
         inner = path.relative_to(root)
-        wanted = path.suffix in {".py", ".rst", ".txt"} and not _LEFT_OUT & {*inner.parts}
+        wanted = path.suffix in {".py", ".rst", ".txt"}
         # The build of this very Python is no text: it differs from machine to machine.
         if not wanted or inner.name.startswith("_sysconfigdata") or not path.is_file():
             continue
@@ -89,6 +90,13 @@ def _documents(root: Path) -> Iterator[Document]:
                 yield Document(f"{_TOPICS}#{title}", digest, chapter)
         elif text.strip():
             yield Document(inner.as_posix(), digest, text)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The files below a folder, without looking into those that are left out, which may be large."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT]
+        yield from (Path(folder) / name for name in names)
 
 
 def _chapters(text: str) -> Iterator[tuple[str, str]]:
