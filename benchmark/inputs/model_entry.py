@@ -70,7 +70,7 @@ class ModelEntry(Strict):
     stage: Stage | None = None
     """What kind of training it ended with."""
     base_model: str | None = None
-    """Hub id of the model it was tuned, continued or distilled from."""
+    """Hub id, or name in the results, of the model it was tuned, continued or distilled from."""
     parameters: Annotated[int, Field(gt=0)] | None = None
     """Published number of parameters; tells the size before anything is downloaded."""
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.report.findings.estimates import Estimate, difference, mean, slope
-from benchmark.report.findings.levels import levels
+from benchmark.report.findings.levels import base_sources, levels
 from benchmark.report.findings.rank_correlation import rank_correlations, spearman
 from benchmark.results.row import DECLARED
 
@@ -120,7 +120,7 @@ def base_and_tuned(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of tuned models, each with its `base` and, as `…_of_base`, that model's numbers on the same workload in
     the same dtype. Tuned models whose base was not measured so, or was tuned itself, are not in it."""
     tuned = rows[rows["stage"].isin(TUNED) & rows["base_model"].ne("")]
-    tuned = tuned.assign(base="hub:" + tuned["base_model"])
+    tuned = tuned.assign(base=base_sources(rows)[tuned.index])
     bases = rows.loc[rows["stage"].isin(BASE), ["source", "workload", "dtype", *MEASURES]]
     bases = bases.rename(columns={"source": "base"})
     return tuned.merge(bases, on=["base", "workload", "dtype"], suffixes=("", "_of_base"))

@@ -17,7 +17,7 @@ def lineages(rows: pd.DataFrame) -> pd.Series:
 
     Models of one lineage are alike, whatever they were tuned for, so it counts as one when models are drawn.
     """
-    bases = rows["base_model"].map(lambda base: f"hub:{base}" if base else "")
+    bases = base_sources(rows)
     names = rows["source"].where(rows["source"].ne(""), bases).where(lambda name: name.ne(""), "model:" + rows["model"])
     made_from: dict[str, str] = {}
 
@@ -31,6 +31,15 @@ def lineages(rows: pd.DataFrame) -> pd.Series:
         if base and beginning(name) != beginning(base):
             made_from[beginning(name)] = beginning(base)
     return names.map(beginning)
+
+
+def base_sources(rows: pd.DataFrame) -> pd.Series:
+    """Return the source of the model that each row's model was made from; empty where it names none.
+
+    It is the one of that name among the rows, as where both lie in folders, else the one that the hub has.
+    """
+    named = dict(zip(rows["model"], rows["source"], strict=True))
+    return rows["base_model"].map(lambda base: named.get(base) or f"hub:{base}" if base else "")
 
 
 def prompt_depths(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -58,7 +58,7 @@ class Identity(Columns):
     stage: Stage | None = None
     """Kind of training it ended with, as the entry says."""
     base_model: str | None = None
-    """Hub id of the model it was made from, as the entry says."""
+    """Hub id, or name in the results, of the model it was made from, as the entry says."""
 
 
 class Setting(Columns):

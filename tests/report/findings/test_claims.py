@@ -191,6 +191,12 @@ class TestWhoIsCompared:
         assert finding(found, CLAIMS[4]).estimate.value == pytest.approx(0.1)
         assert "tuned, without their base model in the same dtype: float" in found.notes
 
+    def test_a_base_in_a_folder_is_told_by_its_name(self, tmp_path: Path):
+        write_case(tmp_path, "base", "chat", 0.3, source="path:base")
+        write_case(tmp_path, "tuned", "chat", 0.2, source="path:tuned", stage="instruct", base_model="base")
+        estimate = finding(findings(tmp_path), CLAIMS[4]).estimate
+        assert (estimate.value, estimate.models) == (pytest.approx(0.1), 1)
+
     def test_what_was_tuned_from_a_tuned_model_is_no_pair(self, tmp_path: Path):
         write_case(tmp_path, "instruct", "chat", 0.3, stage="instruct", base_model="lab/base")
         write_case(tmp_path, "distilled", "chat", 0.2, stage="distilled", base_model="lab/instruct")

@@ -55,6 +55,15 @@ class TestLineages:
         write("two", stage="distilled", base_model="lab/base")
         assert set(self.of_models(tmp_path).values()) == {"hub:lab/base"}
 
+    def test_a_base_in_a_folder_is_told_by_its_name(self, tmp_path: Path, write: Write):
+        write("base@checkpoint-4", source="path:base/checkpoint-4")
+        write("tuned", source="path:tuned", stage="instruct", base_model="base@checkpoint-4")
+        write("other", source="path:other", stage="instruct", base_model="lab/base")
+        assert self.of_models(tmp_path) == {
+            **dict.fromkeys(("base@checkpoint-4", "tuned"), "path:base/checkpoint-4"),
+            "other": "hub:lab/base",
+        }
+
     def test_entries_of_the_same_weights_are_of_one(self, tmp_path: Path, write: Write):
         write("one", source="hub:lab/model", revision="new")
         write("two", source="hub:lab/model", revision="old")
