@@ -320,6 +320,10 @@ def exit_columns(truth, sampled):
         "contradicted_share": np.mean(settled != first),
         "tie_rate": np.mean(truth.margin[:, -1] == 0),
         "agreement": matches.mean(axis=0).tolist(),
+        "agreement_chance": [
+            np.mean([said == token for said in of_layer for token in truth.target])
+            for of_layer in truth.said[sampled].T
+        ],
         "exit_share": share_of(first, range(1, layers + 1)),
         "settled_share": share_of(settled, range(1, layers + 1)),
         "speedup_bound_layers": layers / first.mean(),
