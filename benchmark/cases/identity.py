@@ -91,10 +91,8 @@ def asked_of(
     """
     count = capture.limit or full_run(workload, clock)
     task = resources.task(workload, count)
-    if gated or clock:
-        refuse_streamed(entry)
     prompts = given if given is not None else _prompts(workload, capture, resources, count)
-    if not any(prompt.given for prompt in prompts):
+    if gated or clock or not any(prompt.given for prompt in prompts):
         refuse_streamed(entry)
     if task is not None and [one.model_copy(update={"given": None}) for one in prompts] != list(task.prompts):
         raise InputError(f"job: prompts: are not those of the task {task.place.name}, which scores no others")

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from benchmark.errors import InputError, told
 from benchmark.grid.nodes import alive, on
 from benchmark.grid.placement import Node, Placed, order, place, refusal
-from benchmark.grid.work import CellEnded, CellOutcome, CellStarted, GridCell, GridSettings, ModelWork, Place
+from benchmark.grid.work import CellEnded, CellOutcome, CellStarted, GridSettings, ModelWork, Place
 from benchmark.grid.worker import measure
 from benchmark.inputs.model_entry import ModelEntry
+from benchmark.inputs.workload_entry import Cell
 from benchmark.results.row import Row
 from benchmark.results.store import Store, intact_tokens
 
@@ -78,7 +79,7 @@ class Driver:
     def __init__(
         self,
         entries: Sequence[ModelEntry],
-        cells: Sequence[GridCell],
+        cells: Sequence[Cell],
         nodes: Sequence[Node],
         asked: GridSettings,
         report: Report,
@@ -97,7 +98,7 @@ class Driver:
         self._entries = {entry.name: entry for entry in entries}
         names = order(list(self._entries), nodes)
         numbers = iter(range(len(entries) * len(cells)))
-        self._open: dict[str, dict[int, GridCell]] = {name: {next(numbers): cell for cell in cells} for name in names}
+        self._open: dict[str, dict[int, Cell]] = {name: {next(numbers): cell for cell in cells} for name in names}
         """Cells that have not ended, by model."""
         self._waiting = names
         self._running: dict[Any, _Running] = {}

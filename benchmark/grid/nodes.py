@@ -11,7 +11,7 @@ from benchmark.grid.placement import USUAL_CPUS, Node, Share
 from benchmark.grid.work import GridSettings, Host
 from benchmark.grid.worker import describe, harness, looker
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.inputs.workload_entry import Cell
 from benchmark.messages import printable
 from benchmark.results.store import writing
 
@@ -23,7 +23,7 @@ _A_LITTLE = 0.01
 
 def nodes_there(
     entries: Sequence[ModelEntry],
-    workloads: Sequence[WorkloadEntry],
+    cells: Sequence[Cell],
     asked: GridSettings,
     cpus: int | None,
     tell: Callable[[str], None],
@@ -34,7 +34,7 @@ def nodes_there(
 
     Args:
         entries: of the models.
-        workloads: that are asked for.
+        cells: of each model.
         asked: what is asked of all; the results folder is there.
         cpus: that a model gets; None for its part of a node's.
         tell: told of a node that is left out because it does not answer, as one that has just died.
@@ -48,7 +48,7 @@ def nodes_there(
     names = _names(found)
     sees = dict(zip(names, _look(found, names, asked), strict=True))
     there = {name: node for name, node in zip(names, found, strict=True) if sees[name] is not None}
-    hosts = _describe(list(there.values()), list(there), entries, workloads, asked, cpus)
+    hosts = _describe(list(there.values()), list(there), entries, cells, asked, cpus)
     nodes = []
     for name, node in zip(names, found, strict=True):
         seen, host = sees[name], hosts.get(node["NodeManagerHostname"])
@@ -114,7 +114,7 @@ def _describe(
     found: Sequence[dict[str, Any]],
     names: Sequence[str],
     entries: Sequence[ModelEntry],
-    workloads: Sequence[WorkloadEntry],
+    cells: Sequence[Cell],
     asked: GridSettings,
     cpus: int | None,
 ) -> dict[str, Host | None]:
@@ -127,7 +127,7 @@ def _describe(
             gpus = _A_LITTLE if node["Resources"].get("GPU", 0) else 0
             task = ray.remote(describe).options(num_cpus=0, num_gpus=gpus, scheduling_strategy=on(node["NodeID"]))
             threads = min(cpus or USUAL_CPUS, int(node["Resources"]["CPU"]))
-            asking[host] = name, task.remote(list(entries), list(workloads), asked, threads)
+            asking[host] = name, task.remote(list(entries), list(cells), asked, threads)
     return {host: _answer(ref, name) for host, (name, ref) in asking.items()}
 
 

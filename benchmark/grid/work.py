@@ -5,24 +5,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.settings import CaptureSettings, GatedSettings
-from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.inputs.settings import CaptureSettings
+from benchmark.inputs.workload_entry import Cell
 
 Place = tuple[str, str, str, str]
 """Names of model, workload, study and configuration, which `Store.path` files a row under."""
-
-
-@dataclass(frozen=True)
-class GridCell:
-    """A case of a model: a workload, and how tokens leave early in the study of decoding."""
-
-    workload: WorkloadEntry
-    gated: GatedSettings | None = None
-
-    @property
-    def title(self) -> str:
-        """What a person reads of it."""
-        return self.workload.name if self.gated is None else f"{self.workload.name} × {self.gated.title}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +56,7 @@ class ModelWork:
     """One model with what is left to do of it; goes to one process of a node."""
 
     entry: ModelEntry
-    cells: dict[int, GridCell]
+    cells: dict[int, Cell]
     """By their number among all cells of the grid."""
 
 

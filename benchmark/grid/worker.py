@@ -1,7 +1,5 @@
 """What runs on a node: it says what it is and what it could run, and measures the cells of one model."""
 
-import ctypes
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -10,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.cases.code.jail import end_with_parent
 from benchmark.errors import CannotRun, ExitBenchError, told
 from benchmark.grid.work import (
     CellEnded,
@@ -24,14 +23,13 @@ from benchmark.grid.work import (
 )
 from benchmark.inputs.model_entry import ModelEntry
 from benchmark.inputs.packaged import PACKAGE
-from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.inputs.workload_entry import Cell
 
 if TYPE_CHECKING:  # which would import torch, and the driver needs none
     from benchmark.cases.job import Job
     from benchmark.cases.resources import Resources
     from benchmark.results.store import Store
 
-_PARENT_DEATH_SIGNAL = 1
 _LONGEST_REASON = 300
 
 
@@ -77,7 +75,7 @@ def looker() -> Callable[[Path], tuple[str | None, bool]]:
     return look
 
 
-def describe(entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], asked: GridSettings, cpus: int) -> Host:
+def describe(entries: Sequence[ModelEntry], cells: Sequence[Cell], asked: GridSettings, cpus: int) -> Host:
     """Return what this machine is, and what it says of each model; loads and fetches nothing."""
     import torch
 
@@ -91,7 +89,7 @@ def describe(entries: Sequence[ModelEntry], workloads: Sequence[WorkloadEntry], 
         return Host("cpu", None, {entry.name: Outlook(None, told(error)) for entry in entries})
     capture = replace(asked.capture, device=device.type)
     outlooks = {}
-    for entry, planned in zip(entries, plan(entries, workloads, capture, asked.results), strict=True):
+    for entry, planned in zip(entries, plan(entries, cells, capture, asked.results), strict=True):
         missing = planned.missing
         if missing is not None and planned.waits_for_download and asked.download:
             missing = None
@@ -113,7 +111,7 @@ def measure(
         shared: whether rows go to the results folder; else each is sent, and nothing of it stays here.
         finished: rows that are in a results folder that is not to be seen here.
     """
-    die_with_parent()
+    end_with_parent()  # a killed node leaves nobody behind
 
     import torch
 
@@ -137,11 +135,6 @@ def measure(
             else:
                 with tempfile.TemporaryDirectory(prefix="exitbench-grid-") as folder:
                     yield _ended(number, job, Store(Path(folder)), resources, finished, sends=True)
-
-
-def die_with_parent() -> None:
-    """Let the system kill this process when the one that started it dies: a killed node leaves nobody behind."""
-    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def _ended(

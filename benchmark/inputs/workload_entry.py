@@ -1,5 +1,6 @@
 """A workload file: which prompts, how they are put to the model, how much is generated."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -8,6 +9,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from benchmark.errors import InputError
 from benchmark.inputs.checkpoints import Revision
 from benchmark.inputs.fields import HubId, InnerPath, ScorerName, Stop, TaskName, WorkloadKind
+from benchmark.inputs.settings import GatedSettings
 from benchmark.inputs.yaml_reader import Strict, explain, read_yaml
 from benchmark.messages import printable
 
@@ -152,6 +154,20 @@ class WorkloadEntry(Strict):
     def where(self, field: str) -> str:
         """Address of a field for an error message, such as `chat.yaml: field`."""
         return f"{printable(self._file)}: {field}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A case of any model: a workload, and how tokens leave early in the study of decoding."""
+
+    workload: WorkloadEntry
+    gated: GatedSettings | None = None
+    """None in the study of the oracle."""
+
+    @property
+    def title(self) -> str:
+        """What a person reads of it."""
+        return self.workload.name if self.gated is None else f"{self.workload.name} × {self.gated.title}"
 
 
 def load_workload(path: Path) -> WorkloadEntry:

@@ -5,14 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmark.inputs.packaged import LOCAL_RESULTS
-from benchmark.inputs.settings import (
-    DEVICES,
-    ENGINES,
-    LEAST_ROUNDS,
-    MAX_PENDING,
-    POLICIES,
-    CaptureSettings,
-)
+from benchmark.inputs.settings import DEVICES, ENGINES, LEAST_ROUNDS, MAX_PENDING, POLICIES, CaptureSettings
 from benchmark.interface.values import fraction, positive, sample, seed, shard, thresholds
 from benchmark.metrics.scoring import ALPHA, TAU
 from benchmark.trace.sample import SAMPLE, TOP_K, SignalsOf

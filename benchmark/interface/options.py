@@ -18,7 +18,7 @@ from benchmark.interface.option_table import (
 from benchmark.trace.sample import SignalsOf
 
 if TYPE_CHECKING:  # which takes a second, and sessions without a case have none
-    from benchmark.inputs.workload_entry import WorkloadEntry
+    from benchmark.inputs.workload_entry import Cell, WorkloadEntry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,18 @@ class Options:
     def decoded(self, workloads: "Sequence[WorkloadEntry]") -> "list[WorkloadEntry]":
         """Return the workloads of the decoding study: those that were named, else those that take minutes."""
         return self._beside(workloads, DEFAULT_DECODED_WORKLOADS)
+
+    def cells(self, workloads: "Sequence[WorkloadEntry]") -> "list[Cell]":
+        """Return the cases of every model in the studies of the oracle and of decoding, as far as they are asked for.
+
+        Raises:
+            InputError: a gate is not written as one.
+        """
+        from benchmark.inputs.workload_entry import Cell
+
+        cells = [Cell(workload) for workload in workloads] if "oracle" in self.studies else []
+        decoded = self.decoded(workloads) if "decoding" in self.studies else []
+        return [*cells, *(Cell(workload, gated) for workload in decoded for gated in self.decodings())]
 
     def timed(self, workloads: "Sequence[WorkloadEntry]") -> "list[WorkloadEntry]":
         """Return the workloads of the study of the clock: those that were named, else one."""

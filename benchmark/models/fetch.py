@@ -27,5 +27,5 @@ def fetch(entry: ModelEntry, hub: Hub) -> Path:
         field = entry.source_field
         raise CannotRun(f"its '{field}' is not on the hub", "name a model with an id, or install and copy it yourself")
     if entry.file is not None:
-        return hub.gguf_on_disk(entry) or hub.fetch_gguf(entry, lambda weights: None)
-    return hub.model_on_disk(entry) or hub.fetch_model(entry, lambda config, size: None)
+        return hub.fetch_gguf(entry, lambda weights: None)
+    return hub.fetch_model(entry, lambda config, size: None)

@@ -9,9 +9,9 @@ from measured import fresh_job
 
 from benchmark.cases.job import Job, run_job
 from benchmark.errors import InputError
-from benchmark.grid.work import CellEnded, CellOutcome, CellStarted, GridCell, GridSettings, ModelWork
+from benchmark.grid.work import CellEnded, CellOutcome, CellStarted, GridSettings, ModelWork
 from benchmark.grid.worker import describe, looker, measure
-from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.inputs.workload_entry import Cell
 from benchmark.results.row import Row
 from benchmark.results.store import Store
 
@@ -30,7 +30,7 @@ def asked(job: Job, tmp_path: Path) -> GridSettings:
 
 
 def told(job: Job, asked: GridSettings, shared: bool, finished: frozenset = frozenset(), **workload: object) -> list:
-    cell = GridCell(job.workload.model_copy(update=workload))
+    cell = Cell(job.workload.model_copy(update=workload))
     return list(measure(ModelWork(job.entry, {7: cell}), asked, 1, shared, finished))
 
 
@@ -100,8 +100,7 @@ def test_a_row_that_is_there_stays(job: Job, asked: GridSettings, tmp_path: Path
 
 def test_a_machine_says_of_each_model_what_it_takes_or_what_is_missing(job: Job, asked: GridSettings):
     gone = job.entry.model_copy(update={"name": "gone", "path": "nowhere"})
-    workloads: list[WorkloadEntry] = [job.workload]
-    host = describe([job.entry, gone], workloads, asked, 1)
+    host = describe([job.entry, gone], [Cell(job.workload)], asked, 1)
     assert (host.device, host.gpu_memory) == ("cpu", None)
     assert host.outlooks["tiny"].memory > 0
     assert host.outlooks["tiny"].missing == ""

@@ -43,7 +43,7 @@ def main() -> None:
     report, nowhere = os.dup(1), os.open(os.devnull, os.O_RDWR)
     try:
         _isolate()
-        _end_with_parent()  # not before: it is forgotten where privileges change
+        end_with_parent()  # not before: it is forgotten where privileges change
         first = os.fork()
     except (OSError, AttributeError) as error:
         os.write(report, str(error).encode())
@@ -51,7 +51,7 @@ def main() -> None:
     if first:  # the program is the first process of its namespace, and this one waits for it outside
         os.waitpid(first, 0)
         os._exit(0)
-    _end_with_parent()
+    end_with_parent()
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     _limit(memory, seconds)
@@ -85,7 +85,7 @@ def _isolate() -> None:
     os.chdir(folder)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Let the system kill this process when the one that started it dies."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 

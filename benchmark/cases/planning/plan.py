@@ -13,8 +13,8 @@ from benchmark.cases.planning.estimate import estimate
 from benchmark.cases.resources import Resources
 from benchmark.errors import CannotRun, ExitBenchError, NotFetched
 from benchmark.inputs.model_entry import ModelEntry
-from benchmark.inputs.settings import CaptureSettings, GatedSettings
-from benchmark.inputs.workload_entry import WorkloadEntry
+from benchmark.inputs.settings import CaptureSettings
+from benchmark.inputs.workload_entry import Cell
 from benchmark.metrics.scoring import Scoring
 from benchmark.models import hardware
 from benchmark.models.footprint import footprint, free_for, published_footprint, remedy_for
@@ -55,19 +55,17 @@ class ModelPlan:
 
 def plan(
     models: Sequence[ModelEntry],
-    workloads: Sequence[WorkloadEntry],
+    cells: Sequence[Cell],
     settings: CaptureSettings,
     folder: Path,
-    decodings: Sequence[tuple[WorkloadEntry, GatedSettings]] = (),
 ) -> Iterator[ModelPlan]:
-    """Yield what a run of each of these models on these workloads would do.
+    """Yield what a run of each of these models would do.
 
     Args:
         models: entries of the model file.
-        workloads: of the study of the oracle.
+        cells: of each model.
         settings: of what would be captured.
         folder: of results.
-        decodings: workloads of the study of decoding, each with a rule.
     """
     resources, store, machine = Resources(), Store(folder), machine_of(settings)
     here = hardware.accelerator(machine.device)
@@ -80,9 +78,11 @@ def plan(
             yield _without_files(entry, machine, error)
             continue
         planned = ModelPlan(entry.name, *footprint(entry, machine, source))
-        jobs = [Job(entry, workload, settings, scoring) for workload in workloads]
-        jobs += [Job(entry, workload, settings, scoring, gated=gated) for workload, gated in decodings]
-        todo = [job for job in jobs if _sorted_in(job, store, resources, planned)]
+        todo = []
+        for cell in cells:
+            job = Job(entry, cell.workload, settings, scoring, gated=cell.gated)
+            if _sorted_in(job, cell.title, store, resources, planned):
+                todo.append(job)
         if (found := estimate(todo, measured)) is not None:
             planned.seconds, planned.rows = found.seconds, found.rows
         yield planned
@@ -109,19 +109,17 @@ def _without_files(entry: ModelEntry, machine: Machine, error: ExitBenchError) -
     return planned
 
 
-def _sorted_in(job: Job, store: Store, resources: Resources, planned: ModelPlan) -> bool:
+def _sorted_in(job: Job, title: str, store: Store, resources: Resources, planned: ModelPlan) -> bool:
     """Put a case where it belongs; returns whether it would be measured."""
-    name = job.workload.name
     try:
         resources.prompts(job.workload, job.capture.limit or job.workload.prompts)
     except CannotRun as error:
-        planned.lacking[name] = error
+        planned.lacking[job.workload.name] = error
         return False
     try:
         case = located(job, resources)
     except CannotRun:  # prompts for an encoder, or masked texts for a model that writes
         return False
-    title = name if job.gated is None else f"{name}-{job.gated.title}"
     row = store.read(store.path(*case.place))
     if row is not None and row.status == "ok":
         planned.done.append(title)

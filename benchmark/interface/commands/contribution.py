@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.inputs.packaged import MODELS, PACKAGE
-from benchmark.interface.commands.folders import existing, of_checkout
+from benchmark.interface.commands.folders import existing, of_checkout, tell_of_others
 from benchmark.messages import printable
 
 
@@ -159,7 +159,7 @@ def _check(options: argparse.Namespace) -> int:
                 print(line)
         print(f"files checked: {len(verdicts)}, wrong: {wrong}")
     for folder in options.folders:
-        _tell_of_others(folder)
+        tell_of_others(folder)
     return 1 if wrong else 0
 
 
@@ -183,7 +183,7 @@ def _merge(options: argparse.Namespace) -> int:
         what = "of a limited run, not of all prompts of a workload; check refuses such rows, findings leave them out"
         print(f"of these taken, {limited} {'is' if limited == 1 else 'are'} {what}")
     for folder in (options.into, *options.sources):
-        _tell_of_others(folder)
+        tell_of_others(folder)
     return 0 if settled else 1
 
 
@@ -202,10 +202,3 @@ def _schema(options: argparse.Namespace) -> int:
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path}")
     return 0
-
-
-def _tell_of_others(folder: Path) -> None:
-    from benchmark.results.versions import remark
-
-    if (line := remark(folder)) is not None:
-        print(printable(line), file=sys.stderr)

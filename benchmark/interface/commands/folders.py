@@ -1,6 +1,7 @@
 """Folders that a command reads and writes, and the rows in them."""
 
 import difflib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,3 +71,11 @@ def of_model(rows: "Sequence[tuple[Path, Row]]", name: str, folder: Path) -> "li
     near = nearest(name, models)
     there = printable(f"did you mean {near}?" if near else f"there are: {', '.join(models)}")
     raise InputError(f"{printable(folder)}: has no model '{printable(name)}'; {there} (--results-dir names the folder)")
+
+
+def tell_of_others(folder: Path) -> None:
+    """Say on standard error that a folder has rows of other versions, if it has some."""
+    from benchmark.results.versions import remark
+
+    if (line := remark(folder)) is not None:
+        print(printable(line), file=sys.stderr)

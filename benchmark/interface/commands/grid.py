@@ -10,8 +10,9 @@ from benchmark.interface.values import positive
 
 if TYPE_CHECKING:
     from benchmark.grid.driver import Counts
-    from benchmark.grid.work import GridCell, GridSettings
+    from benchmark.grid.work import GridSettings
     from benchmark.inputs.model_entry import ModelEntry
+    from benchmark.inputs.workload_entry import Cell
     from benchmark.interface.terminal.grid_status import GridStatus
 
 _SHARED = (
@@ -61,7 +62,7 @@ def add(commands: Any) -> None:
 
 def _grid(asked: argparse.Namespace) -> int:
     from benchmark.grid.cluster import cluster, require
-    from benchmark.grid.work import GridCell, GridSettings
+    from benchmark.grid.work import GridSettings
     from benchmark.inputs.packaged import model_file
     from benchmark.interface.option_table import capture_settings
     from benchmark.interface.options import Options
@@ -72,9 +73,7 @@ def _grid(asked: argparse.Namespace) -> int:
     require()
     options = Options.among(vars(asked) | _with_whole_paths(asked, model_file(asked.model_file)))
     entries, workloads = asked_for(options)
-    oracle = [GridCell(workload) for workload in workloads] if "oracle" in options.studies else []
-    decoded = options.decoded(workloads) if "decoding" in options.studies else []
-    cells = [*oracle, *(GridCell(workload, gated) for workload in decoded for gated in options.decodings())]
+    cells = options.cells(workloads)
     store = Store(options.results_dir)
     store.check_writable()
     everywhere = GridSettings(capture_settings(options, "cpu"), options.device, options.download, options.results_dir)
@@ -88,7 +87,7 @@ def _grid(asked: argparse.Namespace) -> int:
 
 
 def _run(
-    entries: "list[ModelEntry]", cells: "list[GridCell]", asked: "GridSettings", status: "GridStatus", cpus: int | None
+    entries: "list[ModelEntry]", cells: "list[Cell]", asked: "GridSettings", status: "GridStatus", cpus: int | None
 ) -> int:
     from benchmark.grid.driver import Driver
     from benchmark.grid.nodes import nodes_there
@@ -96,8 +95,7 @@ def _run(
     from benchmark.results.store import Store
 
     status.tell("exitbench: looking at the nodes")
-    workloads = list({cell.workload.name: cell.workload for cell in cells}.values())
-    nodes = nodes_there(entries, workloads, asked, cpus, status.tell)
+    nodes = nodes_there(entries, cells, asked, cpus, status.tell)
     for node in nodes:
         rows = "" if node.sees_results else "; it does not see the results folder, so rows are sent"
         status.tell(f"node {node.name}: {node.whole.cpus:g} CPUs, {node.whole.gpus:g} GPUs{rows}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.errors import InputError
 from benchmark.inputs.packaged import MODELS, PACKAGE, model_file
-from benchmark.interface.commands.folders import existing, of_checkout
+from benchmark.interface.commands.folders import existing, of_checkout, tell_of_others
 from benchmark.interface.option_table import OPTIONS
 from benchmark.interface.values import fraction, thresholds
 
@@ -128,15 +128,13 @@ def _recompute(options: argparse.Namespace) -> int:
 
     from benchmark.results.recompute import recompute
     from benchmark.results.suites import load_suites
-    from benchmark.results.versions import remark
 
     count = 0
     for path in recompute(options.folder, load_suites(options.suite), options.alpha, options.tau):
         print(path)
         count += 1
     print(f"rows rewritten: {count}")
-    if (others := remark(options.folder)) is not None:
-        print(others, file=sys.stderr)
+    tell_of_others(options.folder)
     return 0
 
 

@@ -14,6 +14,7 @@ from benchmark.cases.planning.plan import ModelPlan, biggest_first, plan
 from benchmark.inputs.catalog import load_workloads
 from benchmark.inputs.model_entry import load_models
 from benchmark.inputs.settings import CaptureSettings
+from benchmark.inputs.workload_entry import Cell
 from benchmark.interface.commands.planning.text import as_text
 from benchmark.models import hardware
 from benchmark.results.store import Store
@@ -58,7 +59,8 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def planned(world: Path, results: Path | None = None, dtype: str | None = None) -> dict[str, ModelPlan]:
     """The plan for every model on every workload, by name."""
     settings = CaptureSettings(dtype=dtype)
-    plans = plan(load_models(world / "models.yaml"), load_workloads(), settings, results or world / "results")
+    cells = [Cell(workload) for workload in load_workloads()]
+    plans = plan(load_models(world / "models.yaml"), cells, settings, results or world / "results")
     return {one.name: one for one in plans}
 
 
@@ -127,7 +129,7 @@ class TestTime:
         path = tmp_path / "models.yaml"
         path.write_text(f"models:\n- {{path: {world / 'tiny'}, name: new, parameters: 2000}}\n")
         workloads = [spec for spec in load_workloads() if spec.name == "chat"]
-        (new,) = plan(load_models(path), workloads, CaptureSettings(), tmp_path)
+        (new,) = plan(load_models(path), [Cell(workloads[0])], CaptureSettings(), tmp_path)
         assert new.seconds == pytest.approx(0.08 * workloads[0].prompts * workloads[0].max_new_tokens)
 
     @pytest.mark.parametrize("other", [{"accelerator": "another processor"}, {"limited": True}, {"tokens": None}])
@@ -238,7 +240,7 @@ class TestCommand:
     def test_both_studies_by_default(self, world: Path, capsys: pytest.CaptureFixture[str]):
         arguments = ("--model", "tiny", "--workload", "math", "--device", "cpu", "--gate", "margin=0.5")
         assert run("plan", "--model-file", world / "models.yaml", "--results-dir", world / "results", *arguments) == 0
-        assert "    to do: math, math-margin=0.5-recompute, math-margin=0.5-propagate\n" in capsys.readouterr().out
+        assert "    to do: math, math × margin=0.5-recompute, math × margin=0.5-propagate\n" in capsys.readouterr().out
 
     def test_names_of_what_can_run(self, world: Path, capsys: pytest.CaptureFixture[str]):
         assert run("plan", "--model-file", world / "models.yaml", "--names") == 0

@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import sys
 from typing import Any
 
-from benchmark.messages import printable
+from benchmark.interface.commands.folders import tell_of_others
 
 _SHARED = (
     *("--model-file", "--model", "--shard", "--workload", "--workload-file", "--study", "--gate", "--policy"),
@@ -50,20 +49,15 @@ def _plan(asked: argparse.Namespace) -> int:
     from benchmark.interface.commands.planning.text import as_data, as_text
     from benchmark.interface.option_table import capture_settings
     from benchmark.models import hardware
-    from benchmark.results.versions import remark
 
     device = hardware.choose_device(options.device)
     settings = capture_settings(options, device.type)
-    decoded = options.decoded(workloads) if "decoding" in options.studies else []
-    decodings = [(workload, gated) for workload in decoded for gated in options.decodings()]
-    read = workloads if "oracle" in options.studies else []
-    plans = biggest_first(list(plan(models, read, settings, options.results_dir, decodings)))
+    plans = biggest_first(list(plan(models, options.cells(workloads), settings, options.results_dir)))
     if asked.json:
         print(json.dumps(as_data(plans, device), indent=1, allow_nan=False))
     elif asked.names:
         print("".join(f"{planned.name}\n" for planned in plans if planned.missing is None), end="")
     else:
         print("\n".join(as_text(plans, device)))
-        if (line := remark(options.results_dir)) is not None:
-            print(printable(line), file=sys.stderr)
+        tell_of_others(options.results_dir)
     return 0
