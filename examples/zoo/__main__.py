@@ -22,7 +22,7 @@ from examples.zoo.architectures import count, new_model, sized_config
 from examples.zoo.corpus import Document, provenance, standard_library
 from examples.zoo.entries import Model, Zoo, read_zoo
 from examples.zoo.excerpts import instructions, write_workloads
-from examples.zoo.measuring import measure, why_not_measured, write_losses, write_models
+from examples.zoo.measuring import measure, why_not_measured, write_losses
 from examples.zoo.tokens import stream, train_tokenizer
 from examples.zoo.training import seconds_a_step, train_or_tell
 
@@ -64,34 +64,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_losses(zoo.models, home)
     code = 0
     if learned and not options.train_only:
-        code = measure(write_models(learned, home), zoo.workloads, home / "text", results, options.workers)
+        code = measure(learned, home, zoo.workloads, results, options.workers)
     for problem in problems.values():
         print(problem, file=sys.stderr)
     return 1 if problems or code else 0
 
 
 def prepare(zoo: Zoo, folder: Path) -> None:
-    """Write the text, its tokens and the workloads, unless they are there: the list of files is written last.
+    """Write the workloads, and the text and its tokens unless they are there: the list of files is written last.
 
     Raises:
         InputError: there is too little text.
     """
     documents = standard_library(zoo.text.files)
-    asked = {"text": zoo.text.model_dump(), "workloads": zoo.workloads.model_dump()}
-    said = json.dumps({**provenance(documents), **asked}, indent=1)
+    parts = {part: [one for one in documents if one.part == part] for part in ("train", "held-out")}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_workloads(parts["held-out"], zoo.workloads, folder)
+    said = json.dumps({**provenance(documents), "text": zoo.text.model_dump()}, indent=1)
     corpus = folder / "corpus.json"
     if corpus.exists() and corpus.read_text(encoding="utf-8") == said:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     corpus.unlink(missing_ok=True)
-    parts = {part: [one for one in documents if one.part == part] for part in ("train", "held-out")}
     tokenizer = train_tokenizer(parts["train"], zoo.text.vocabulary)
     tokenizer.save_pretrained(folder)
     for part, some in parts.items():
         with atomic_file(folder / f"{part}.npy") as draft, draft.open("wb") as file:
             np.save(file, stream(tokenizer, (document.text for document in some)))
         _write_instructions(folder / f"{part}-instructions.jsonl", some)
-    write_workloads(parts["held-out"], zoo.workloads, folder)
     with atomic_file(corpus) as draft:
         draft.write_text(said, encoding="utf-8")
 

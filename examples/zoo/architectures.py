@@ -45,7 +45,9 @@ def config_of(entry: Entry, inner: int, vocabulary: int) -> PreTrainedConfig:
         "bos_token_id": None,
         "eos_token_id": 0,
         "pad_token_id": None,
-        "initializer_range": 0.02,
+        # What a matrix gives is then as large as what it is given. With 0.02, which is for wide models, the dense one
+        # lost 0.6 nats a token more after 320 steps.
+        "initializer_range": entry.width**-0.5,
     }
     heads = entry.width // HEAD
     attention = {

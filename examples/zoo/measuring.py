@@ -17,7 +17,7 @@ from examples.zoo.training import RECORD
 
 WELL_BELOW = 0.85
 """A model has learned when its held-out loss is at most this share of what a unigram loses."""
-_WORKLOADS = ("zoo_functions", "zoo_prose")
+WORKLOADS = ("zoo_functions", "zoo_prose")
 _ROOT = Path(__file__).parents[2]
 
 
@@ -72,25 +72,32 @@ def write_losses(models: Sequence[Model], home: Path) -> Path:
     return home / "losses.json"
 
 
-def measure(models: Path, asked: Workloads, text: Path, results: Path, workers: int) -> int:
-    """Run both studies over a model file, print what the rows come to, and return the exit code of the session.
+def measure(models: Sequence[Model], home: Path, asked: Workloads, results: Path, workers: int) -> int:
+    """Run both studies over models, print what the rows come to, and return the exit code: of a session that failed.
+
+    The signals of all tokens, which gates need, are kept of final checkpoints only: they are most of a row's bytes.
 
     Args:
-        models: the model file.
+        models: those that have learned.
+        home: folder of the models.
         asked: which gates and policies.
-        text: folder of the workloads.
         results: folder of the rows.
         workers: how many models are measured at a time.
     """
-    files = [option for name in _WORKLOADS for option in ("--workload-file", str(text / f"{name}.yaml"))]
-    names = [option for name in _WORKLOADS for option in ("--workload", name)]
-    session = ["-m", "pytest", "suites/", "--model-file", str(models), *files, *names, "--results-dir", str(results)]
-    gates = [f"--gate={gate}" for gate in asked.gates] + [f"--policy={policy}" for policy in asked.policies]
-    at_a_time = ["-n", str(workers)] if workers > 1 else []
-    code = _run(*session, "--signals", "all", "--device", "cpu", *gates, *at_a_time)
+    files = [option for name in WORKLOADS for option in ("--workload-file", str(home / "text" / f"{name}.yaml"))]
+    names = [option for name in WORKLOADS for option in ("--workload", name)]
+    model_file = ["--model-file", str(write_models(models, home))]
+    session = ["-m", "pytest", "suites/", *model_file, *files, *names, "--results-dir", str(results), "--device", "cpu"]
+    session += [f"--gate={gate}" for gate in asked.gates] + [f"--policy={policy}" for policy in asked.policies]
+    session += ["-n", str(workers)] if workers > 1 else []
+    final = [f"--model={model.name}@checkpoint-{model.entry.steps}" for model in models]
+    earlier = [f"--model={model.name}@checkpoint-{step}" for model in models for step in model.entry.saved_at[:-1]]
+    codes = [_run(*session, "--signals", "all", *final)]
+    if earlier:
+        codes.append(_run(*session, *earlier))
     if _run("-m", "benchmark", "findings", str(results)) == 0:
         print(told(differences(results)), flush=True)
-    return code
+    return max(codes)
 
 
 def _run(*arguments: str) -> int:

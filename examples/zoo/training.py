@@ -40,6 +40,8 @@ _TOLD_EVERY = 20
 """Seconds after which progress is told."""
 _HELD_OUT = 64
 """Held-out texts that the loss is of."""
+_NOT_LEARNED = -100
+"""Stands where the next token does not count."""
 
 
 def train(model: Model, text: Path, home: Path, tell: Callable[[str], None]) -> None:
@@ -249,8 +251,8 @@ class _Training:
 
 
 def _cross_entropy(logits: Tensor, batch: Examples) -> Tensor:
-    learned = torch.from_numpy(batch.learned)
-    return cross_entropy(logits[learned], torch.from_numpy(batch.ids[:, 1:])[learned])
+    wanted = np.where(batch.learned, batch.ids[:, 1:], _NOT_LEARNED)
+    return cross_entropy(logits.flatten(0, 1), torch.from_numpy(wanted).flatten(), ignore_index=_NOT_LEARNED)
 
 
 def _schedule(step: int, steps: int) -> float:
