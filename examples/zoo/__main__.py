@@ -4,7 +4,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from examples.zoo.entries import Model, Zoo, read_zoo
 from examples.zoo.excerpts import instructions, write_workloads
 from examples.zoo.measuring import measure, why_not_measured, write_losses
 from examples.zoo.tokens import stream, train_tokenizer
-from examples.zoo.training import seconds_a_step, train_or_tell
+from examples.zoo.training import begin_worker, seconds_a_step, train_or_tell
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
@@ -111,9 +110,7 @@ def train_all(models: Sequence[Model], home: Path, workers: int) -> dict[str, st
     """
     problems: dict[str, str] = {}
     started, done = time.monotonic(), 0
-    # A worker that is interrupted ends without a word; the command has one.
-    spawn, quiet = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)
-    with ProcessPoolExecutor(workers, spawn, initializer=signal.signal, initargs=quiet) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=begin_worker) as pool:
         for some in ([m for m in models if m.base is None], [m for m in models if m.base is not None]):
             running = {pool.submit(train_or_tell, model, home / "text", home): model for model in some}
             for future in as_completed(running):

@@ -12,7 +12,7 @@ import yaml
 
 from benchmark.atomic_files import atomic_file
 from examples.zoo.entries import Model, Workloads
-from examples.zoo.seeds import differences, told
+from examples.zoo.seeds import differences, final_models, told
 from examples.zoo.training import RECORD
 
 WELL_BELOW = 0.85
@@ -96,7 +96,7 @@ def measure(models: Sequence[Model], home: Path, asked: Workloads, results: Path
     if earlier:
         codes.append(_run(*session, *earlier))
     if _run("-m", "benchmark", "findings", str(results)) == 0:
-        print(told(differences(results)), flush=True)
+        print(told(differences(final_models(results))), flush=True)
     return max(codes)
 
 

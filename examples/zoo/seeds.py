@@ -1,51 +1,95 @@
 """Do variants differ by more than seeds do? Each against the dense model, with intervals over seeds."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from scipy.stats import ttest_ind
 
 from benchmark.report.findings.comparable_rows import comparable, read
-from benchmark.report.findings.comparisons import table_of_models
 from benchmark.results.comparable import STUDY
 
-MEASURES = ("skip_ratio", "eas", "gate_speed_99", "speedup_speculation")
-"""What the oracle skips, how early layers approach the output, and what the best gate and self-speculation give."""
 REFERENCE = "dense"
-_SEED = re.compile(r"-s\d+(@.*)?$")
+MEASURES: Mapping[str, str] = {
+    "skip_ratio": "oracle: skip ratio",
+    "above_chance": "oracle: skip ratio above chance",
+    "eas": "EAS",
+    "gate_skip_ratio_99": "best gate keeping 99 %: skip ratio",
+    "gate_speed_99": "best gate keeping 99 %: speed",
+    "speedup_speculation": "lossless self-speculation: speed",
+    "decoded_skip_ratio": "gate for real: skip ratio",
+    "decoded_same_until": "gate for real: text that is the same",
+}
+"""What is compared, and its title."""
+_OF_THE_ORACLE = (
+    *("skip_ratio", "skip_ratio_chance", "eas"),
+    *("gate_skip_ratio_99", "gate_speed_99", "speedup_speculation"),
+)
+_SEED = re.compile(r"-s(\d+)(@.*)?$")
 
 
-def differences(results: Path) -> pd.DataFrame:
-    """Return one line for each variant of two seeds or more and each measure, of final checkpoints of full runs.
+def variant_of(model: str) -> str:
+    """Return the variant that a model, or one of its checkpoints, is a seed of."""
+    return _SEED.sub("", model)
 
-    Columns: `variant`, `measure`, `difference` to the dense one, `low` and `high` of Welch's 95 % interval over seeds,
-    and how many `seeds` both have. Empty where the dense one has fewer than two.
+
+def final_models(results: Path) -> pd.DataFrame:
+    """Return a line a model, at its final checkpoint: `variant`, its measures and `skip_ratio_chance`.
+
+    Each is the mean over workloads; of the decoding study the mean over rules that can be built, which the oracle is
+    not.
 
     Raises:
         InputError: there are no rows.
     """
     table, _ = read(results)
-    rows = comparable(table[table["suite"].eq(STUDY)]).rows
-    models = table_of_models(rows) if len(rows) else pd.DataFrame(columns=[*MEASURES])
-    variant = models.index.map(lambda name: _SEED.sub("", name))
+    oracle = comparable(table[table["suite"].eq(STUDY)]).rows
+    models = oracle.groupby("model")[[*_OF_THE_ORACLE]].mean()
+    decoded = comparable(table[table["suite"].eq("decoding")], "decoding").rows
+    built = decoded[decoded["gate"].ne("oracle")].groupby("model")[["skip_ratio", "same_until"]].mean()
+    models = models.join(built.add_prefix("decoded_")).assign(
+        above_chance=models["skip_ratio"] - models["skip_ratio_chance"],
+        variant=[variant_of(name) for name in models.index],
+    )
+    return models[["variant", *MEASURES, "skip_ratio_chance"]]
+
+
+def differences(models: pd.DataFrame) -> pd.DataFrame:
+    """Return one line for each other variant than the dense one and each measure.
+
+    Columns: `variant`, `measure`, `difference` of the means over seeds to the dense one's, `low` and `high` of Welch's
+    95 % interval over seeds, which are NaN where either has one seed only, and how many `seeds` and `dense_seeds`.
+
+    Args:
+        models: of `final_models`.
+    """
     lines = []
-    for name in sorted({*variant} - {REFERENCE}):
+    for name in sorted({*models["variant"]} - {REFERENCE}):
         for measure in MEASURES:
-            here, there = (models.loc[variant == one, measure].dropna() for one in (name, REFERENCE))
-            if len(here) < 2 or len(there) < 2:
-                continue
-            interval = ttest_ind(here, there, equal_var=False).confidence_interval(0.95)
-            seeds = f"{len(here)} and {len(there)}"
-            lines.append((name, measure, here.mean() - there.mean(), interval.low, interval.high, seeds))
-    return pd.DataFrame(lines, columns=["variant", "measure", "difference", "low", "high", "seeds"])
+            here, there = (models.loc[models["variant"] == one, measure].dropna() for one in (name, REFERENCE))
+            low = high = float("nan")
+            if len(here) > 1 and len(there) > 1:
+                interval = ttest_ind(here, there, equal_var=False).confidence_interval(0.95)
+                low, high = interval.low, interval.high
+            if len(here) and len(there):
+                lines.append((name, measure, here.mean() - there.mean(), low, high, len(here), len(there)))
+    return pd.DataFrame(
+        lines, columns=["variant", "measure", "difference", "low", "high", "seeds", "dense_seeds"]
+    )  # fmt: skip
+
+
+def verdicts(lines: pd.DataFrame) -> list[str]:
+    """Return of each line of `differences` whether zero is beyond what seeds make of it."""
+    return [
+        "one seed" if pd.isna(low) else "beyond the spread over seeds" if low > 0 or high < 0 else "within it"
+        for low, high in zip(lines["low"], lines["high"], strict=True)
+    ]
 
 
 def told(lines: pd.DataFrame) -> str:
-    """Return the lines as text, each with whether zero is beyond what seeds make of it."""
+    """Return the lines as text, each with its verdict."""
     if lines.empty:
-        return f"over seeds: nothing to compare; '{REFERENCE}' and a variant need two seeds or more"
-    beyond = (lines["low"] > 0) | (lines["high"] < 0)
-    verdict = beyond.map({True: "beyond the spread over seeds", False: "within it"})
-    shown = lines.assign(**{f"minus {REFERENCE}": verdict})
-    return shown.to_string(index=False, float_format=lambda number: f"{number:+.3f}")
+        return f"over seeds: nothing to compare; measure '{REFERENCE}' and another variant"
+    shown = lines.assign(measure=lines["measure"].map(MEASURES), **{f"minus {REFERENCE}": verdicts(lines)})
+    return shown.to_string(index=False, na_rep="", float_format=lambda number: f"{number:+.3f}")

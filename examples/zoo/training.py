@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -25,6 +26,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmark.atomic_files import atomic_file
+from benchmark.cases.code.jail import end_with_parent
 from benchmark.errors import ExitBenchError, InputError, MeasurementError
 from examples.zoo.architectures import new_model
 from examples.zoo.entries import Model
@@ -61,6 +63,12 @@ def train(model: Model, text: Path, home: Path, tell: Callable[[str], None]) -> 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     _Training(model, text, home / model.name, tell).run()
+
+
+def begin_worker() -> None:
+    """Let a process that trains end with the command, however that ends: two would write one folder."""
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a word; the command has one
 
 
 def train_or_tell(model: Model, text: Path, home: Path) -> str | None:

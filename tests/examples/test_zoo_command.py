@@ -1,6 +1,10 @@
 """The command: what it refuses before it begins, and what it does when one of its models goes wrong."""
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import yaml
@@ -31,6 +35,27 @@ def test_a_model_that_diverges_is_left_and_the_others_go_on(zoo_text, tmp_path, 
     # Twelve steps teach nobody anything, so nobody is measured.
     assert any(line.startswith("good-s1: not measured: its held-out loss") for line in lines)
     assert "2 of 2 models" in out
+
+
+def test_a_command_that_is_killed_leaves_nobody_training(zoo_text, tmp_path):
+    arguments = written(tmp_path, zoo_text, {"name": "long", "steps": 10_000})
+    command = [sys.executable, "-m", "examples.zoo", *arguments]
+    with subprocess.Popen(command, cwd=SMOKE.parents[2], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("long-s1: step 1 of 10000")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert children
+        process.send_signal(signal.SIGKILL)
+    until = time.monotonic() + 10
+    while any(running(child) for child in children):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def running(process: str) -> bool:
+    """Whether there is such a process, and it has not ended: one that nobody waits for stays, as a zombie."""
+    status = Path(f"/proc/{process}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
 
 
 def test_a_size_that_cannot_be_met_is_one_line_before_anything_is_done(zoo_text, tmp_path, capsys):

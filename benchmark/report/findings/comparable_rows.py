@@ -71,6 +71,7 @@ _NUMBERS = (
     "speedup_bound_head",
     "speedup_bound_kv",
     "speedup_speculation",
+    "gate_skip_ratio_99",
     "gate_speed_99",
     "gate_found_99",
     "threshold_asked",
