@@ -22,6 +22,7 @@ from examples.zoo.corpus import Document, provenance, standard_library
 from examples.zoo.entries import Model, Zoo, read_zoo
 from examples.zoo.excerpts import instructions, write_workloads
 from examples.zoo.measuring import measure, why_not_measured, write_losses
+from examples.zoo.page import PAGE, PUBLISHED, publish, write_page
 from examples.zoo.tokens import stream, train_tokenizer
 from examples.zoo.training import begin_worker, seconds_a_step, train_or_tell
 
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 0
     if learned and not options.train_only:
         code = measure(learned, home, zoo.workloads, results, options.workers)
+    if options.publish and not code:
+        publish(home)
+        write_page(zoo, PUBLISHED, results, PAGE)
     for problem in problems.values():
         print(problem, file=sys.stderr)
     return 1 if problems or code else 0
@@ -154,6 +158,9 @@ def _options() -> argparse.ArgumentParser:
         "--time", action="store_true", help="only tell what training takes, by some steps of each model"
     )
     parser.add_argument("--train-only", action="store_true", help="train and do not measure")
+    parser.add_argument(
+        "--publish", action="store_true", help="then write docs/zoo.md, and what the rows are of into examples/zoo"
+    )
     cores = os.cpu_count() or 1
     parser.add_argument(
         "--workers", type=positive, default=cores, metavar="N", help="models at a time (default: cores)"

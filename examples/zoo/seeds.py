@@ -11,6 +11,7 @@ from benchmark.report.findings.comparable_rows import comparable, read
 from benchmark.results.comparable import STUDY
 
 REFERENCE = "dense"
+BEYOND = "beyond the spread over seeds"
 MEASURES: Mapping[str, str] = {
     "skip_ratio": "oracle: skip ratio",
     "above_chance": "oracle: skip ratio above chance",
@@ -59,7 +60,8 @@ def differences(models: pd.DataFrame) -> pd.DataFrame:
     """Return one line for each other variant than the dense one and each measure.
 
     Columns: `variant`, `measure`, `difference` of the means over seeds to the dense one's, `low` and `high` of Welch's
-    95 % interval over seeds, which are NaN where either has one seed only, and how many `seeds` and `dense_seeds`.
+    95 % interval over seeds, which are NaN where either has one seed only or no seed differs, and how many `seeds`
+    and `dense_seeds`.
 
     Args:
         models: of `final_models`.
@@ -69,7 +71,8 @@ def differences(models: pd.DataFrame) -> pd.DataFrame:
         for measure in MEASURES:
             here, there = (models.loc[models["variant"] == one, measure].dropna() for one in (name, REFERENCE))
             low = high = float("nan")
-            if len(here) > 1 and len(there) > 1:
+            # Where no seed differs from another, as where no gate is ever worth it, there is no spread to go by.
+            if len(here) > 1 and len(there) > 1 and here.nunique() + there.nunique() > 2:
                 interval = ttest_ind(here, there, equal_var=False).confidence_interval(0.95)
                 low, high = interval.low, interval.high
             if len(here) and len(there):
@@ -82,7 +85,7 @@ def differences(models: pd.DataFrame) -> pd.DataFrame:
 def verdicts(lines: pd.DataFrame) -> list[str]:
     """Return of each line of `differences` whether zero is beyond what seeds make of it."""
     return [
-        "one seed" if pd.isna(low) else "beyond the spread over seeds" if low > 0 or high < 0 else "within it"
+        "no interval" if pd.isna(low) else BEYOND if low > 0 or high < 0 else "within it"
         for low, high in zip(lines["low"], lines["high"], strict=True)
     ]
 

@@ -41,7 +41,7 @@ def test_a_variant_of_one_seed_has_a_difference_and_no_interval(tmp_path):
     assert math.isnan(line["low"])
     assert math.isnan(line["high"])
     assert (line["seeds"], line["dense_seeds"]) == (1, 2)
-    assert all(said.endswith("one seed") for said in told(found).splitlines()[1:])
+    assert all(said.endswith("no interval") for said in told(found).splitlines()[1:])
 
 
 def test_without_the_dense_model_there_is_nothing_to_compare(tmp_path):
