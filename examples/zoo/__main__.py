@@ -22,7 +22,7 @@ from examples.zoo.corpus import Document, provenance, standard_library
 from examples.zoo.entries import Model, Zoo, read_zoo
 from examples.zoo.excerpts import instructions, write_workloads
 from examples.zoo.measuring import measure, why_not_measured, write_losses
-from examples.zoo.page import PAGE, PUBLISHED, publish, write_page
+from examples.zoo.page import publish
 from examples.zoo.tokens import stream, train_tokenizer
 from examples.zoo.training import begin_worker, seconds_a_step, train_or_tell
 
@@ -32,7 +32,11 @@ _ROOT = _HERE.parents[1]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train and measure; returns 0 when every model was, 1 otherwise."""
-    options = _options().parse_args(arguments)
+    parser = _options()
+    options = parser.parse_args(arguments)
+    own = ("smoke", "zoo", "folder", "results_dir", "time", "train_only")
+    if options.publish and (given := [name for name in own if getattr(options, name)]):
+        parser.error(f"--publish is for the shipped list as a whole; leave out --{given[0].replace('_', '-')}")
     name = "zoo-smoke" if options.smoke else "zoo"
     home = (options.folder or _ROOT / "build" / name).resolve()
     results = (options.results_dir or _ROOT / "results" / name).resolve()
@@ -65,12 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 0
     if learned and not options.train_only:
         code = measure(learned, home, zoo.workloads, results, options.workers)
-    if options.publish and not code:
-        publish(home)
-        write_page(zoo, PUBLISHED, results, PAGE)
     for problem in problems.values():
         print(problem, file=sys.stderr)
-    return 1 if problems or code else 0
+    if problems or code or not options.publish:
+        return 1 if problems or code else 0
+    return publish(home)
 
 
 def prepare(zoo: Zoo, folder: Path) -> None:
@@ -114,8 +117,9 @@ def train_all(models: Sequence[Model], home: Path, workers: int) -> dict[str, st
     """
     problems: dict[str, str] = {}
     started, done = time.monotonic(), 0
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=begin_worker) as pool:
-        for some in ([m for m in models if m.base is None], [m for m in models if m.base is not None]):
+    for some in ([m for m in models if m.base is None], [m for m in models if m.base is not None]):
+        # A pool each, because one that lost a process takes no more work.
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=begin_worker) as pool:
             running = {pool.submit(train_or_tell, model, home / "text", home): model for model in some}
             for future in as_completed(running):
                 model, done = running[future], done + 1

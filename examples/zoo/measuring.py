@@ -1,4 +1,4 @@
-"""What has learned is handed to the benchmark: a model file, both studies by an ordinary session, and the findings."""
+"""Hand the trained models to the benchmark: a model file, both studies by ordinary sessions, and the findings."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import yaml
 
 from benchmark.atomic_files import atomic_file
 from examples.zoo.entries import Model, Workloads
-from examples.zoo.seeds import differences, final_models, told
+from examples.zoo.seeds import as_text, differences, final_models
 from examples.zoo.training import RECORD
 
 WELL_BELOW = 0.85
@@ -73,7 +73,7 @@ def write_losses(models: Sequence[Model], home: Path) -> Path:
 
 
 def measure(models: Sequence[Model], home: Path, asked: Workloads, results: Path, workers: int) -> int:
-    """Run both studies over models, print what the rows come to, and return the exit code: of a session that failed.
+    """Run both studies over models, print what the rows come to, and return 0 or the first exit code that is not.
 
     The signals of all tokens, which gates need, are kept of final checkpoints only: they are most of a row's bytes.
 
@@ -95,9 +95,10 @@ def measure(models: Sequence[Model], home: Path, asked: Workloads, results: Path
     codes = [_run(*session, "--signals", "all", *final)]
     if earlier:
         codes.append(_run(*session, *earlier))
-    if _run("-m", "benchmark", "findings", str(results)) == 0:
-        print(told(differences(final_models(results))), flush=True)
-    return max(codes)
+    codes.append(_run("-m", "benchmark", "findings", str(results)))
+    if codes[-1] == 0:
+        print(as_text(differences(final_models(results))), flush=True)
+    return next((code for code in codes if code), 0)
 
 
 def _run(*arguments: str) -> int:

@@ -20,7 +20,7 @@ from benchmark.report.tables import markdown_table
 from examples.zoo.entries import Zoo, read_zoo
 from examples.zoo.measuring import WORKLOADS
 from examples.zoo.pictures import charts
-from examples.zoo.seeds import BEYOND, MEASURES, REFERENCE, differences, final_models, variant_of, verdicts
+from examples.zoo.seeds import BEYOND, MEASURES, REFERENCE, differences, final_models, variant_and_seed, verdicts
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
@@ -40,16 +40,16 @@ _COLUMNS = {
     "skip_ratio_chance": ("chance skips", 3),
     "eas": ("EAS", 3),
     "gate_skip_ratio_99": ("best gate skips", 3),
-    "gate_speed_99": ("its speed", 2),
-    "speedup_speculation": ("lossless speed", 2),
-    "decoded_skip_ratio": ("gate for real skips", 3),
-    "decoded_same_until": ("text the same", 3),
+    "gate_speed_99": ("its speedup", 2),
+    "speedup_speculation": ("self-speculation", 2),
+    "decoded_skip_ratio": ("early-exit decoding skips", 3),
+    "decoded_same_until": ("text unchanged", 3),
 }
 """Of the table of variants, each with its title and digits."""
 
 
 def main() -> int:
-    """Write the page anew; returns 0, or 1 with a line that says what is missing."""
+    """Write the page anew; returns 0, or 1 with a line that says what is wrong."""
     try:
         write_page(read_zoo(_HERE / "zoo.yaml"), PUBLISHED, RESULTS, PAGE)
     except InputError as error:
@@ -58,8 +58,8 @@ def main() -> int:
     return 0
 
 
-def publish(home: Path) -> None:
-    """Put beside the code what the rows are of, without weights.
+def publish(home: Path) -> int:
+    """Put beside the code what the rows are of, without weights, and write the page; returns as `main` does.
 
     Args:
         home: folder of the models.
@@ -67,6 +67,7 @@ def publish(home: Path) -> None:
     PUBLISHED.mkdir(exist_ok=True)
     for name in _FILES:
         shutil.copyfile(home / name, PUBLISHED / Path(name).name)
+    return main()
 
 
 def write_page(zoo: Zoo, published: Path, results: Path, page: Path) -> None:
@@ -79,9 +80,10 @@ def write_page(zoo: Zoo, published: Path, results: Path, page: Path) -> None:
         page: the Markdown file; a table stands between `<!-- NAME -->` and `<!-- end of NAME -->`.
 
     Raises:
-        InputError: there are no rows, or the page has no place for a table.
+        InputError: there are no rows, losses and rows are not those of the list, or a table has no place in the page.
     """
     losses, models = losses_of(zoo, published / "losses.json"), final_models(results)
+    _refuse_other_models(zoo, losses, models)
     dense = next(model.entry for model in zoo.models if model.entry.name == REFERENCE)
     alike = [m.entry.name for m in zoo.models if (m.entry.layers, m.entry.width) == (dense.layers, dense.width)]
     text = page.read_text(encoding="utf-8")
@@ -100,6 +102,19 @@ def write_page(zoo: Zoo, published: Path, results: Path, page: Path) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
+def _refuse_other_models(zoo: Zoo, losses: pd.DataFrame, models: pd.DataFrame) -> None:
+    """Refuse a page of some of the models only, or of models that the list no longer has."""
+    listed = {f"{model.name}@checkpoint-{model.entry.steps}" for model in zoo.models}
+    last = losses.groupby("model")["step"].max()
+    of_losses = {f"{model}@checkpoint-{step}" for model, step in last.items()}
+    for what, there in (("losses", of_losses), ("rows", {*models.index})):
+        if different := sorted(listed ^ there):
+            which = "are missing" if different[0] in listed else "are there, and it is not listed"
+            raise InputError(f"{what} of {different[0]} {which}; measure and publish: make zoo ARGS=--publish")
+    if REFERENCE not in {model.entry.name for model in zoo.models}:
+        raise InputError(f"the list has no '{REFERENCE}', which the others are compared with; add it")
+
+
 def losses_of(zoo: Zoo, file: Path) -> pd.DataFrame:
     """Return a line a checkpoint: `model`, `variant`, `tuned`, `step`, and its losses in nats a token.
 
@@ -108,12 +123,12 @@ def losses_of(zoo: Zoo, file: Path) -> pd.DataFrame:
     """
     if not file.is_file():
         raise InputError(f"{file}: no such file; publish a zoo first: make zoo ARGS=--publish")
-    tuned = {model.name: model.base is not None for model in zoo.models}
-    said = json.loads(file.read_text(encoding="utf-8"))
+    tuned = {model.name for model in zoo.models if model.base is not None}
+    checkpoints_of = json.loads(file.read_text(encoding="utf-8"))
     return pd.DataFrame(
         [
-            {"model": model, "variant": variant_of(model), "tuned": tuned[model], **checkpoint}
-            for model, checkpoints in said.items()
+            {"model": model, "variant": variant_and_seed(model)[0], "tuned": model in tuned, **checkpoint}
+            for model, checkpoints in checkpoints_of.items()
             for checkpoint in checkpoints
         ]
     )
@@ -130,15 +145,18 @@ def blocks(losses: pd.DataFrame, models: pd.DataFrame, results: Path) -> Iterato
     yield "variants", _variants(losses, models)
     yield "differences", _differences(differences(models))
     yield "losses", "\n\n".join(_losses(some) for _, some in losses.groupby("tuned"))
-    found = as_text(replace(findings(results), folder="results/zoo"))
-    yield "findings", f"```text\n{re.sub(r' +$', '', found, flags=re.MULTILINE)}\n```"
+    text = as_text(replace(findings(results), folder="results/zoo"))
+    yield "findings", f"```text\n{re.sub(r' +$', '', text, flags=re.MULTILINE)}\n```"
 
 
 def _variants(losses: pd.DataFrame, models: pd.DataFrame) -> str:
     last = losses[losses["step"].eq(losses.groupby("model")["step"].transform("max"))]
     last = last.assign(share=last["held_out_loss"] / last["unigram_loss"])
-    means = models.groupby("variant").mean().join(last.groupby("variant")[["held_out_loss", "share"]].mean())
-    means = means.assign(seeds=models.groupby("variant").size())
+    of_variant = models.drop(columns=["seed", "tuned"]).groupby("variant")
+    seeds = of_variant.size()
+    # A mean is of all seeds or is not told.
+    means = of_variant.mean().where(of_variant.count().eq(seeds, axis=0)).assign(seeds=seeds)
+    means = means.join(last.groupby("variant")[["held_out_loss", "share"]].mean())
     digits = [digits for _, digits in _COLUMNS.values()]
     lines = [
         (
@@ -150,8 +168,8 @@ def _variants(losses: pd.DataFrame, models: pd.DataFrame) -> str:
     return markdown_table(("variant", *(title for title, _ in _COLUMNS.values())), lines, {0})
 
 
-def _differences(found: pd.DataFrame) -> str:
-    several = found.dropna(subset=["low"])
+def _differences(of_seeds: pd.DataFrame) -> str:
+    several = of_seeds.dropna(subset=["low"])
     told = [
         f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "−")
         for difference, low, high in several[["difference", "low", "high"]].to_numpy()
@@ -165,7 +183,7 @@ def _differences(found: pd.DataFrame) -> str:
         [(title, *(of_case.get((name, measure), "") for name in variants)) for measure, title in MEASURES.items()],
         {0},
     )
-    return f"{table}\n\nOf these {len(several)} intervals {sum(beyond)} do not hold zero, in bold."
+    return f"{table}\n\nOf these {len(several)} intervals {sum(beyond)} exclude zero, in bold."
 
 
 def _losses(losses: pd.DataFrame) -> str:

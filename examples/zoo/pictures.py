@@ -5,13 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.report.findings.comparable_rows import comparable, read
 from benchmark.report.pictures.chart import Axis, Chart, Guide, Look, Mark, Panel, Series, looks
 from benchmark.report.pictures.palette import MARKS
-from benchmark.results.comparable import STUDY, not_a_full_run
 from benchmark.results.row import Row
-from benchmark.results.versions import inventory
-from examples.zoo.seeds import MEASURES, REFERENCE, differences, variant_of
+from examples.zoo.seeds import BEYOND, MEASURES, REFERENCE, differences, rows_of_decoding, rows_of_oracle, verdicts
 
 _SHOWN = ("skip_ratio", "above_chance", "eas", "gate_skip_ratio_99", "speedup_speculation", "decoded_same_until")
 """Measures whose differences are drawn."""
@@ -22,7 +19,7 @@ def charts(losses: pd.DataFrame, models: pd.DataFrame, results: Path, alike: Seq
     """Return the pictures of a page: what is learned, exits in training, layer by layer, and differences over seeds.
 
     Args:
-        losses: of `page.losses`.
+        losses: of `page.losses_of`.
         models: of `seeds.final_models`.
         results: folder of the rows.
         alike: variants of the dense model's depth and width.
@@ -41,18 +38,18 @@ def charts(losses: pd.DataFrame, models: pd.DataFrame, results: Path, alike: Seq
 
 def _learning(losses: pd.DataFrame, lines: Mapping[str, Look]) -> Chart:
     # What a tuned model loses is of answers, and no number beside the others.
-    known = losses[~losses["tuned"]]
-    last = known[known["step"].eq(known["step"].max())]["held_out_loss"]
-    unigram = float(known["unigram_loss"].iloc[0])
+    trained = losses[~losses["tuned"]]
+    last = trained[trained["step"].eq(trained["step"].max())]["held_out_loss"]
+    unigram = float(trained["unigram_loss"].iloc[0])
     return Chart(
         "zoo-learning",
-        f"After the last step models lose {last.min():.2f} to {last.max():.2f} nats a token; a unigram {unigram:.2f}",
+        f"After the last step models lose {last.min():.2f} to {last.max():.2f} nats per token; a unigram {unigram:.2f}",
         "Held-out loss of each checkpoint, mean over seeds. Tuned models are left out: theirs is of answers.",
         (
             Panel(
-                _steps(known["step"]),
-                Axis("nats a token"),
-                tuple(_curves(known, "held_out_loss", lines)),
+                _steps(trained["step"]),
+                Axis("nats per token"),
+                tuple(_curves(trained, "held_out_loss", lines)),
                 (Guide(unigram, "unigram"),),
             ),
         ),
@@ -61,47 +58,40 @@ def _learning(losses: pd.DataFrame, lines: Mapping[str, Look]) -> Chart:
 
 
 def _training(results: Path, lines: Mapping[str, Look]) -> Chart:
-    table, _ = read(results)
-    rows = comparable(table[table["suite"].eq(STUDY)]).checkpoints
-    rows = rows[rows["stage"].ne("instruct")]
-    rows = rows.assign(
-        variant=[variant_of(name) for name in rows["model"]],
-        step=rows["training_step"].astype(int),
-        above_chance=rows["skip_ratio"] - rows["skip_ratio_chance"],
-    )
-    dense = rows[rows["variant"].eq(REFERENCE)].groupby("step")["skip_ratio"].mean()
+    oracle, decoded = rows_of_oracle(results).checkpoints, rows_of_decoding(results).checkpoints
     panels = tuple(
-        Panel(_steps(rows["step"]), Axis("layers", "percent"), tuple(_curves(rows, column, lines)), title=title)
-        for column, title in (("skip_ratio", "skipped by a perfect rule"), ("above_chance", "more than by chance"))
+        Panel(_steps(rows["step"]), Axis("layers", "percent"), tuple(_curves(rows, "skip_ratio", lines)), title=title)
+        for checkpoints, title in ((oracle, "skipped by a perfect rule"), (decoded, "skipped by early-exit decoding"))
+        for rows in (_trained(checkpoints),)
     )
+    rows = _trained(oracle)
+    dense = rows[rows["variant"].eq(REFERENCE)].groupby("step")["skip_ratio"].mean()
     return Chart(
         "zoo-training",
         f"From step {dense.index[0]:,} to step {dense.index[-1]:,} what a perfect rule skips of the dense model goes "
-        f"from {dense.iloc[0]:.0%} to {dense.iloc[-1]:.0%}".replace("%", " %"),
-        "Skip ratio of the oracle by training step, mean over seeds and both workloads. Chance is what a layer gives "
-        "that knows only how frequent tokens are.",
+        f"from {100 * dense.iloc[0]:.0f} % to {100 * dense.iloc[-1]:.0f} %",
+        "Skip ratio by training step, mean over seeds and both workloads. Tuned models are left out.",
         panels,
         height=300,
     )
 
 
+def _trained(checkpoints: pd.DataFrame) -> pd.DataFrame:
+    rows = checkpoints[checkpoints["stage"].ne("instruct")]
+    return rows.assign(step=rows["training_step"].astype(int))
+
+
 def _layers(results: Path, lines: Mapping[str, Look], alike: Sequence[str]) -> Chart:
-    of_variant: dict[str, list[Row]] = {}
-    for found in inventory(results):
-        row = found.row
-        if row is not None and not_a_full_run(row) is None and row.agreement is not None:
-            of_variant.setdefault(variant_of(row.model), []).append(row)
     series: dict[str, Series] = {}
-    for variant, rows in sorted(of_variant.items()):
-        last = max(row.training_step or 0 for row in rows)
-        kept = [row.agreement for row in rows if (row.training_step or 0) == last and row.agreement is not None]
-        means = [sum(layer) / len(layer) for layer in zip(*kept, strict=True)]
+    for variant, rows in rows_of_oracle(results).rows.groupby("variant"):
+        agreements = [row.agreement for path in rows["path"] if (row := _row(path)).agreement is not None]
+        means = [sum(layer) / len(layer) for layer in zip(*agreements, strict=True)]
         marks = tuple(Mark(number / len(means), mean) for number, mean in enumerate(means, start=1))
-        colour, marker, dash = lines[variant]
-        series[variant] = Series(variant, "curve", marks, colour, marker, dash)
+        colour, marker, dash = lines[str(variant)]
+        series[str(variant)] = Series(str(variant), "curve", marks, colour, marker, dash)
     depth, share = Axis("depth, share of the layers", "percent", ends=(0.0, 1.02)), Axis("tokens", "percent")
-    others = [name for name in series if name not in alike or name == REFERENCE]
-    groups = (([name for name in series if name in alike], "of one size"), (others, "of other widths and depths"))
+    unlike = [name for name in series if name not in alike or name == REFERENCE]
+    groups = (([name for name in series if name in alike], "of one size"), (unlike, "of other widths and depths"))
     half = next(place for place, mark in enumerate(series[REFERENCE].marks, start=1) if mark.y >= 0.5)
     return Chart(
         "zoo-layers",
@@ -117,35 +107,40 @@ def _layers(results: Path, lines: Mapping[str, Look], alike: Sequence[str]) -> C
     )
 
 
-def _variants(found: pd.DataFrame) -> Chart:
-    names = tuple(sorted({*found["variant"]}))
-    several = found.dropna(subset=["low"])
-    beyond = several[(several["low"] > 0) | (several["high"] < 0)]
+def _row(path: Path) -> Row:
+    return Row.model_validate_json(path.read_bytes())
+
+
+def _variants(of_seeds: pd.DataFrame) -> Chart:
+    drawn = of_seeds[of_seeds["measure"].isin(_SHOWN)]
+    names = tuple(sorted({*drawn["variant"]}))
+    several = drawn.dropna(subset=["low"])
+    beyond = verdicts(several).count(BEYOND)
     return Chart(
         "zoo-variants",
-        f"Of {len(several)} differences to the dense model {len(beyond)} are beyond the spread over seeds",
-        "Variant less dense model at the last checkpoint. Lines are Welch's 95 % intervals over seeds; hollow marks "
-        "have none, being of one seed.",
-        tuple(_forest(found[found["measure"].eq(measure)], names, MEASURES[measure]) for measure in _SHOWN),
+        f"Of {len(several)} differences to the dense model {beyond} are beyond the spread over seeds",
+        "Variant less dense model at the last checkpoint. Lines are 95 % intervals over seeds; hollow marks have "
+        "none, being of one seed.",
+        tuple(_forest(drawn[drawn["measure"].eq(measure)], names, MEASURES[measure]) for measure in _SHOWN),
         columns=2,
         height=80 + 20 * len(names),
     )
 
 
-def _forest(found: pd.DataFrame, names: Sequence[str], title: str) -> Panel:
-    known = pd.notna(found["low"])
-    groups = ((found[known], "over seeds", False), (found[~known], "no interval", True))
+def _forest(of_seeds: pd.DataFrame, names: Sequence[str], title: str) -> Panel:
+    several = pd.notna(of_seeds["low"])
+    groups = ((of_seeds[several], "over seeds", False), (of_seeds[~several], "no interval", True))
     series = tuple(
         Series(name, "points", _marks(some, names, hollow), "quiet" if hollow else "1", hollow=hollow, across=True)
         for some, name, hollow in groups
         if len(some)
     )
-    return Panel(Axis("less the dense model's"), Axis("", names=tuple(names), lines=1), series, (_ZERO,), title)
+    return Panel(Axis("minus the dense model's"), Axis("", names=tuple(names), lines=1), series, (_ZERO,), title)
 
 
-def _marks(found: pd.DataFrame, names: Sequence[str], alone: bool) -> tuple[Mark, ...]:
-    places = [names.index(name) for name in found["variant"]]
-    numbers = found[["difference", "low", "high"]].to_numpy()
+def _marks(of_seeds: pd.DataFrame, names: Sequence[str], alone: bool) -> tuple[Mark, ...]:
+    places = [names.index(name) for name in of_seeds["variant"]]
+    numbers = of_seeds[["difference", "low", "high"]].to_numpy()
     return tuple(
         Mark(difference, place, *(() if alone else (low, high)))
         for place, (difference, low, high) in zip(places, numbers, strict=True)

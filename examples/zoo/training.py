@@ -238,6 +238,7 @@ class _Training:
         """Write a checkpoint, under its name only when it is whole; a run that goes on from before it leaves it."""
         folder, draft = self.folder / f"checkpoint-{step}", self.folder / f".checkpoint-{step}"
         if folder.is_dir():
+            self._refuse_other(json.loads((folder / RECORD).read_text(encoding="utf-8")))
             return
         shutil.rmtree(draft, ignore_errors=True)
         model.save_pretrained(draft)

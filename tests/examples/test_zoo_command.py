@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import yaml
 
 from examples.zoo.__main__ import main
@@ -56,6 +57,13 @@ def running(process: str) -> bool:
     """Whether there is such a process, and it has not ended: one that nobody waits for stays, as a zombie."""
     status = Path(f"/proc/{process}/status")
     return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def test_only_the_shipped_list_as_a_whole_is_published(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--smoke", "--publish"])
+    assert ended.value.code == 2
+    assert "--publish is for the shipped list as a whole; leave out --smoke" in capsys.readouterr().err
 
 
 def test_a_size_that_cannot_be_met_is_one_line_before_anything_is_done(zoo_text, tmp_path, capsys):

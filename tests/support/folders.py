@@ -62,21 +62,19 @@ def write_case(folder: Path, model: str, workload: str, gain: float, **columns: 
     return store.write(store.path(model, workload, row.suite, row.configuration), row, trace)
 
 
-def write_decoding(folder: Path, model: str, workload: str, harmless_only: bool) -> Row:
+def write_decoding(folder: Path, model: str, workload: str, harmless_only: bool, **columns: Any) -> Row:
     """A full run in which early exits skip a third of the layers, at a loss of a fifth of the score or of nothing."""
     store = Store(folder)
-    row = row_of(
-        suite="decoding",
-        source=f"hub:lab/{model}",
-        architecture="dense",
-        dtype="bfloat16",
-        model=model,
-        workload=workload,
-        gate="margin",
-        policy="propagate",
-        skip_ratio=0.3,
-        score_loss=0.2 if harmless_only else 0.0,
-    )
+    plain = {
+        "source": f"hub:lab/{model}",
+        "architecture": "dense",
+        "dtype": "bfloat16",
+        "gate": "margin",
+        "policy": "propagate",
+        "skip_ratio": 0.3,
+        "score_loss": 0.2 if harmless_only else 0.0,
+    }
+    row = row_of(suite="decoding", model=model, workload=workload, **(plain | columns))
     return store.write(store.path(model, workload, row.suite, row.configuration), row)
 
 
