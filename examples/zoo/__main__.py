@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     if options.time:
-        print_reckoning(zoo, home / "text")
+        print_estimate(zoo, home / "text")
         return 0
     try:
         problems = train_all(zoo.models, home, options.workers)
@@ -136,7 +136,7 @@ def train_all(models: Sequence[Model], home: Path, workers: int) -> dict[str, st
     return problems
 
 
-def print_reckoning(zoo: Zoo, text: Path) -> None:
+def print_estimate(zoo: Zoo, text: Path) -> None:
     """Print what the training of each entry takes, by some of its steps, and of all together."""
     seeds = Counter(model.entry.name for model in zoo.models)
     print(f"{'entry':<12}{'parameters':>12}{'counted':>12}{'models':>8}{'s a step':>10}{'CPU min':>9}")

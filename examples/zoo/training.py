@@ -102,7 +102,7 @@ class _Training:
         self.entry, self.seed, self.name, self.base = model.entry, model.seed, model.name, model.base
         self.folder, self.tell = folder, tell
         self.identity = self._identity(text)
-        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(text)
+        self.tokenizer = PreTrainedTokenizerFast.from_pretrained(text, local_files_only=True)
         self.train, self.held_out = self._examples(text, "train"), self._examples(text, "held-out").some(_HELD_OUT)
         self.unigram = unigram_loss(self.train, self.held_out, len(self.tokenizer))
 
