@@ -116,7 +116,7 @@ def _refuse_other_models(zoo: Zoo, losses: pd.DataFrame, models: pd.DataFrame) -
 
 
 def losses_of(zoo: Zoo, file: Path) -> pd.DataFrame:
-    """Return a line a checkpoint: `model`, `variant`, `tuned`, `step`, and its losses in nats a token.
+    """Return a line a checkpoint: `model`, `variant`, `tuned`, `step`, and its losses in nats per token.
 
     Raises:
         InputError: there is no such file.
@@ -179,7 +179,7 @@ def _differences(of_seeds: pd.DataFrame) -> str:
     of_case = dict(zip(zip(several["variant"], several["measure"], strict=True), cells, strict=True))
     variants = sorted({*several["variant"]})
     table = markdown_table(
-        ("less the dense model's", *(f"`{name}`" for name in variants)),
+        ("minus the dense model's", *(f"`{name}`" for name in variants)),
         [(title, *(of_case.get((name, measure), "") for name in variants)) for measure, title in MEASURES.items()],
         {0},
     )

@@ -119,7 +119,7 @@ def _variants(of_seeds: pd.DataFrame) -> Chart:
     return Chart(
         "zoo-variants",
         f"Of {len(several)} differences to the dense model {beyond} are beyond the spread over seeds",
-        "Variant less dense model at the last checkpoint. Lines are 95 % intervals over seeds; hollow marks have "
+        "Variant minus dense model at the last checkpoint. Lines are 95 % intervals over seeds; hollow marks have "
         "none, being of one seed.",
         tuple(_forest(drawn[drawn["measure"].eq(measure)], names, MEASURES[measure]) for measure in _SHOWN),
         columns=2,
